@@ -1,0 +1,245 @@
+package image
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// textAddress is where the image's code starts. The ELF headers take the page
+// below it, so the file is loaded from 16 MB on: above what firmware and boot
+// loaders use, and a multiple of the segment alignment.
+//
+// segmentAlign is the distance to which segments are rounded: 2 MB, so that
+// code, constants and data never share a large page, and because loaders built
+// on rust-vmm accept no less.
+const (
+	textAddress  = "0x1001000"
+	segmentAlign = "0x200000"
+)
+
+// Options say what to build.
+type Options struct {
+	Dir     string    // directory of the main package, or its import path as seen from the current directory
+	Output  string    // the image file to write
+	Tags    string    // -tags of the go command
+	LDFlags string    // added to -ldflags of the go command
+	GCFlags string    // -gcflags of the go command
+	Log     io.Writer // gets what the go command prints, as it prints it; may be nil
+}
+
+// Build makes an image of a command. It blocks until the image is complete or
+// ctx is done; on an error Output is untouched.
+func Build(ctx context.Context, o Options) error {
+	root, err := Root(ctx)
+	if err != nil {
+		return err
+	}
+	from, pattern, err := locate(o.Dir)
+	if err != nil {
+		return err
+	}
+	w, err := openWorkspace(ctx, root, from)
+	if err != nil {
+		return err
+	}
+	defer w.Close()
+	p, err := w.find(ctx, pattern, o.flags())
+	if err != nil {
+		return err
+	}
+	if p.Name != "main" {
+		return fmt.Errorf("%s is package %s, not a command: only a package main can be booted", p.ImportPath, p.Name)
+	}
+	if err := w.inject(p.Dir, "main", "zz_tuplix", ".go"); err != nil {
+		return err
+	}
+	raw := filepath.Join(w.dir, "linked")
+	args := append([]string{"build", "-o", raw}, o.linkFlags()...)
+	return w.produce(ctx, o, args, []string{"-deps"}, p.ImportPath, raw)
+}
+
+// produce runs the go command that links raw, finds out meanwhile which
+// packages are the system's, and writes the image.
+func (w *workspace) produce(ctx context.Context, o Options, args, list []string, target, raw string) error {
+	overlay, err := w.overlayFlag()
+	if err != nil {
+		return err
+	}
+	type result struct {
+		closure map[string]bool
+		err     error
+	}
+	found := make(chan result, 1)
+	go func() {
+		closure, err := w.closure(ctx, append(append(list, o.flags()...), overlay), target)
+		found <- result{closure, err}
+	}()
+	err = goRun(ctx, w.from, w.env, o.Log, append(args, overlay, target)...)
+	r := <-found
+	if err != nil {
+		return err
+	}
+	if r.err != nil {
+		return r.err
+	}
+	return finish(raw, o.Output, r.closure)
+}
+
+// finish makes the linked file raw into the image output.
+func finish(raw, output string, closure map[string]bool) error {
+	data, err := os.ReadFile(raw)
+	if err != nil {
+		return err
+	}
+	l, err := parse(data)
+	if err != nil {
+		return err
+	}
+	if err := l.systemFirst(closure); err != nil {
+		return err
+	}
+	out, err := l.addNote()
+	if err != nil {
+		return err
+	}
+	return writeWhole(output, out, 0o755)
+}
+
+// flags are the options that select what is compiled.
+func (o *Options) flags() []string {
+	var flags []string
+	if o.Tags != "" {
+		flags = append(flags, "-tags="+o.Tags)
+	}
+	return flags
+}
+
+// linkFlags are all options of a command that compiles and links.
+func (o *Options) linkFlags() []string {
+	ld := strings.TrimSpace("-T " + textAddress + " -R " + segmentAlign + " " + o.LDFlags)
+	flags := append(o.flags(), "-ldflags="+ld)
+	if o.GCFlags != "" {
+		flags = append(flags, "-gcflags="+o.GCFlags)
+	}
+	return flags
+}
+
+// locate tells a directory from an import path. It returns the directory to
+// run the go command in and the pattern that names the package there.
+func locate(arg string) (from, pattern string, err error) {
+	if arg == "" {
+		arg = "."
+	}
+	info, err := os.Stat(arg)
+	switch {
+	case err == nil && info.IsDir():
+		from, err = realDir(arg)
+		return from, ".", err
+	case err == nil:
+		return "", "", fmt.Errorf("%s is a file: name the directory of the package", arg)
+	case filepath.IsAbs(arg) || strings.HasPrefix(arg, "./") || strings.HasPrefix(arg, "../"):
+		return "", "", fmt.Errorf("no such directory: %s", arg)
+	}
+	from, err = realDir(".")
+	return from, arg, err
+}
+
+// realDir returns dir as an absolute path without symbolic links, as the go
+// command reports it.
+func realDir(dir string) (string, error) {
+	abs, err := filepath.Abs(dir)
+	if err != nil {
+		return "", err
+	}
+	return filepath.EvalSymlinks(abs)
+}
+
+// listed is the part of "go list -json" that the build uses.
+type listed struct {
+	Dir, ImportPath, Name           string
+	Standard                        bool
+	Deps                            []string
+	TestGoFiles, XTestGoFiles       []string
+	TestImports, XTestImports       []string
+	Error                           *struct{ Err string }
+	GoFiles, EmbedFiles, OtherFiles []string
+}
+
+// find resolves a pattern that names one package.
+func (w *workspace) find(ctx context.Context, pattern string, flags []string) (*listed, error) {
+	overlay, err := w.overlayFlag()
+	if err != nil {
+		return nil, err
+	}
+	args := append([]string{"list", "-e", "-find", "-json=Dir,ImportPath,Name,Standard,Error,GoFiles", overlay}, flags...)
+	out, err := goOutput(ctx, w.from, w.env, append(args, pattern)...)
+	if err != nil {
+		return nil, err
+	}
+	all, err := decode(out)
+	if err != nil {
+		return nil, err
+	}
+	if len(all) != 1 {
+		return nil, fmt.Errorf("%s names %d packages; name one", pattern, len(all))
+	}
+	p := all[0]
+	if p.Error != nil {
+		return nil, errors.New(p.Error.Err + advice(p.Error.Err))
+	}
+	return p, nil
+}
+
+// closure returns the import paths of the system's packages and of all that
+// they import, in the build of target.
+func (w *workspace) closure(ctx context.Context, flags []string, target string) (map[string]bool, error) {
+	args := append([]string{"list", "-e", "-json=ImportPath,Deps"}, flags...)
+	out, err := goOutput(ctx, w.from, w.env, append(args, target)...)
+	if err != nil {
+		return nil, err
+	}
+	all, err := decode(out)
+	if err != nil {
+		return nil, err
+	}
+	set := make(map[string]bool)
+	for _, p := range all {
+		if plainPath(p.ImportPath) != boardPath {
+			continue
+		}
+		set[boardPath] = true
+		for _, dep := range p.Deps {
+			set[plainPath(dep)] = true
+		}
+	}
+	if len(set) == 0 {
+		return nil, fmt.Errorf("%s does not import %s: the overlay was not applied", target, boardPath)
+	}
+	return set, nil
+}
+
+// plainPath strips the variant that "go list -test" appends to an import path,
+// as in "sort [sort.test]".
+func plainPath(path string) string {
+	plain, _, _ := strings.Cut(path, " ")
+	return plain
+}
+
+// decode reads the concatenated JSON objects that "go list -json" prints.
+func decode(out []byte) ([]*listed, error) {
+	var all []*listed
+	for d := json.NewDecoder(strings.NewReader(string(out))); d.More(); {
+		p := new(listed)
+		if err := d.Decode(p); err != nil {
+			return nil, fmt.Errorf("go list: %w", err)
+		}
+		all = append(all, p)
+	}
+	return all, nil
+}

@@ -1,0 +1,3 @@
+module aaa.example/x.y
+
+go 1.25

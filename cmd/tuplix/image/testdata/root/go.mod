@@ -1,0 +1,3 @@
+module github.com/tuplix/tuplix
+
+go 1.26
