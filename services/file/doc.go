@@ -1,0 +1,2 @@
+// Package file keeps files and directories in Pebble.
+package file

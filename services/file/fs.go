@@ -1,0 +1,4 @@
+package file
+
+// FS is a mounted file system.
+type FS struct{}

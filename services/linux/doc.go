@@ -1,0 +1,27 @@
+// Package linux serves the Linux system calls that concern state: files,
+// descriptors, pipes, terminals, sockets, names and limits. The kernel
+// package keeps those of the runtime (threads, memory, signals, epoll) and
+// hands the others here.
+//
+// What it owns: the table of descriptors and the open file descriptions
+// behind them; the walk of paths over the file service and over /proc and
+// /sys; waiting, which is done in one place (openFile.again) for everything
+// that can block; record locks and flock; pipes.
+//
+// What it may import: services/file and packages below. The kernel, the
+// machine's figures, the console and the network come in by small interfaces
+// in Config, so that all of it runs and is tested on a Linux host.
+//
+// What it guarantees: System.Call may run on any number of goroutines at
+// once and needs no thread of its own. It answers with the errno that Linux
+// gives; a differential test holds it against the host's kernel. Nothing is
+// allocated by read, write, pread, pwrite, lseek, fstat and close of files.
+//
+// What it refuses: fork, execve, ptrace and inotify are ENOSYS; mmap of a
+// descriptor is ENODEV; there is one process, number 1, and one user, 0,
+// whom permission bits do not stop. SIGPIPE is never raised: EPIPE is all
+// that a writer to a closed pipe gets. Access times are not kept up.
+//
+// Order of locks: table.mu, then openFile.position, then what descriptions
+// lock inside, then openFile.poll.mu, then the kernel's.
+package linux
