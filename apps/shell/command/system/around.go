@@ -1,0 +1,152 @@
+package system
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/tuplix/tuplix/apps/shell/command"
+)
+
+var (
+	envCommand = &command.Command{
+		Name: "env", Usage: "", Summary: "print the environment (NAME=value command sets it for one command)", Run: env,
+	}
+	xargsCommand = &command.Command{
+		Name: "xargs", Usage: "[-0rt] [-n count] [-I word] [command [argument...]]",
+		Summary: "run a command with arguments read from the input", Run: xargs,
+	}
+	timeoutCommand = &command.Command{
+		Name: "timeout", Usage: "time command [argument...]", Summary: "run a command, but no longer than told", Run: timeout,
+	}
+	clearCommand = &command.Command{
+		Name: "clear", Usage: "", Summary: "clear the terminal", Run: clearScreen,
+	}
+)
+
+func env(_ context.Context, c *command.Call) error {
+	if _, err := c.Options().Parse(0, 0); err != nil {
+		return err
+	}
+	vars := slices.Clone(c.Environ)
+	slices.Sort(vars)
+	for _, v := range vars {
+		if _, err := fmt.Fprintln(c.Out, v); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func xargs(ctx context.Context, c *command.Call) error {
+	o := c.Options()
+	o.InOrder = true
+	null := o.Flag("0,null", "arguments end with a zero byte, not at blanks")
+	o.Flag("r,no-run-if-empty", "accepted: without arguments nothing is run anyway")
+	trace := o.Flag("t,verbose", "print each command before it runs")
+	most := o.Int("n,max-args", "N", 4096, 1, "at most so many arguments at a time")
+	place := o.String("I,replace", "WORD", "", "put each input line where the word stands")
+	argv, err := o.Parse(0, -1)
+	if err != nil {
+		return err
+	}
+	if len(argv) == 0 {
+		argv = []string{"echo"}
+	}
+	scan := bufio.NewScanner(c.In)
+	scan.Buffer(nil, 1<<20)
+	switch {
+	case *null:
+		scan.Split(untilNull)
+	case *place == "":
+		scan.Split(bufio.ScanWords)
+	}
+	failed := false
+	run := func(args []string) error {
+		if *trace {
+			fmt.Fprintln(c.Err, strings.Join(args, " "))
+		}
+		err := c.Exec(ctx, args, bytes.NewReader(nil))
+		if errors.As(err, new(command.Exit)) {
+			failed = true
+			return nil
+		}
+		return err
+	}
+	var batch []string
+	for scan.Scan() {
+		if *place != "" {
+			args := slices.Clone(argv)
+			for i := range args {
+				args[i] = strings.ReplaceAll(args[i], *place, scan.Text())
+			}
+			if err := run(args); err != nil {
+				return err
+			}
+			continue
+		}
+		if batch = append(batch, scan.Text()); len(batch) < *most {
+			continue
+		}
+		if err := run(slices.Concat(argv, batch)); err != nil {
+			return err
+		}
+		batch = nil
+	}
+	if err := scan.Err(); err != nil {
+		return err
+	}
+	if len(batch) > 0 {
+		if err := run(slices.Concat(argv, batch)); err != nil {
+			return err
+		}
+	}
+	if failed {
+		return command.Exit(123) // as xargs has it everywhere
+	}
+	return nil
+}
+
+// untilNull is a bufio.SplitFunc for words that end with a zero byte.
+func untilNull(data []byte, end bool) (int, []byte, error) {
+	if at := bytes.IndexByte(data, 0); at >= 0 {
+		return at + 1, data[:at], nil
+	}
+	if end && len(data) > 0 {
+		return len(data), data, nil
+	}
+	return 0, nil, nil
+}
+
+func timeout(ctx context.Context, c *command.Call) error {
+	o := c.Options()
+	o.InOrder = true
+	args, err := o.Parse(2, -1)
+	if err != nil {
+		return err
+	}
+	limit, err := parseDuration(args[0])
+	if err != nil {
+		return err
+	}
+	limited, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	err = c.Exec(limited, args[1:], c.In)
+	if limited.Err() != nil && ctx.Err() == nil {
+		return command.Exit(124) // as timeout has it everywhere
+	}
+	return err
+}
+
+func clearScreen(_ context.Context, c *command.Call) error {
+	if _, err := c.Options().Parse(0, 0); err != nil {
+		return err
+	}
+	_, err := io.WriteString(c.Out, "\x1b[H\x1b[2J\x1b[3J")
+	return err
+}
