@@ -1,0 +1,271 @@
+package qemu
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+)
+
+// Program is the name of the emulator.
+const Program = "qemu-system-x86_64"
+
+// File descriptors that QEMU inherits, in the order of exec.Cmd.ExtraFiles.
+const (
+	statusFD  = 3
+	monitorFD = 4
+)
+
+// Machine is a running machine.
+type Machine struct {
+	cmd     *exec.Cmd
+	input   *os.File // write end of the console's input
+	monitor *monitor
+	stderr  bytes.Buffer // complete once done is closed
+	done    chan struct{}
+	exit    Exit
+	err     error
+
+	mu     sync.Mutex
+	killed bool // the machine was ended from outside
+}
+
+// Exit tells how a machine ended.
+type Exit struct {
+	Reported bool   // the guest wrote an exit status
+	Status   int    // that status, 0 to 255
+	QEMU     int    // exit status of QEMU; -1 if it was killed
+	Killed   bool   // it was ended from outside: Kill, or the context
+	Stderr   string // what QEMU itself had to say
+}
+
+// Start boots a machine. What the guest writes to its console goes to output,
+// which must not block for ever. The machine is killed when ctx is done.
+func Start(ctx context.Context, c Config, output io.Writer) (*Machine, error) {
+	path, err := find()
+	if err != nil {
+		return nil, err
+	}
+	choice, err := c.Accel.choose(ctx, path)
+	if err != nil {
+		return nil, err
+	}
+	args, err := c.arguments(choice)
+	if err != nil {
+		return nil, err
+	}
+	m := &Machine{done: make(chan struct{})}
+	pipes, err := m.connect(path, args, output)
+	if err != nil {
+		return nil, err
+	}
+	if err := m.launch(pipes); err != nil {
+		return nil, err
+	}
+	context.AfterFunc(ctx, m.Kill)
+	return m, nil
+}
+
+// find returns the path of the emulator.
+func find() (string, error) {
+	path, err := exec.LookPath(Program)
+	if err != nil {
+		return "", fmt.Errorf("%s is not installed: on Debian or Ubuntu, apt-get install --no-install-recommends qemu-system-x86", Program)
+	}
+	return path, nil
+}
+
+// plumbing is the host's side of the pipes to a machine, and the guest's side,
+// which is closed here once QEMU has its own copies.
+type plumbing struct {
+	status *os.File
+	theirs []*os.File
+}
+
+func (p *plumbing) closeTheirs() {
+	for _, f := range p.theirs {
+		f.Close()
+	}
+}
+
+// connect prepares the command and its pipes.
+func (m *Machine) connect(path string, args []string, output io.Writer) (*plumbing, error) {
+	inR, inW, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	statusR, statusW, err := os.Pipe()
+	if err != nil {
+		inR.Close()
+		inW.Close()
+		return nil, err
+	}
+	ours, theirs, err := socketPair()
+	if err != nil {
+		for _, f := range []*os.File{inR, inW, statusR, statusW} {
+			f.Close()
+		}
+		return nil, err
+	}
+	m.input = inW
+	m.monitor = newMonitor(ours)
+	m.cmd = exec.Command(path, args...)
+	m.cmd.Stdin, m.cmd.Stdout, m.cmd.Stderr = inR, output, &m.stderr
+	m.cmd.ExtraFiles = []*os.File{statusW, theirs}
+	m.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	return &plumbing{status: statusR, theirs: []*os.File{inR, statusW, theirs}}, nil
+}
+
+// launch starts QEMU and a goroutine that waits for its end. The kernel sends
+// the parent-death signal when the thread that started the child ends, so that
+// goroutine keeps its thread.
+func (m *Machine) launch(p *plumbing) error {
+	started := make(chan error)
+	go func() {
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		err := m.cmd.Start()
+		p.closeTheirs()
+		started <- err
+		if err != nil {
+			p.status.Close()
+			m.input.Close()
+			m.monitor.close()
+			return
+		}
+		m.await(p.status)
+	}()
+	return <-started
+}
+
+// await collects the guest's status and QEMU's, and closes done.
+func (m *Machine) await(statusPipe *os.File) {
+	defer close(m.done)
+	said := make(chan []byte, 1)
+	go func() {
+		defer statusPipe.Close()
+		said <- lastBytes(statusPipe, 256)
+	}()
+	err := m.cmd.Wait()
+	m.exit.QEMU = m.cmd.ProcessState.ExitCode()
+	var exitErr *exec.ExitError
+	if err != nil && !errors.As(err, &exitErr) {
+		m.err = err
+	}
+	m.exit.Status, m.exit.Reported = parseStatus(<-said)
+	m.exit.Stderr = strings.TrimSpace(m.stderr.String())
+	m.mu.Lock()
+	m.exit.Killed = m.killed
+	m.mu.Unlock()
+	m.input.Close()
+	m.monitor.close()
+}
+
+// lastBytes reads to the end and returns at most the last n bytes: a guest may
+// write what it likes to the status port.
+func lastBytes(r io.Reader, n int) []byte {
+	var tail []byte
+	buf := make([]byte, 4096)
+	for {
+		k, err := r.Read(buf)
+		tail = append(tail, buf[:k]...)
+		if extra := len(tail) - n; extra > 0 {
+			tail = append(tail[:0], tail[extra:]...)
+		}
+		if err != nil {
+			return tail
+		}
+	}
+}
+
+// parseStatus finds the last line "exit N" in what the guest wrote to its
+// status port.
+func parseStatus(text []byte) (status int, ok bool) {
+	lines := strings.Split(string(text), "\n")
+	for i := len(lines) - 2; i >= 0; i-- { // what follows the last newline is no line
+		number, found := strings.CutPrefix(lines[i], "exit ")
+		if !found {
+			continue
+		}
+		n, err := strconv.ParseUint(number, 10, 8)
+		if err == nil {
+			return int(n), true
+		}
+	}
+	return 0, false
+}
+
+// Input is the console's keyboard. Writing blocks while the guest does not
+// read; it fails once the machine has ended.
+func (m *Machine) Input() io.Writer { return m.input }
+
+// Done is closed when the machine has ended.
+func (m *Machine) Done() <-chan struct{} { return m.done }
+
+// Wait blocks until the machine has ended.
+func (m *Machine) Wait() (Exit, error) {
+	<-m.done
+	return m.exit, m.err
+}
+
+// Kill ends the machine as pulling the plug would. What the guest has written
+// to its disk without a flush may or may not be in the file.
+func (m *Machine) Kill() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	select {
+	case <-m.done:
+		return
+	default:
+	}
+	m.killed = true
+	// The process may have ended by itself just now; then there is nothing to do.
+	_ = m.cmd.Process.Kill()
+}
+
+// Reset restarts the machine as its reset button would.
+func (m *Machine) Reset() error { return m.monitor.execute("system_reset") }
+
+// PID is the process id of the emulator.
+func (m *Machine) PID() int { return m.cmd.Process.Pid }
+
+// Code turns the way a machine ended into an exit status for a tool: the
+// program's own, or an error if the machine did not end by itself.
+func (e Exit) Code() (int, error) {
+	switch {
+	case e.Killed:
+		return 0, errors.New("the machine was stopped")
+	case e.QEMU < 0:
+		return 0, errors.New("QEMU was killed")
+	case e.QEMU == 0 && e.Reported:
+		return e.Status, nil
+	case e.QEMU == 0:
+		return 0, nil
+	case e.QEMU == 1 && e.Stderr != "":
+		return 0, errors.New(explain(e.Stderr))
+	}
+	return e.QEMU, fmt.Errorf("the system failed (QEMU's exit status %d)", e.QEMU)
+}
+
+// explain puts what to do about them before QEMU's most common complaints.
+func explain(stderr string) string {
+	for _, c := range []struct{ sign, meaning string }{
+		{`Failed to get "write" lock`, "the disk is in use by another machine: end that one first"},
+		{"Could not set up host forwarding rule", "a port of the host to be forwarded is in use: choose another one"},
+		{"Cannot set up guest memory", "not enough memory on the host for the guest: choose a smaller -m"},
+		{"could not configure /dev/net/tun", "the tap interface cannot be used: create it for this user first (ip tuntap add NAME mode tap user USER)"},
+	} {
+		if strings.Contains(stderr, c.sign) {
+			return c.meaning + "\n(" + stderr + ")"
+		}
+	}
+	return "QEMU: " + stderr
+}
