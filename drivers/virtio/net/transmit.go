@@ -1,0 +1,168 @@
+package net
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"syscall"
+
+	"github.com/tuplix/tuplix/drivers/virtio"
+)
+
+// transmitter is the sending half of a device.
+//
+// Locks: mu is held around Submit, never while done or the doorbell is called.
+type transmitter struct {
+	device *Device
+	queue  *virtio.Queue[*outgoing]
+
+	mu   sync.Mutex
+	room sync.Cond   // a frame came back or the device failed
+	free []*outgoing // not in flight
+}
+
+// outgoing is one frame in flight. The queue's reference to it keeps the parts.
+type outgoing struct {
+	header []byte // headerSize bytes of DMA memory
+	chain  *virtio.Chain
+	parts  [][]byte
+	done   func()
+}
+
+// maxParts is the size of an indirect table: a GSO packet of 64 KiB in single
+// pages, its headers, and room for parts that are cut unluckily.
+const maxParts = 64
+
+// headerStride keeps headers from crossing a page.
+const headerStride = 16
+
+func (t *transmitter) open(d *Device) error {
+	q, err := virtio.NewQueue[*outgoing](d.dev, queueTx, virtio.QueueConfig{Size: queueSize, Indirect: maxParts})
+	if err != nil {
+		return err
+	}
+	headers, _, err := d.dev.Memory().AllocDMA(q.Size() * headerStride)
+	if err != nil {
+		return fmt.Errorf("virtio-net: headers: %w", err)
+	}
+	t.device, t.queue = d, q
+	t.room.L = &t.mu
+	for i := range q.Size() {
+		at := i * headerStride
+		t.free = append(t.free, &outgoing{
+			header: headers[at : at+headerSize],
+			chain:  virtio.NewChain(d.dev.Memory(), 0),
+		})
+	}
+	d.dev.OnFail(t.fail)
+	return nil
+}
+
+// Transmit sends the frame that parts make up, an Ethernet frame without its
+// checksum. It blocks while the ring is full. If it returns nil, done will run
+// once the device is done with parts, which must not change before; it runs on
+// any goroutine, maybe within this or another call of Transmit, and must not
+// block or transmit. EINVAL: h does not fit the frame or the offloads.
+// EMSGSIZE: more than 64 KiB or too many parts. Else the device has failed.
+func (d *Device) Transmit(h Header, parts [][]byte, done func()) error {
+	size := 0
+	for _, p := range parts {
+		size += len(p)
+	}
+	if size < ethernet || size > maxFrame {
+		return fmt.Errorf("virtio-net: frame of %d bytes: %w", size, syscall.EMSGSIZE)
+	}
+	if err := h.check(size, d.offloads.TxChecksum, d.offloads.TSO4, d.offloads.TSO6); err != nil {
+		return fmt.Errorf("virtio-net: %w", err)
+	}
+	if err := d.tx.submit(h, parts, done); err != nil {
+		return err
+	}
+	d.tx.queue.Kick()
+	d.tx.reap()
+	return nil
+}
+
+func (t *transmitter) submit(h Header, parts [][]byte, done func()) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	o, err := t.take()
+	if err != nil {
+		return err
+	}
+	o.fill(h, parts, done)
+	for {
+		err := t.queue.Submit(o.chain, o)
+		if err == nil {
+			return nil
+		}
+		if !errors.Is(err, virtio.ErrFull) {
+			t.put(o)
+			return err
+		}
+		t.room.Wait()
+	}
+}
+
+// take returns an unused outgoing, waiting for one.
+func (t *transmitter) take() (*outgoing, error) {
+	for len(t.free) == 0 {
+		if err := t.device.dev.Err(); err != nil {
+			return nil, err
+		}
+		t.room.Wait()
+	}
+	k := len(t.free) - 1
+	o := t.free[k]
+	t.free = t.free[:k]
+	return o, nil
+}
+
+func (t *transmitter) put(o *outgoing) {
+	o.parts, o.done = nil, nil
+	t.free = append(t.free, o)
+}
+
+func (o *outgoing) fill(h Header, parts [][]byte, done func()) {
+	o.parts, o.done = parts, done
+	h.put(o.header)
+	o.chain.Reset()
+	o.chain.Out(o.header)
+	for _, p := range parts {
+		o.chain.Out(p)
+	}
+}
+
+// reap moves the completion event on to half a ring from the last frame that
+// came back, or to the last in flight, and takes back what has come meanwhile
+// and so raises no interrupt any more.
+func (t *transmitter) reap() {
+	for t.queue.ArmMost(queueSize/2) && t.queue.PopAll(t.complete) > 0 {
+		t.signal()
+	}
+}
+
+// complete runs when the device is done with o.
+func (t *transmitter) complete(o *outgoing, _ int) {
+	done := o.done
+	t.mu.Lock()
+	t.put(o)
+	t.mu.Unlock()
+	if done != nil {
+		done()
+	}
+}
+
+// signal lets whoever waits for room look again.
+func (t *transmitter) signal() {
+	t.mu.Lock()
+	t.room.Broadcast()
+	t.mu.Unlock()
+}
+
+func (t *transmitter) fail(err error) {
+	for _, o := range t.queue.Drain(err) {
+		t.complete(o, 0)
+	}
+	t.signal()
+}
