@@ -36,6 +36,7 @@ type Machine struct {
 
 	mu     sync.Mutex
 	killed bool // the machine was ended from outside
+	quit   bool // by the person at the console
 }
 
 // Exit tells how a machine ended.
@@ -44,6 +45,7 @@ type Exit struct {
 	Status   int    // that status, 0 to 255
 	QEMU     int    // exit status of QEMU; -1 if it was killed
 	Killed   bool   // it was ended from outside: Kill, or the context
+	Quit     bool   // it was ended by the person at the console
 	Stderr   string // what QEMU itself had to say
 }
 
@@ -163,7 +165,7 @@ func (m *Machine) await(statusPipe *os.File) {
 	m.exit.Status, m.exit.Reported = parseStatus(<-said)
 	m.exit.Stderr = strings.TrimSpace(m.stderr.String())
 	m.mu.Lock()
-	m.exit.Killed = m.killed
+	m.exit.Killed, m.exit.Quit = m.killed, m.quit
 	m.mu.Unlock()
 	m.input.Close()
 	m.monitor.close()
@@ -218,7 +220,9 @@ func (m *Machine) Wait() (Exit, error) {
 
 // Kill ends the machine as pulling the plug would. What the guest has written
 // to its disk without a flush may or may not be in the file.
-func (m *Machine) Kill() {
+func (m *Machine) Kill() { m.end(false) }
+
+func (m *Machine) end(quit bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	select {
@@ -226,7 +230,7 @@ func (m *Machine) Kill() {
 		return
 	default:
 	}
-	m.killed = true
+	m.killed, m.quit = true, quit
 	// The process may have ended by itself just now; then there is nothing to do.
 	_ = m.cmd.Process.Kill()
 }
@@ -238,9 +242,12 @@ func (m *Machine) Reset() error { return m.monitor.execute("system_reset") }
 func (m *Machine) PID() int { return m.cmd.Process.Pid }
 
 // Code turns the way a machine ended into an exit status for a tool: the
-// program's own, or an error if the machine did not end by itself.
+// program's own, 0 if the person at the console ended the machine, or an error
+// if it was ended otherwise.
 func (e Exit) Code() (int, error) {
 	switch {
+	case e.Quit:
+		return 0, nil
 	case e.Killed:
 		return 0, errors.New("the machine was stopped")
 	case e.QEMU < 0:

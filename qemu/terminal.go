@@ -83,7 +83,7 @@ func copyKeys(m *Machine, in io.Reader) {
 		n, err := in.Read(buf)
 		keys, quit := filter.pass(buf[:n])
 		if quit {
-			m.Kill()
+			m.end(true)
 			return
 		}
 		if _, err := m.Input().Write(keys); err != nil {

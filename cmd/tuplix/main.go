@@ -35,12 +35,12 @@ func usagef(format string, args ...any) error {
 }
 
 func commands() []*command {
-	return []*command{buildCommand(), versionCommand()}
+	return []*command{runCommand(), buildCommand(), versionCommand()}
 }
 
 func main() {
-	// SIGTERM and SIGHUP end the tool in order, and with it the machine it
-	// runs. Interrupt is left to each command: in a guest's console it is a key.
+	// These signals end the tool in order, and with it the machine it runs.
+	// Typed at a guest's console Ctrl-C is a key and no signal.
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	status := dispatch(ctx, os.Args[1:])
 	stop()

@@ -64,6 +64,17 @@ func Build(ctx context.Context, o Options) error {
 	return w.produce(ctx, o, args, []string{"-deps"}, p.ImportPath, raw)
 }
 
+// CachePath returns a file name in the user's cache for images of dir that are
+// booted and not kept. Its directory exists.
+func CachePath(dir string) (string, error) {
+	from, pattern, err := locate(dir)
+	if err != nil {
+		return "", err
+	}
+	cache, err := cacheDir("run", from, pattern)
+	return filepath.Join(cache, "image.elf"), err
+}
+
 // produce runs the go command that links raw, finds out meanwhile which
 // packages are the system's, and writes the image.
 func (w *workspace) produce(ctx context.Context, o Options, args, list []string, target, raw string) error {
