@@ -1,0 +1,2 @@
+// Package pc composes the system for PC-like machines.
+package pc

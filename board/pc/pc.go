@@ -1,0 +1,9 @@
+package pc
+
+import "github.com/tuplix/tuplix/kernel"
+
+func init() {
+	if kernel.Booted() {
+		kernel.Say("board/pc")
+	}
+}

@@ -1,0 +1,39 @@
+package kernel
+
+// Private system calls: the way from Go context into trap context. Numbers
+// are far above Linux's.
+const (
+	callMapDevice    = 0x7000 + iota // phys, n, identity -> va
+	callAllocDMA                     // n -> phys
+	callNewInterrupt                 // -> fd<<8 | vector
+	callRoute                        // vector, gsi, flags
+	callAllocFD                      // min, pollable -> fd
+	callFreeFD                       // fd
+	callPostFD                       // fd, events
+	callNext                         // *request
+	callServing                      //
+	callSetClock                     // ns since 1970
+	callPowerOff                     // status
+	callReset                        //
+	callTest                         // which: a fault on purpose (panic_amd64.go)
+	callEnd
+)
+
+// Linux error numbers as results.
+const (
+	errPERM   = ^uintptr(1 - 1)
+	errNOENT  = ^uintptr(2 - 1)
+	errSRCH   = ^uintptr(3 - 1)
+	errINTR   = ^uintptr(4 - 1)
+	errBADF   = ^uintptr(9 - 1)
+	errAGAIN  = ^uintptr(11 - 1)
+	errNOMEM  = ^uintptr(12 - 1)
+	errFAULT  = ^uintptr(14 - 1)
+	errEXIST  = ^uintptr(17 - 1)
+	errNODEV  = ^uintptr(19 - 1)
+	errINVAL  = ^uintptr(22 - 1)
+	errMFILE  = ^uintptr(24 - 1)
+	errNOTSUP = ^uintptr(95 - 1)
+	errNOSYS  = ^uintptr(38 - 1)
+	errTIMED  = ^uintptr(110 - 1)
+)

@@ -1,0 +1,195 @@
+package kernel
+
+import "runtime"
+
+// The end: panics of the kernel, power-off and reset.
+
+var (
+	powerOffRegister PowerRegister
+	resetRegister    PowerRegister
+	crashing         bool
+)
+
+// crash stops the machine because of a bug, or a machine that cannot be used.
+func crash(why string) {
+	crashFrame(why, 0, 0, 0)
+}
+
+// crashAt is crash for an exception of a program.
+func crashAt(why string, vector, code uint64) {
+	c := thisProcessor()
+	if c.current == nobody {
+		crashFrame(why, 0, vector, code)
+	}
+	crashFrame(why, c.regs, vector, code)
+}
+
+// crashFrame reports the saved registers at frame, which begin as a thread's
+// do, with the interrupted ip 2 words behind them for a nested fault.
+func crashFrame(why string, frame uintptr, vector, code uint64) {
+	if crashing {
+		for {
+			halt()
+		}
+	}
+	crashing = true
+	quiet = false
+	var n, m, k number
+	say("kernel panic: ", why)
+	if frame != 0 {
+		say("  vector ", n.dec(vector), "  code ", m.hex(code), "  cr2 ", k.hex(readCR2()))
+		reportRegisters(frame)
+	} else {
+		trace(framePointer())
+	}
+	end(1)
+}
+
+func reportRegisters(frame uintptr) {
+	names := [...]string{"ax", "bx", "cx", "dx", "si", "di", "bp", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15"}
+	for i, name := range names {
+		var n number
+		emit("  ")
+		emit(name)
+		emit(" ")
+		emit(n.hex(*at[uint64](frame + uintptr(i)*8)))
+		if i%5 == 4 {
+			emit("\n")
+		}
+	}
+	// A thread keeps ip at 120; a nested frame has vector and code there.
+	ip := *at[uint64](frame + 120)
+	if ip < 256 {
+		ip = *at[uint64](frame + 136)
+	}
+	reportPC(uintptr(ip))
+	trace(uintptr(*at[uint64](frame + 48)))
+}
+
+func reportPC(pc uintptr) {
+	var n, m number
+	emit("  ")
+	emit(n.hex(uint64(pc)))
+	if f := runtime.FuncForPC(pc); f != nil {
+		emit(" ")
+		emit(f.Name())
+		file, line := f.FileLine(pc)
+		emit(" ")
+		emit(file)
+		emit(":")
+		emit(m.dec(uint64(line)))
+	}
+	emit("\n")
+}
+
+// trace follows the chain of frame pointers.
+func trace(fp uintptr) {
+	for range 32 {
+		if fp&7 != 0 {
+			return
+		}
+		if _, ok := translate(fp); pageRoot == 0 || !ok {
+			return
+		}
+		pc := *at[uintptr](fp + 8)
+		if pc == 0 {
+			return
+		}
+		reportPC(pc)
+		next := *at[uintptr](fp)
+		if next <= fp {
+			return
+		}
+		fp = next
+	}
+}
+
+// end does what the command line says of panics: panic=poweroff (the
+// default), reboot or halt.
+func end(status uint8) {
+	switch how, _ := option("panic"); how {
+	case "reboot":
+		reset()
+	case "halt":
+		for {
+			halt()
+		}
+	}
+	powerOff(status)
+}
+
+// powerOff tells the status to the debug console (status=PORT), and to QEMU's
+// exit device (debugexit=PORT) if it is not zero, and turns the machine off.
+func powerOff(status uint8) {
+	if port, ok := numberOption("status"); ok {
+		var n number
+		for _, s := range [...]string{"exit ", n.dec(uint64(status)), "\n"} {
+			for i := 0; i < len(s); i++ {
+				out8(uint16(port), s[i])
+			}
+		}
+	}
+	if port, ok := numberOption("debugexit"); ok && status != 0 {
+		out32(uint16(port), uint32(status))
+	}
+	writePower(&powerOffRegister)
+	if powerOffRegister.Width == 0 && hasOption("debugexit") {
+		// No ACPI: a restart ends QEMU too, when it was told -no-reboot.
+		reset()
+	}
+	say("the machine may be turned off now")
+	for {
+		halt()
+	}
+}
+
+func reset() {
+	writePower(&resetRegister)
+	out8(0xCF9, 0x06) // the chipset's reset register
+	out8(0x64, 0xFE)  // the keyboard controller's
+	loadTables(0, 0, 0)
+	for {
+		halt()
+	}
+}
+
+func writePower(r *PowerRegister) {
+	values := [...]uint32{r.Value, r.Value2}
+	n := 1
+	if r.Twice {
+		n = 2
+	}
+	for _, v := range values[:n] {
+		switch {
+		case r.Width == 0:
+		case r.Memory && r.Width == 1:
+			*at[uint8](r.Address) = uint8(v)
+		case r.Memory && r.Width == 2:
+			*at[uint16](r.Address) = uint16(v)
+		case r.Memory:
+			store32(r.Address, v)
+		case r.Width == 1:
+			out8(uint16(r.Address), uint8(v))
+		case r.Width == 2:
+			out16(uint16(r.Address), uint16(v))
+		default:
+			out32(uint16(r.Address), v)
+		}
+	}
+}
+
+// testFault breaks a rule on purpose, for the boot test: which names the rule.
+func testFault(which uintptr) uintptr {
+	const overflow = 1
+	if which == overflow {
+		return uintptr(recurse(0))
+	}
+	return errINVAL
+}
+
+//go:noinline
+func recurse(n int) int {
+	var room [256]byte
+	room[n&255] = byte(n)
+	return recurse(n+1) + int(room[(n+1)&255])
+}
