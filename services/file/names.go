@@ -1,0 +1,293 @@
+package file
+
+import (
+	"errors"
+	"strings"
+	"syscall"
+
+	"github.com/cockroachdb/pebble/v2"
+)
+
+// nameKey is the key of the names cache.
+type nameKey struct {
+	directory uint64
+	name      string
+}
+
+func (k nameKey) hash() uint64 { return nameHash(k.name) ^ k.directory }
+
+// New describes an inode to be created.
+type New struct {
+	Mode     uint32 // type and permission bits
+	UID, GID uint32
+	Device   uint64 // for a device node
+	Target   string // for a symbolic link
+}
+
+// checkName judges a name on its own, for a call that would make it.
+func checkName(name string) error {
+	switch {
+	case len(name) > MaxName:
+		return syscall.ENAMETOOLONG
+	case name == "", name == ".", name == "..", strings.ContainsAny(name, "/\x00"):
+		return syscall.EINVAL
+	}
+	return nil
+}
+
+// Lookup finds the inode of a name in the directory: ENOENT, ENOTDIR,
+// ENAMETOOLONG. "." and ".." are the caller's to know. The name may be a
+// view of memory that changes after the call.
+func (n *Inode) Lookup(name string) (*Inode, error) {
+	k := nameKey{n.number, name}
+	if child, ok := n.fs.names.get(k.hash(), k); ok {
+		if child == nil {
+			return nil, syscall.ENOENT
+		}
+		return child, nil
+	}
+	n.mu.RLock()
+	defer n.mu.RUnlock()
+	child, err := n.lookup(name)
+	if err == nil && child == nil {
+		err = syscall.ENOENT
+	}
+	return child, err
+}
+
+// lookup is Lookup with mu held, in either mode; no such name is nil.
+func (n *Inode) lookup(name string) (*Inode, error) {
+	switch {
+	case n.record.Type() != syscall.S_IFDIR:
+		return nil, syscall.ENOTDIR
+	case len(name) > MaxName:
+		return nil, syscall.ENAMETOOLONG
+	}
+	k := nameKey{n.number, name}
+	if child, ok := n.fs.names.get(k.hash(), k); ok {
+		return child, nil
+	}
+	child, err := n.load(name)
+	if err != nil {
+		return nil, err
+	}
+	n.remember(name, child)
+	return child, nil
+}
+
+// load finds a name in the store.
+func (n *Inode) load(name string) (*Inode, error) {
+	var k key
+	value, closer, err := n.fs.db.Get(k.entry(n.number, name))
+	if errors.Is(err, pebble.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, storage(err)
+	}
+	e, err := decodeEntry(value)
+	if err = firstError(err, closer.Close()); err != nil {
+		return nil, n.fs.damaged("entry %q of directory %d: %v", name, n.number, err)
+	}
+	return n.fs.inode(e.inode)
+}
+
+// remember puts a name into the cache; child nil: it does not exist.
+func (n *Inode) remember(name string, child *Inode) {
+	k := nameKey{n.number, strings.Clone(name)}
+	n.fs.names.put(k.hash(), k, child, 1)
+}
+
+// writableDirectory checks that entries may be added; mu is held.
+func (n *Inode) writableDirectory() error {
+	switch {
+	case n.record.Type() != syscall.S_IFDIR:
+		return syscall.ENOTDIR
+	case n.record.Links == 0:
+		return syscall.ENOENT
+	}
+	return nil
+}
+
+// Create makes an inode under a new name: EEXIST, ENOENT for a removed
+// directory, ENOSPC.
+func (n *Inode) Create(name string, what New) (*Inode, error) {
+	if err := checkName(name); err != nil {
+		return nil, err
+	}
+	if len(what.Target) > MaxTarget {
+		return nil, syscall.ENAMETOOLONG
+	}
+	if err := n.fs.space.take(n.fs, recordFixed+len(what.Target)+maxKey); err != nil {
+		return nil, err
+	}
+	n.fs.tree.Lock()
+	defer n.fs.tree.Unlock()
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if err := n.absent(name); err != nil {
+		return nil, err
+	}
+	child := n.newChild(what)
+	c := n.fs.begin()
+	c.record(child, child.record)
+	c.enter(n, name, child)
+	directory := n.record
+	directory.grow(child, +1, child.record.Born)
+	c.record(n, directory)
+	if err := c.commit(); err != nil {
+		return nil, err
+	}
+	n.fs.enter(child)
+	n.remember(name, child)
+	return child, nil
+}
+
+// absent checks that the name can be made; mu is held.
+func (n *Inode) absent(name string) error {
+	if err := n.writableDirectory(); err != nil {
+		return err
+	}
+	existing, err := n.lookup(name)
+	if err == nil && existing != nil {
+		err = syscall.EEXIST
+	}
+	return err
+}
+
+// newChild numbers a new inode of the directory; FS.tree is held.
+func (n *Inode) newChild(what New) *Inode {
+	now := n.fs.now()
+	r := record{Attr: Attr{
+		Number: n.fs.nextNumber, Mode: what.Mode, Links: 1,
+		UID: what.UID, GID: what.GID, Device: what.Device,
+		Accessed: now, Modified: now, Changed: now, Born: now,
+	}}
+	n.fs.nextNumber++
+	if n.record.Mode&syscall.S_ISGID != 0 {
+		r.GID = n.record.GID
+	}
+	switch r.Type() {
+	case syscall.S_IFDIR:
+		r.Links, r.parent = 2, n.number
+		r.Mode |= n.record.Mode & syscall.S_ISGID
+	case syscall.S_IFLNK:
+		r.target, r.Size = strings.Clone(what.Target), int64(len(what.Target))
+	}
+	return &Inode{fs: n.fs, number: r.Number, record: r}
+}
+
+// grow accounts in a directory's record for one entry more or less.
+func (r *record) grow(child *Inode, by int, now int64) {
+	r.Size += int64(by)
+	if child.record.Type() == syscall.S_IFDIR {
+		r.Links = uint32(int(r.Links) + by)
+	}
+	r.Modified, r.Changed = now, now
+}
+
+// Link gives an inode another name: EPERM for a directory, EEXIST, ENOENT
+// if it has lost its last name, EMLINK.
+func (n *Inode) Link(name string, child *Inode) error {
+	if err := checkName(name); err != nil {
+		return err
+	}
+	n.fs.tree.Lock()
+	defer n.fs.tree.Unlock()
+	defer lockAll(n, child)()
+	if err := n.absent(name); err != nil {
+		return err
+	}
+	next := child.record
+	switch {
+	case next.Type() == syscall.S_IFDIR:
+		return syscall.EPERM
+	case next.Links == 0:
+		return syscall.ENOENT
+	case next.Links >= MaxLinks:
+		return syscall.EMLINK
+	}
+	next.Links++
+	next.Changed = n.fs.now()
+	directory := n.record
+	directory.grow(child, +1, next.Changed)
+	c := n.fs.begin()
+	c.enter(n, name, child)
+	c.record(child, next)
+	c.record(n, directory)
+	if err := c.commit(); err != nil {
+		return err
+	}
+	n.remember(name, child)
+	return nil
+}
+
+// Unlink removes the name of anything but a directory (EISDIR). The inode
+// goes with its last name, or with the last Close if it is open.
+func (n *Inode) Unlink(name string) error { return n.remove(name, false) }
+
+// Rmdir removes the name of an empty directory: ENOTEMPTY, ENOTDIR.
+func (n *Inode) Rmdir(name string) error { return n.remove(name, true) }
+
+func (n *Inode) remove(name string, directory bool) error {
+	n.fs.tree.Lock()
+	defer n.fs.tree.Unlock()
+	child, err := n.Lookup(name)
+	if err != nil {
+		return err
+	}
+	defer lockAll(n, child)()
+	if err := child.removable(directory); err != nil {
+		return err
+	}
+	c := n.fs.begin()
+	now := n.fs.now()
+	c.leave(n, name)
+	c.unlinked(child, now)
+	parent := n.record
+	parent.grow(child, -1, now)
+	c.record(n, parent)
+	if err := c.commit(); err != nil {
+		return err
+	}
+	n.remember(name, nil)
+	return nil
+}
+
+// removable checks an inode that is to lose a name; mu is held.
+func (n *Inode) removable(directory bool) error {
+	is := n.record.Type() == syscall.S_IFDIR
+	switch {
+	case is && !directory:
+		return syscall.EISDIR
+	case !is && directory:
+		return syscall.ENOTDIR
+	case is && n.record.Size > 0:
+		return syscall.ENOTEMPTY
+	}
+	return nil
+}
+
+// lockAll locks each of the inodes once and returns what unlocks them. nil
+// is skipped. The caller holds FS.tree, which makes any order safe.
+func lockAll(inodes ...*Inode) (unlock func()) {
+	locked := inodes[:0:0]
+next:
+	for _, n := range inodes {
+		if n == nil {
+			continue
+		}
+		for _, other := range locked {
+			if n == other {
+				continue next
+			}
+		}
+		n.mu.Lock()
+		locked = append(locked, n)
+	}
+	return func() {
+		for _, n := range locked {
+			n.mu.Unlock()
+		}
+	}
+}
