@@ -149,3 +149,11 @@ func (e *ECAM) bus(n uint8) mmio.Registers {
 	}
 	return r
 }
+
+// PortsPresent reports whether the machine has configuration access by ports:
+// the address register then keeps what is written to it.
+func PortsPresent(io IO) bool {
+	const probe = 1 << 31
+	io.Out32(portAddress, probe)
+	return io.In32(portAddress) == probe
+}
