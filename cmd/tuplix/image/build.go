@@ -2,8 +2,6 @@ package image
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -49,7 +47,7 @@ func Build(ctx context.Context, o Options) error {
 		return err
 	}
 	defer w.Close()
-	p, err := w.find(ctx, pattern, o.flags())
+	p, err := w.findOne(ctx, pattern, o.flags())
 	if err != nil {
 		return err
 	}
@@ -139,118 +137,4 @@ func (o *Options) linkFlags() []string {
 		flags = append(flags, "-gcflags="+o.GCFlags)
 	}
 	return flags
-}
-
-// locate tells a directory from an import path. It returns the directory to
-// run the go command in and the pattern that names the package there.
-func locate(arg string) (from, pattern string, err error) {
-	if arg == "" {
-		arg = "."
-	}
-	info, err := os.Stat(arg)
-	switch {
-	case err == nil && info.IsDir():
-		from, err = realDir(arg)
-		return from, ".", err
-	case err == nil:
-		return "", "", fmt.Errorf("%s is a file: name the directory of the package", arg)
-	case filepath.IsAbs(arg) || strings.HasPrefix(arg, "./") || strings.HasPrefix(arg, "../"):
-		return "", "", fmt.Errorf("no such directory: %s", arg)
-	}
-	from, err = realDir(".")
-	return from, arg, err
-}
-
-// realDir returns dir as an absolute path without symbolic links, as the go
-// command reports it.
-func realDir(dir string) (string, error) {
-	abs, err := filepath.Abs(dir)
-	if err != nil {
-		return "", err
-	}
-	return filepath.EvalSymlinks(abs)
-}
-
-// listed is the part of "go list -json" that the build uses.
-type listed struct {
-	Dir, ImportPath, Name           string
-	Standard                        bool
-	Deps                            []string
-	TestGoFiles, XTestGoFiles       []string
-	TestImports, XTestImports       []string
-	Error                           *struct{ Err string }
-	GoFiles, EmbedFiles, OtherFiles []string
-}
-
-// find resolves a pattern that names one package.
-func (w *workspace) find(ctx context.Context, pattern string, flags []string) (*listed, error) {
-	overlay, err := w.overlayFlag()
-	if err != nil {
-		return nil, err
-	}
-	args := append([]string{"list", "-e", "-find", "-json=Dir,ImportPath,Name,Standard,Error,GoFiles", overlay}, flags...)
-	out, err := goOutput(ctx, w.from, w.env, append(args, pattern)...)
-	if err != nil {
-		return nil, err
-	}
-	all, err := decode(out)
-	if err != nil {
-		return nil, err
-	}
-	if len(all) != 1 {
-		return nil, fmt.Errorf("%s names %d packages; name one", pattern, len(all))
-	}
-	p := all[0]
-	if p.Error != nil {
-		return nil, errors.New(p.Error.Err + advice(p.Error.Err))
-	}
-	return p, nil
-}
-
-// closure returns the import paths of the system's packages and of all that
-// they import, in the build of target.
-func (w *workspace) closure(ctx context.Context, flags []string, target string) (map[string]bool, error) {
-	args := append([]string{"list", "-e", "-json=ImportPath,Deps"}, flags...)
-	out, err := goOutput(ctx, w.from, w.env, append(args, target)...)
-	if err != nil {
-		return nil, err
-	}
-	all, err := decode(out)
-	if err != nil {
-		return nil, err
-	}
-	set := make(map[string]bool)
-	for _, p := range all {
-		if plainPath(p.ImportPath) != boardPath {
-			continue
-		}
-		set[boardPath] = true
-		for _, dep := range p.Deps {
-			set[plainPath(dep)] = true
-		}
-	}
-	if len(set) == 0 {
-		return nil, fmt.Errorf("%s does not import %s: the overlay was not applied", target, boardPath)
-	}
-	return set, nil
-}
-
-// plainPath strips the variant that "go list -test" appends to an import path,
-// as in "sort [sort.test]".
-func plainPath(path string) string {
-	plain, _, _ := strings.Cut(path, " ")
-	return plain
-}
-
-// decode reads the concatenated JSON objects that "go list -json" prints.
-func decode(out []byte) ([]*listed, error) {
-	var all []*listed
-	for d := json.NewDecoder(strings.NewReader(string(out))); d.More(); {
-		p := new(listed)
-		if err := d.Decode(p); err != nil {
-			return nil, fmt.Errorf("go list: %w", err)
-		}
-		all = append(all, p)
-	}
-	return all, nil
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"go/version"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -26,6 +27,7 @@ type workspace struct {
 	env     []string          // settings for the go command
 	goroot  string            // GOROOT of that go command
 	overlay map[string]string // file as the go command sees it: file that holds its text
+	std     string            // import path, if the workspace is for a directory of the Go distribution
 	lock    *os.File
 }
 
@@ -53,6 +55,9 @@ func openWorkspace(ctx context.Context, root, from string) (*workspace, error) {
 	if err != nil {
 		return nil, err
 	}
+	if module := filepath.Dir(e.GOMOD); checkRoot(module) == nil {
+		root = module // inside another copy of the system, that copy is meant
+	}
 	w := &workspace{root: root, from: from, goroot: e.GOROOT, overlay: make(map[string]string)}
 	w.env = []string{"CGO_ENABLED=0", "GOOS=linux", "GOARCH=amd64", "GOFLAGS=" + withoutMod(e.GOFLAGS)}
 	if w.dir, err = cacheDir("build", root, from); err != nil {
@@ -72,6 +77,18 @@ func openWorkspace(ctx context.Context, root, from string) (*workspace, error) {
 	return w, nil
 }
 
+// pattern translates a package pattern relative to the workspace's directory
+// into one that holds where the go command runs.
+func (w *workspace) pattern(p string) string {
+	if w.std == "" {
+		return p
+	}
+	if rest, ok := strings.CutPrefix(p, "."); ok {
+		return path.Join(w.std, rest)
+	}
+	return p
+}
+
 // Close lets another build use the workspace. The files stay.
 func (w *workspace) Close() error { return w.lock.Close() }
 
@@ -79,9 +96,14 @@ func (w *workspace) Close() error { return w.lock.Close() }
 func (w *workspace) join(e goEnv) error {
 	module := filepath.Dir(e.GOMOD)
 	switch {
-	case within(e.GOROOT, w.from):
-		// A package of the Go distribution: seen from any module alike.
-		w.from = w.root
+	case within(filepath.Join(e.GOROOT, "src"), w.from):
+		// The Go distribution is its own main module only to itself: look at
+		// it from the system's.
+		rel, err := filepath.Rel(filepath.Join(e.GOROOT, "src"), w.from)
+		if err != nil {
+			return err
+		}
+		w.std, w.from = filepath.ToSlash(rel), w.root
 		fallthrough
 	case e.GOMOD != "" && e.GOMOD != os.DevNull && sameFile(module, w.root):
 		w.env = append(w.env, "GOWORK=off")
@@ -96,28 +118,28 @@ func (w *workspace) join(e goEnv) error {
 		}
 		return fmt.Errorf("%s belongs to no module of %s", w.from, e.GOWORK)
 	}
-	path := filepath.Join(w.dir, "go.work")
+	work := filepath.Join(w.dir, "go.work")
 	text, err := w.goWork(module, e)
 	if err != nil {
 		return err
 	}
-	if err := writeIfChanged(path, text); err != nil {
+	if err := writeIfChanged(work, text); err != nil {
 		return err
 	}
-	w.env = append(w.env, "GOWORK="+path)
+	w.env = append(w.env, "GOWORK="+work)
 	return w.seedSums(e.GOWORK)
 }
 
 // inventModule gives a directory of Go files outside any module a go.mod that
 // exists only in the overlay.
 func (w *workspace) inventModule(e goEnv) error {
-	path := filepath.Join(w.dir, "invented.mod")
+	invented := filepath.Join(w.dir, "invented.mod")
 	lang := strings.TrimPrefix(version.Lang(e.GOVERSION), "go")
 	text := "module local.invalid/" + moduleElement(filepath.Base(w.from)) + "\n\ngo " + lang + "\n"
-	if err := writeIfChanged(path, []byte(text)); err != nil {
+	if err := writeIfChanged(invented, []byte(text)); err != nil {
 		return err
 	}
-	w.overlay[filepath.Join(w.from, "go.mod")] = path
+	w.overlay[filepath.Join(w.from, "go.mod")] = invented
 	return nil
 }
 
@@ -181,15 +203,15 @@ func (w *workspace) goWork(module string, e goEnv) ([]byte, error) {
 // goLine returns the go directive of the module in dir, or "" where it has
 // none; a go.mod that cannot be read is the go command's to report.
 func (w *workspace) goLine(dir string) string {
-	path := filepath.Join(dir, "go.mod")
-	if to, ok := w.overlay[path]; ok {
-		path = to
+	file := filepath.Join(dir, "go.mod")
+	if to, ok := w.overlay[file]; ok {
+		file = to
 	}
-	data, err := os.ReadFile(path)
+	data, err := os.ReadFile(file)
 	if err != nil {
 		return ""
 	}
-	f, err := modfile.ParseLax(path, data, nil)
+	f, err := modfile.ParseLax(file, data, nil)
 	if err != nil || f.Go == nil {
 		return ""
 	}
@@ -203,12 +225,12 @@ func newerGo(a, b string) string {
 	return a
 }
 
-func readWork(path string) (*modfile.WorkFile, error) {
-	data, err := os.ReadFile(path)
+func readWork(file string) (*modfile.WorkFile, error) {
+	data, err := os.ReadFile(file)
 	if err != nil {
 		return nil, err
 	}
-	return modfile.ParseWork(path, data, nil)
+	return modfile.ParseWork(file, data, nil)
 }
 
 // seedSums copies an existing workspace's go.work.sum beside the private
@@ -258,8 +280,8 @@ func cacheDir(kind string, key ...string) (string, error) {
 
 // lockFile takes an exclusive lock, waiting for it. Closing the file gives it
 // up.
-func lockFile(path string) (*os.File, error) {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+func lockFile(name string) (*os.File, error) {
+	f, err := os.OpenFile(name, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, err
 	}
@@ -271,7 +293,7 @@ func lockFile(path string) (*os.File, error) {
 	}
 	if err != nil {
 		f.Close()
-		return nil, fmt.Errorf("lock %s: %w", path, err)
+		return nil, fmt.Errorf("lock %s: %w", name, err)
 	}
 	return f, nil
 }
