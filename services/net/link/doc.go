@@ -1,0 +1,19 @@
+// Package link joins a network device to gVisor's stack: Ethernet framing,
+// checksum and segmentation offload, and the lifetime of packet memory.
+//
+// It owns the endpoint that the stack writes to and reads from, and the
+// device interface that it needs, whose shapes are those of virtio-net
+// (virtio 1.2, section 5.1.6). It imports gVisor's stack and no driver: the
+// board hands a device in, tests hand in package wire's.
+//
+// Guarantees: an outgoing payload is not copied, its memory stays unchanged
+// until the device has said done. An incoming frame is copied once, out of the
+// device's buffers into the stack's pooled ones, because gVisor's buffers can
+// not refer to foreign memory; the device's buffers are free again when the
+// delivery returns. A checksum is taken for verified only if the device
+// negotiated that and said so of this frame, and the IPv4 header's is always
+// verified here.
+//
+// It refuses frames that are shorter than an Ethernet header, longer than an
+// IP packet can be, or addressed to another station.
+package link

@@ -1,0 +1,108 @@
+package link
+
+import (
+	"sync"
+
+	"gvisor.dev/gvisor/pkg/buffer"
+	"gvisor.dev/gvisor/pkg/tcpip"
+	"gvisor.dev/gvisor/pkg/tcpip/header"
+	"gvisor.dev/gvisor/pkg/tcpip/stack"
+)
+
+// transmission keeps a packet's memory until the device is done with it. They
+// are pooled: sending allocates nothing.
+type transmission struct {
+	pkt   *stack.PacketBuffer
+	flat  *buffer.View // a copy of a packet in too many parts, else nil
+	parts [][]byte
+	done  func() // release, bound once
+}
+
+// maxParts is the most parts that go to a device as they are: so few that
+// with all the page boundaries in 64 KiB they fit its chain of 64 buffers. A
+// large segment made of many small writes has more, and is copied.
+const maxParts = 20
+
+var transmissions sync.Pool
+
+func newTransmission(pkt *stack.PacketBuffer) *transmission {
+	t, ok := transmissions.Get().(*transmission)
+	if !ok {
+		t = &transmission{}
+		t.done = t.release
+	}
+	t.pkt = pkt.IncRef()
+	t.gather()
+	return t
+}
+
+// gather lists the packet's memory from its link header on.
+func (t *transmission) gather() {
+	views, skip := t.pkt.AsViewList()
+	for v := views.Front(); v != nil; v = v.Next() {
+		part := v.AsSlice()
+		if skip >= len(part) {
+			skip -= len(part)
+			continue
+		}
+		t.parts = append(t.parts, part[skip:])
+		skip = 0
+	}
+	if len(t.parts) > maxParts {
+		t.flatten()
+	}
+}
+
+func (t *transmission) flatten() {
+	t.flat = t.pkt.ToView()
+	clear(t.parts)
+	t.parts = append(t.parts[:0], t.flat.AsSlice())
+}
+
+func (t *transmission) release() {
+	t.pkt.DecRef()
+	t.pkt = nil
+	if t.flat != nil {
+		t.flat.Release()
+		t.flat = nil
+	}
+	clear(t.parts)
+	t.parts = t.parts[:0]
+	transmissions.Put(t)
+}
+
+// WritePackets implements stack.LinkWriter.
+func (e *Endpoint) WritePackets(pkts stack.PacketBufferList) (int, tcpip.Error) {
+	for i, pkt := range pkts.AsSlice() {
+		t := newTransmission(pkt)
+		if err := e.dev.Transmit(offloadHeader(pkt), t.parts, t.done); err != nil {
+			t.release()
+			return i, &tcpip.ErrAborted{}
+		}
+	}
+	return pkts.Len(), nil
+}
+
+// offloadHeader says what the stack left undone in pkt. Segments that the
+// stack cut itself (GSOGvisor) are complete.
+func offloadHeader(pkt *stack.PacketBuffer) Header {
+	gso := &pkt.GSOOptions
+	if !gso.NeedsCsum || (gso.Type != stack.GSOTCPv4 && gso.Type != stack.GSOTCPv6) {
+		return Header{}
+	}
+	h := Header{
+		Flags:          NeedsChecksum,
+		ChecksumStart:  header.EthernetMinimumSize + gso.L3HdrLen,
+		ChecksumOffset: gso.CsumOffset,
+	}
+	if pkt.Data().Size() <= int(gso.MSS) {
+		return h
+	}
+	h.GSOType = GSOTCPv4
+	if gso.Type == stack.GSOTCPv6 {
+		h.GSOType = GSOTCPv6
+	}
+	h.GSOSize = gso.MSS
+	h.HeaderLen = uint16(pkt.HeaderSize())
+	return h
+}

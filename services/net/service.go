@@ -1,0 +1,232 @@
+package net
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+
+	"gvisor.dev/gvisor/pkg/tcpip"
+	"gvisor.dev/gvisor/pkg/tcpip/stack"
+
+	"github.com/tuplix/tuplix/services/net/dhcp"
+	"github.com/tuplix/tuplix/services/net/link"
+)
+
+// Options of the service.
+type Options struct {
+	Config Config
+	// Memory is the machine's memory in bytes; TCP's buffers are sized by it.
+	Memory uint64
+	// Resolver is told the name servers and search domains, when they change
+	// and at first. May be nil. It is called by one goroutine at a time.
+	Resolver func(servers []netip.Addr, search []string)
+	// Log is told what an administrator may want to know. May be nil.
+	Log func(format string, args ...any)
+}
+
+// Service is the running network. Its methods are safe for concurrent use.
+type Service struct {
+	opts   Options
+	stack  *stack.Stack
+	events *eventQueue
+	done   sync.WaitGroup // DHCP clients and the configurator
+
+	ready     chan struct{}
+	readyOnce sync.Once
+	readyErr  error // valid once ready is closed
+
+	// mu protects what the configurator writes and Snapshot reads.
+	mu      sync.Mutex
+	ifaces  []*iface
+	started bool
+	closed  bool
+	servers []netip.Addr
+	search  []string
+	waiting []func() // run when ready
+}
+
+// iface is an attached interface. The configurator owns what is not constant.
+type iface struct {
+	nic    tcpip.NICID
+	name   string
+	mac    [6]byte
+	link   *link.Endpoint
+	want   Interface
+	stop   chan struct{} // ends the DHCP client
+	routes []tcpip.Route // of the static configuration or the lease
+	lease  *dhcp.Lease
+	state  string // of the DHCP client, for people
+	failed error
+	good   bool // has, or had, a usable configuration
+
+	routers  []netip.Addr             // from router advertisements
+	prefixes []netip.Prefix           // on the link, from the same
+	rdnss    map[netip.Addr]time.Time // name servers from the same, with their end
+
+	rdnssTimer *time.Timer // fires at the first end
+}
+
+// New makes the service with its loopback interface, and nothing attached.
+func New(o Options) (*Service, error) {
+	if o.Memory == 0 {
+		return nil, errors.New("net: the machine's memory is not given")
+	}
+	if o.Resolver == nil {
+		o.Resolver = func([]netip.Addr, []string) {}
+	}
+	if o.Log == nil {
+		o.Log = func(string, ...any) {}
+	}
+	s := &Service{opts: o, events: newEventQueue(), ready: make(chan struct{})}
+	st, err := newStack(o.Memory, (*ndpEvents)(s))
+	if err != nil {
+		return nil, err
+	}
+	s.stack = st
+	s.updateRoutes()
+	return s, nil
+}
+
+// Stack is the TCP/IP stack, for making endpoints.
+func (s *Service) Stack() *stack.Stack { return s.stack }
+
+// Attach adds a device as an interface of that name, such as eth0. It is to be
+// called before Start.
+func (s *Service) Attach(name string, dev link.Device) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.started {
+		return errors.New("net: Attach after Start")
+	}
+	i := &iface{
+		nic:   LoopbackNIC + 1 + tcpip.NICID(len(s.ifaces)),
+		name:  name,
+		mac:   dev.MAC(),
+		want:  s.opts.Config.forDevice(name),
+		stop:  make(chan struct{}),
+		rdnss: map[netip.Addr]time.Time{},
+	}
+	ep := link.New(dev, func(err error) {
+		s.events.post(func() { s.linkFailed(i, err) })
+	})
+	// Disabled until Start: its first packets belong to its configuration.
+	i.link = ep
+	opts := stack.NICOptions{Name: name, Disabled: true}
+	if err := s.stack.CreateNICWithOptions(i.nic, ep, opts); err != nil {
+		return fmt.Errorf("net: attaching %s: %v", name, err)
+	}
+	s.ifaces = append(s.ifaces, i)
+	return nil
+}
+
+// Start configures all attached interfaces. It does not wait; see Ready.
+func (s *Service) Start() error {
+	s.mu.Lock()
+	if s.started {
+		s.mu.Unlock()
+		return errors.New("net: started twice")
+	}
+	s.started = true
+	s.mu.Unlock()
+	s.done.Go(func() { s.events.run() })
+	s.events.post(s.startAll)
+	return nil
+}
+
+// Close stops the DHCP clients, the devices that can be closed and the stack.
+// Leases are not given back. It blocks until a device that cannot be closed
+// fails, so it is for tests and for the end of a process.
+func (s *Service) Close() {
+	s.mu.Lock()
+	started, closed := s.started, s.closed
+	s.closed = true
+	s.mu.Unlock()
+	if closed {
+		return
+	}
+	for _, i := range s.ifaces {
+		close(i.stop)
+	}
+	s.events.close()
+	if started {
+		s.done.Wait()
+	}
+	s.settle(errors.New("net: closed"))
+	for _, i := range s.ifaces {
+		i.link.Close()
+		i.link.Wait()
+	}
+	s.stack.Destroy()
+}
+
+// Ready is closed when the network is configured or has failed to be; see Err.
+func (s *Service) Ready() <-chan struct{} { return s.ready }
+
+// Err returns why the network is not configured, or nil. It is meaningful
+// once Ready is closed.
+func (s *Service) Err() error {
+	select {
+	case <-s.ready:
+		return s.readyErr
+	default:
+		return nil
+	}
+}
+
+// WhenReady runs f once Ready is closed: at once on the calling goroutine, or
+// later on another. f must not block.
+func (s *Service) WhenReady(f func()) {
+	s.mu.Lock()
+	select {
+	case <-s.ready:
+		s.mu.Unlock()
+		f()
+	default:
+		s.waiting = append(s.waiting, f)
+		s.mu.Unlock()
+	}
+}
+
+// settle closes Ready, the first time.
+func (s *Service) settle(err error) {
+	s.readyOnce.Do(func() {
+		s.mu.Lock()
+		s.readyErr = err
+		close(s.ready)
+		waiting := s.waiting
+		s.waiting = nil
+		s.mu.Unlock()
+		for _, f := range waiting {
+			f()
+		}
+	})
+}
+
+// checkReady settles when an interface is good or none can become so.
+func (s *Service) checkReady() {
+	var errs []error
+	for _, i := range s.ifaces {
+		if i.good {
+			s.settle(nil)
+			return
+		}
+		if i.failed != nil {
+			errs = append(errs, i.failed)
+		}
+	}
+	if len(errs) == len(s.ifaces) {
+		s.settle(errors.Join(errs...))
+	}
+}
+
+// byNIC finds an interface. The list does not change after Start.
+func (s *Service) byNIC(nic tcpip.NICID) *iface {
+	k := slices.IndexFunc(s.ifaces, func(i *iface) bool { return i.nic == nic })
+	if k < 0 {
+		return nil
+	}
+	return s.ifaces[k]
+}
