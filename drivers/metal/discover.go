@@ -109,7 +109,7 @@ func slot(r acpi.Resources) virtio.Slot {
 	return virtio.Slot{
 		Address: r.Memory[0].Base,
 		Size:    int(min(r.Memory[0].Size, pageSize)),
-		Line:    virtio.Line{GSI: i.GSI, Level: i.Level, Low: i.Low},
+		Line:    virtio.Line{GSI: i.GSI, Low: i.Low},
 	}
 }
 

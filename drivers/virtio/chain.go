@@ -45,6 +45,17 @@ func (c *Chain) In(p []byte) {
 	c.writable += uint64(len(p))
 }
 
+// OutAt appends n bytes of contiguous memory, from AllocDMA, that the device
+// reads.
+func (c *Chain) OutAt(phys uint64, n int) { c.out = c.join(c.out, phys, uint32(n)) }
+
+// InAt appends n bytes of contiguous memory, from AllocDMA, that the device
+// writes.
+func (c *Chain) InAt(phys uint64, n int) {
+	c.in = c.join(c.in, phys, uint32(n))
+	c.writable += uint64(n)
+}
+
 // add cuts p at page boundaries, for only within a page is memory contiguous,
 // and joins what turns out to be adjacent.
 func (c *Chain) add(segs []segment, p []byte) []segment {

@@ -12,7 +12,7 @@ type Memory interface {
 	// page-aligned memory and its physical address. It is never freed.
 	AllocDMA(n int) (mem []byte, phys uint64, err error)
 	// PhysicalAddress returns the physical address of p, which is made
-	// resident first; valid up to the end of the 4 KiB page around p and for
+	// resident first. p is Go memory, not of AllocDMA; the answer is valid up to the end of the 4 KiB page around p and for
 	// as long as the memory is referenced.
 	PhysicalAddress(p unsafe.Pointer) uint64
 }

@@ -45,16 +45,13 @@ const (
 type mmioTransport struct {
 	r      mmio.Registers
 	config mmio.Registers
-	gsi    uint32
-	level  bool
-	low    bool
+	line   Line
 }
 
-// Line is an input of the I/O APIC and its trigger.
+// Line is the input of the I/O APIC that a device raises.
 type Line struct {
-	GSI   uint32
-	Level bool // level-triggered; else edge
-	Low   bool // active low; else high
+	GSI uint32
+	Low bool // active low; else high
 }
 
 // ErrNoDevice says that an MMIO slot is empty.
@@ -79,7 +76,7 @@ func NewMMIO(r mmio.Registers, l Line) (Transport, error) {
 		return nil, fmt.Errorf("virtio: MMIO version %d is unknown", version)
 	}
 	config, err := mmio.Window(r, mmioConfig, r.Len()-mmioConfig)
-	return &mmioTransport{r: r, config: config, gsi: l.GSI, level: l.Level, low: l.Low}, err
+	return &mmioTransport{r: r, config: config, line: l}, err
 }
 
 func (t *mmioTransport) ID() uint32 { return t.r.Read32(mmioDeviceID) }
@@ -129,14 +126,26 @@ func (t *mmioTransport) write64(off int, v uint64) {
 
 func (t *mmioTransport) Vectors() int { return 1 }
 
-func (t *mmioTransport) Bind(_ int, i Interrupt) error { return i.Route(t.gsi, t.level, t.low) }
+// Bind routes the line as edge-triggered, whatever ACPI says (QEMU: level). The
+// device drives the line by its interrupt status, so that each new reason after
+// Ack is an edge; with a level the line would have to be masked until then.
+func (t *mmioTransport) Bind(_ int, i Interrupt) error {
+	return i.Route(t.line.GSI, false, t.line.Low)
+}
 
 func (t *mmioTransport) SetConfigVector(int) error { return nil }
 
-// Ack clears the reasons it has seen. With an edge-triggered line the device
-// can then raise the next edge.
+// ackRounds bounds how often a device may come up with a new reason.
+const ackRounds = 16
+
+// Ack clears the reasons until there are none: only then is the line idle, and
+// the next reason an edge.
 func (t *mmioTransport) Ack() {
-	if s := t.r.Read32(mmioInterrupt); s != 0 {
+	for range ackRounds {
+		s := t.r.Read32(mmioInterrupt)
+		if s == 0 {
+			return
+		}
 		t.r.Write32(mmioAck, s)
 	}
 }

@@ -78,14 +78,14 @@ func (r *receiver) grow() bool {
 		return false
 	}
 	memory := r.device.dev.Memory()
-	mem, _, err := memory.AllocDMA(pagesAtOnce * pageSize)
+	mem, phys, err := memory.AllocDMA(pagesAtOnce * pageSize)
 	if err != nil {
 		r.limit = r.allocated
 		return false
 	}
-	for ; len(mem) > 0; mem = mem[pageSize:] {
+	for ; len(mem) > 0; mem, phys = mem[pageSize:], phys+pageSize {
 		p := &page{mem: mem[:pageSize:pageSize], chain: virtio.NewChain(memory, 0)}
-		p.chain.In(p.mem)
+		p.chain.InAt(phys, pageSize)
 		r.free = append(r.free, p)
 		r.allocated++
 	}

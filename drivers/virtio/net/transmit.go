@@ -24,6 +24,7 @@ type transmitter struct {
 // outgoing is one frame in flight. The queue's reference to it keeps the parts.
 type outgoing struct {
 	header []byte // headerSize bytes of DMA memory
+	phys   uint64 // its address
 	chain  *virtio.Chain
 	parts  [][]byte
 	done   func()
@@ -33,7 +34,7 @@ type outgoing struct {
 // pages, its headers, and room for parts that are cut unluckily.
 const maxParts = 64
 
-// headerStride keeps headers from crossing a page.
+// headerStride is the distance of headers.
 const headerStride = 16
 
 func (t *transmitter) open(d *Device) error {
@@ -41,7 +42,7 @@ func (t *transmitter) open(d *Device) error {
 	if err != nil {
 		return err
 	}
-	headers, _, err := d.dev.Memory().AllocDMA(q.Size() * headerStride)
+	headers, phys, err := d.dev.Memory().AllocDMA(q.Size() * headerStride)
 	if err != nil {
 		return fmt.Errorf("virtio-net: headers: %w", err)
 	}
@@ -51,6 +52,7 @@ func (t *transmitter) open(d *Device) error {
 		at := i * headerStride
 		t.free = append(t.free, &outgoing{
 			header: headers[at : at+headerSize],
+			phys:   phys + uint64(at),
 			chain:  virtio.NewChain(d.dev.Memory(), 0),
 		})
 	}
@@ -127,7 +129,7 @@ func (o *outgoing) fill(h Header, parts [][]byte, done func()) {
 	o.parts, o.done = parts, done
 	h.put(o.header)
 	o.chain.Reset()
-	o.chain.Out(o.header)
+	o.chain.OutAt(o.phys, headerSize)
 	for _, p := range parts {
 		o.chain.Out(p)
 	}

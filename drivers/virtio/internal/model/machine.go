@@ -47,7 +47,7 @@ func (m *Machine) AllocDMA(n int) ([]byte, uint64, error) {
 // PhysicalAddress returns the scrambled address of p.
 func (m *Machine) PhysicalAddress(p unsafe.Pointer) uint64 {
 	if dma.contains(uintptr(p)) {
-		return dmaBit | uint64(uintptr(p))
+		panic("model: PhysicalAddress of memory from AllocDMA")
 	}
 	return uint64(uintptr(p)) ^ scramble
 }
