@@ -8,12 +8,14 @@
 // isa-debugcon and isa-debug-exit answer:
 //
 //	status=0xe9       the guest writes "exit N\n", N in decimal from 0 to 255, a
-//	                  byte at a time, before it powers the machine off by ACPI:
-//	                  N is the exit status of the program
-//	debugexit=0x501   one byte V written here ends QEMU at once with exit status
-//	                  2V+1: a kernel panic when no reboot or halt was asked for
+//	                  byte at a time, before it ends: N is the exit status of the
+//	                  program, or what a kernel panic has in its place
+//	debugexit=0x501   a byte V written here ends QEMU at once with exit status
+//	                  2V+1; it is for ends that are not in order
 //
-// A machine that powers off without a word has status 0.
+// A machine that powers off without a word has status 0. The guest's working
+// directory and files for tests come with the option cwd=DIR and a boot module,
+// a tar archive whose names are relative to the root directory.
 //
 // # Owns
 //

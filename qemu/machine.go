@@ -252,7 +252,7 @@ func (e Exit) Code() (int, error) {
 		return 0, errors.New("the machine was stopped")
 	case e.QEMU < 0:
 		return 0, errors.New("QEMU was killed")
-	case e.QEMU == 0 && e.Reported:
+	case e.Reported:
 		return e.Status, nil
 	case e.QEMU == 0:
 		return 0, nil

@@ -35,7 +35,7 @@ func usagef(format string, args ...any) error {
 }
 
 func commands() []*command {
-	return []*command{runCommand(), buildCommand(), versionCommand()}
+	return []*command{runCommand(), buildCommand(), testCommand(), versionCommand()}
 }
 
 func main() {

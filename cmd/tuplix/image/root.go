@@ -70,3 +70,10 @@ func downloaded(ctx context.Context, version string) (string, error) {
 	}
 	return m.Dir, nil
 }
+
+// GOROOT returns the directory of the Go distribution that images are built
+// with.
+func GOROOT(ctx context.Context) (string, error) {
+	e, err := readGoEnv(ctx, "")
+	return e.GOROOT, err
+}

@@ -78,6 +78,11 @@ func BuildTest(ctx context.Context, o Options, p TestPackage) error {
 	if err != nil {
 		return err
 	}
+	if p.Standard && p.ImportPath == "time" {
+		// Its tests load a time zone while packages are initialised, and this
+		// one is initialised before there can be a file service.
+		o.Tags = strings.TrimPrefix(o.Tags+",timetzdata", ",")
+	}
 	w, err := openWorkspace(ctx, root, p.from)
 	if err != nil {
 		return err

@@ -1,0 +1,126 @@
+package image
+
+import (
+	"bytes"
+	"embed"
+	"fmt"
+	"go/ast"
+	"go/format"
+	"go/parser"
+	"go/token"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+//go:embed gate
+var gateFiles embed.FS
+
+// gated are the functions of package syscall that an image replaces.
+var gated = []string{"Syscall", "Syscall6", "RawSyscall", "RawSyscall6"}
+
+// addGate puts into the overlay what lets system calls about state run on the
+// caller's goroutine (package kernel, gate.go): package syscall gets our
+// versions of the functions that every call goes through, and keeps its own
+// as trapSyscall and so on. The text of package syscall is taken from the
+// toolchain that builds; nothing of it is kept here.
+func (w *workspace) addGate() error {
+	dir := filepath.Join(w.goroot, "src", "syscall")
+	if err := w.renameGated(filepath.Join(dir, "syscall_linux.go")); err != nil {
+		return err
+	}
+	if err := w.renameNoError(filepath.Join(dir, "asm_linux_amd64.s")); err != nil {
+		return err
+	}
+	for name, as := range map[string]string{"syscall.go.txt": "zz_gate_linux.go", "stack_amd64.s.txt": "zz_gate_linux_amd64.s"} {
+		text, err := gateFiles.ReadFile("gate/" + name)
+		if err != nil {
+			return err
+		}
+		if err := w.provide(filepath.Join(dir, as), text); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// provide has the go command see text as the file name.
+func (w *workspace) provide(name string, text []byte) error {
+	file := filepath.Join(w.dir, "gate_"+filepath.Base(name))
+	w.overlay[name] = file
+	if old, err := os.ReadFile(file); err == nil && bytes.Equal(old, text) {
+		return nil
+	}
+	return os.WriteFile(file, text, 0o644)
+}
+
+// renameGated provides the Go file with its gated functions renamed, so that
+// calls among them stay among them, and with the declaration of
+// rawSyscallNoError taken out.
+func (w *workspace) renameGated(name string) error {
+	fset := token.NewFileSet()
+	f, err := parser.ParseFile(fset, name, nil, parser.ParseComments)
+	if err != nil {
+		return err
+	}
+	found := 0
+	var keep []ast.Decl
+	for _, d := range f.Decls {
+		fn, ok := d.(*ast.FuncDecl)
+		if ok && fn.Recv == nil && fn.Name.Name == "rawSyscallNoError" {
+			found++
+			continue
+		}
+		keep = append(keep, d)
+		if !ok || fn.Recv != nil || !isGated(fn.Name.Name) {
+			continue
+		}
+		found++
+		fn.Name.Name = "trap" + fn.Name.Name
+		for _, c := range fn.Doc.List {
+			if strings.HasPrefix(c.Text, "//go:linkname ") {
+				c.Text = "//"
+			}
+		}
+		ast.Inspect(fn.Body, func(n ast.Node) bool {
+			if call, ok := n.(*ast.CallExpr); ok {
+				if id, ok := call.Fun.(*ast.Ident); ok && isGated(id.Name) {
+					id.Name = "trap" + id.Name
+				}
+			}
+			return true
+		})
+	}
+	if found != len(gated)+1 {
+		return fmt.Errorf("%s is not as this tool knows it (Go 1.26): %d of %d functions found", name, found, len(gated)+1)
+	}
+	f.Decls = keep
+	var out bytes.Buffer
+	if err := format.Node(&out, fset, f); err != nil {
+		return err
+	}
+	return w.provide(name, out.Bytes())
+}
+
+func isGated(name string) bool {
+	for _, g := range gated {
+		if g == name {
+			return true
+		}
+	}
+	return false
+}
+
+// renameNoError provides the assembly file with rawSyscallNoError out of the
+// way of ours.
+func (w *workspace) renameNoError(name string) error {
+	text, err := os.ReadFile(name)
+	if err != nil {
+		return err
+	}
+	const function = "TEXT ·rawSyscallNoError("
+	if bytes.Count(text, []byte(function)) != 1 {
+		return fmt.Errorf("%s is not as this tool knows it (Go 1.26): no rawSyscallNoError", name)
+	}
+	return w.provide(name, bytes.Replace(text, []byte(function), []byte("TEXT ·trapRawSyscallNoError("), 1))
+}
