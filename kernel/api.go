@@ -171,8 +171,8 @@ func SetWallClock(unixNano int64) {
 
 // PowerRegister is a register whose writing ends or restarts the machine.
 type PowerRegister struct {
-	Memory  bool   // Address is virtual memory (MapDevice), not a port
-	Width   uint8  // 1, 2 or 4 bytes
+	Memory  bool  // Address is virtual memory (MapDevice), not a port
+	Width   uint8 // 1, 2 or 4 bytes
 	Address uintptr
 	Value   uint32
 	Value2  uint32 // written after Value where Twice is set (PM1: SLP_TYP, then SLP_EN)

@@ -126,8 +126,8 @@ func readSegments() (list [8]segment, count int) {
 		const load, exec, write = 1, 1, 2
 		if load32(phdr) == load && count < len(list) {
 			s := &list[count]
-			s.start = *at[uintptr](phdr+16) &^ (pageSize - 1)
-			s.end = (*at[uintptr](phdr+16) + *at[uintptr](phdr+40) + pageSize - 1) &^ (pageSize - 1)
+			s.start = *at[uintptr](phdr + 16) &^ (pageSize - 1)
+			s.end = (*at[uintptr](phdr + 16) + *at[uintptr](phdr + 40) + pageSize - 1) &^ (pageSize - 1)
 			switch f := load32(phdr + 4); {
 			case f&write != 0:
 				s.flags = pteWrite | pteNX

@@ -65,6 +65,7 @@ func Serve(call func(nr uintptr, args *[6]uintptr) uintptr) {
 		go serveCalls()
 	}
 	trap(callServing, 0, 0, 0, 0, 0)
+	gate = passGate
 }
 
 // Service is the function that Serve named, for the direct path.

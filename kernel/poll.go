@@ -20,6 +20,7 @@ type descriptor struct {
 	ready    atomic.Uint32 // events that stand, and fdWatched
 	kind     uint8
 	pollable bool
+	owned    bool   // fdConsole: a service has it
 	polls    int32  // chain of polls by nextFD: who watches this descriptor
 	count    uint64 // eventfd
 	first    int32  // epoll: polls with news, by nextReady
@@ -91,7 +92,14 @@ func allocFD(low int32, kind uint8, pollable bool) (*descriptor, uintptr) {
 			return nil, errNOMEM
 		}
 		d := at[descriptor](a)
-		if d.kind != fdFree {
+		// A service takes the console's numbers over without a change of
+		// kind: what a dying program writes there must get out by itself.
+		taken := d.kind != fdFree
+		if d.kind == fdConsole && kind == fdService && !d.owned {
+			d.owned, taken = true, false
+			kind = fdConsole
+		}
+		if taken {
 			continue
 		}
 		if low <= fdLow {
@@ -313,7 +321,7 @@ func leavePoll(i int32, t *thread) {
 func epollCreate() uintptr {
 	sched.lock()
 	defer sched.unlock()
-	_, fd := allocFD(0, fdEpoll, true)
+	_, fd := allocFD(3, fdEpoll, true)
 	return fd
 }
 
@@ -409,7 +417,7 @@ func eventfd(initial, flags uintptr) uintptr {
 	}
 	sched.lock()
 	defer sched.unlock()
-	d, fd := allocFD(0, fdEvent, true)
+	d, fd := allocFD(3, fdEvent, true)
 	if d != nil {
 		d.count = uint64(uint32(initial))
 	}

@@ -48,7 +48,7 @@ type signalInfo struct {
 }
 
 var (
-	actions   [numSignals + 1]action
+	actions [numSignals + 1]action
 )
 
 // deliver makes the current thread run the handler of its first waiting

@@ -2,7 +2,6 @@ package image
 
 import (
 	"bytes"
-	"embed"
 	"fmt"
 	"go/ast"
 	"go/format"
@@ -13,45 +12,27 @@ import (
 	"strings"
 )
 
-//go:embed gate
-var gateFiles embed.FS
-
 // gated are the functions of package syscall that an image replaces.
 var gated = []string{"Syscall", "Syscall6", "RawSyscall", "RawSyscall6"}
 
-// addGate puts into the overlay what lets system calls about state run on the
-// caller's goroutine (package kernel, gate.go): package syscall gets our
-// versions of the functions that every call goes through, and keeps its own
-// as trapSyscall and so on. The text of package syscall is taken from the
-// toolchain that builds; nothing of it is kept here.
+// addGate makes room for the files of shadowDir that let system calls about
+// state run on the caller's goroutine (package kernel, gate.go): package
+// syscall's own functions that every call goes through stay, as trapSyscall
+// and so on. Its text is taken from the toolchain that builds; nothing of it
+// is kept here.
 func (w *workspace) addGate() error {
 	dir := filepath.Join(w.goroot, "src", "syscall")
 	if err := w.renameGated(filepath.Join(dir, "syscall_linux.go")); err != nil {
 		return err
 	}
-	if err := w.renameNoError(filepath.Join(dir, "asm_linux_amd64.s")); err != nil {
-		return err
-	}
-	for name, as := range map[string]string{"syscall.go.txt": "zz_gate_linux.go", "stack_amd64.s.txt": "zz_gate_linux_amd64.s"} {
-		text, err := gateFiles.ReadFile("gate/" + name)
-		if err != nil {
-			return err
-		}
-		if err := w.provide(filepath.Join(dir, as), text); err != nil {
-			return err
-		}
-	}
-	return nil
+	return w.renameNoError(filepath.Join(dir, "asm_linux_amd64.s"))
 }
 
 // provide has the go command see text as the file name.
 func (w *workspace) provide(name string, text []byte) error {
 	file := filepath.Join(w.dir, "gate_"+filepath.Base(name))
 	w.overlay[name] = file
-	if old, err := os.ReadFile(file); err == nil && bytes.Equal(old, text) {
-		return nil
-	}
-	return os.WriteFile(file, text, 0o644)
+	return writeIfChanged(file, text)
 }
 
 // renameGated provides the Go file with its gated functions renamed, so that

@@ -74,6 +74,10 @@ func openWorkspace(ctx context.Context, root, from string) (*workspace, error) {
 		w.Close()
 		return nil, err
 	}
+	if err := w.addGate(); err != nil {
+		w.Close()
+		return nil, err
+	}
 	return w, nil
 }
 
