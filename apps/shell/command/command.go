@@ -47,12 +47,17 @@ type Call struct {
 	Err io.Writer
 
 	// Exec runs another command with the streams and surroundings of this
-	// call, but with the given input, and returns its Exit or nil. It is nil
-	// where there is no shell around the call.
+	// call, but with the given input unless that is nil, and returns its Exit
+	// or nil. It is nil where there is no shell around the call.
 	Exec func(ctx context.Context, argv []string, in io.Reader) error
 
-	out io.Writer // Out before it was tied to the context
+	in  io.Reader // In and Out before they were tied to the context
+	out io.Writer
 }
+
+// Stdin returns the input of the call as the shell gave it, to be given to a
+// shell again.
+func (c *Call) Stdin() io.Reader { return c.in }
 
 // Exit is a status that has already been explained, or needs no explanation.
 type Exit int
@@ -64,7 +69,7 @@ func (e Exit) Error() string { return fmt.Sprintf("exit status %d", int(e)) }
 // error, if any, to c.Err. It ties the streams of c to ctx.
 func (cmd *Command) Status(ctx context.Context, c *Call) int {
 	c.Command = cmd
-	c.out = c.Out
+	c.in, c.out = c.In, c.Out
 	in, release := interruptible(ctx, c.In)
 	defer release()
 	c.In, c.Out = in, contextWriter{ctx, c.Out}
@@ -159,10 +164,13 @@ func (c *Call) Terminal() (width int, ok bool) {
 			width, _, err = term.GetSize(int(fd))
 		}
 	})
+	if !ok {
+		return 0, false
+	}
 	if err != nil || width <= 0 {
 		width = 80
 	}
-	return width, ok
+	return width, true
 }
 
 // Inputs calls each for every file named, or for the standard input where none

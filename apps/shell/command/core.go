@@ -5,6 +5,8 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io/fs"
+	"strings"
 
 	"github.com/u-root/u-root/pkg/core"
 )
@@ -27,7 +29,16 @@ func Core(name, usage, summary string, fresh func() core.Command) *Command {
 		if errors.Is(err, flag.ErrHelp) {
 			return ErrHelp
 		}
-		return err
+		return relative(c.Dir, err)
 	}
 	return &Command{Name: name, Usage: usage, Summary: summary, Run: run}
+}
+
+// relative shows a file in an error by the name that the user knows it by.
+func relative(dir string, err error) error {
+	var path *fs.PathError
+	if !errors.As(err, &path) {
+		return err
+	}
+	return Named(strings.TrimPrefix(path.Path, strings.TrimSuffix(dir, "/")+"/"), path)
 }

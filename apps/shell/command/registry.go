@@ -45,8 +45,8 @@ func (r *Registry) Lookup(name string) *Command {
 // Names returns the names of all commands, sorted. The caller must not change it.
 func (r *Registry) Names() []string { return r.names }
 
-// Near returns the names that someone who typed name may have meant, nearest
-// first, at most three.
+// Near returns the names, those of commands and others, that someone who typed
+// name may have meant: the nearest, at most three.
 func (r *Registry) Near(name string, others ...string) []string {
 	type guess struct {
 		name string
@@ -63,7 +63,9 @@ func (r *Registry) Near(name string, others ...string) []string {
 	slices.SortStableFunc(found, func(a, b guess) int { return a.far - b.far })
 	var names []string
 	for _, g := range found[:min(3, len(found))] {
-		names = append(names, g.name)
+		if g.far == found[0].far {
+			names = append(names, g.name)
+		}
 	}
 	return names
 }

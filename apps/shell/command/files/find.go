@@ -297,7 +297,7 @@ func (f *finder) execute(ctx context.Context, v visit) error {
 	for i, a := range f.exec {
 		argv[i] = strings.ReplaceAll(a, "{}", v.name)
 	}
-	err := f.Exec(ctx, argv, f.In)
+	err := f.Exec(ctx, argv, nil)
 	if errors.As(err, new(command.Exit)) {
 		f.failed = true
 		return nil

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/tuplix/tuplix/apps/shell/command"
@@ -107,7 +108,7 @@ func replace(c *command.Call, name string, expand, force, keep bool, turn func(i
 	}
 	out, err := os.OpenFile(to, flags, info.Mode().Perm())
 	if errors.Is(err, os.ErrExist) {
-		return fmt.Errorf("%s exists already; -f replaces it", to)
+		return fmt.Errorf("%s exists already; -f replaces it", filepath.Base(to))
 	}
 	if err != nil {
 		return err

@@ -86,7 +86,7 @@ func ping(ctx context.Context, c *command.Call) error {
 	if err := p.open(); err != nil {
 		return err
 	}
-	defer p.conn.Close() // nothing is buffered in it
+	defer p.conn.Close()                                                               // nothing is buffered in it
 	stop := context.AfterFunc(ctx, func() { p.conn.SetReadDeadline(time.Unix(1, 0)) }) // wakes the wait; a closed socket has none
 	defer stop()
 	fmt.Fprintf(c.Out, "PING %s (%s): %d bytes\n", args[0], p.to, p.size)

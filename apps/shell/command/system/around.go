@@ -136,7 +136,7 @@ func timeout(ctx context.Context, c *command.Call) error {
 	}
 	limited, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	err = c.Exec(limited, args[1:], c.In)
+	err = c.Exec(limited, args[1:], nil)
 	if limited.Err() != nil && ctx.Err() == nil {
 		return command.Exit(124) // as timeout has it everywhere
 	}

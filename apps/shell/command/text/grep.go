@@ -89,6 +89,9 @@ func compile(patterns []string, fixed, fold, word, line bool) (*regexp.Regexp, e
 			if fixed {
 				p = regexp.QuoteMeta(p)
 			}
+			if _, err := regexp.Compile(p); err != nil {
+				return nil, err // which shows the pattern as it was given
+			}
 			alternatives = append(alternatives, "(?:"+p+")")
 		}
 	}

@@ -1,0 +1,165 @@
+package console
+
+import (
+	"errors"
+	"io"
+	"os"
+
+	"golang.org/x/sys/unix"
+	"golang.org/x/term"
+)
+
+// ErrInterrupted is returned by Editor.Line when Ctrl-C was pressed.
+var ErrInterrupted = errors.New("interrupted")
+
+const (
+	keyInterrupt = 3  // Ctrl-C
+	keyTab       = 9  // Ctrl-I
+	keySearch    = 18 // Ctrl-R
+)
+
+// Editor reads lines from a terminal, with editing, history and completion. It
+// is used by one goroutine at a time.
+type Editor struct {
+	in       *os.File
+	out      *os.File
+	history  *History
+	complete Completer
+
+	search search
+	last   byte // the last byte read
+}
+
+// NewEditor returns an editor of lines on a terminal.
+func NewEditor(in, out *os.File, history *History, complete Completer) *Editor {
+	return &Editor{in: in, out: out, history: history, complete: complete}
+}
+
+// Line shows the prompt and returns the line typed, without its newline. The
+// end of the input, and Ctrl-D on an empty line, is io.EOF; Ctrl-C is
+// ErrInterrupted. The terminal is raw only until it returns.
+func (e *Editor) Line(prompt string) (string, error) {
+	var before *unix.Termios
+	err := control(e.in, func(fd int) (err error) {
+		before, err = raw(fd)
+		return err
+	})
+	if err != nil {
+		return "", err
+	}
+	line, err := e.read(prompt)
+	if err := control(e.in, func(fd int) error { return unix.IoctlSetTermios(fd, unix.TCSETS, before) }); err != nil {
+		return "", err
+	}
+	return line, err
+}
+
+// read is Line on a terminal that is raw.
+func (e *Editor) read(prompt string) (string, error) {
+	t := term.NewTerminal(keyboard{e}, prompt)
+	t.History = e.history
+	if err := t.SetSize(e.size()); err != nil {
+		return "", err
+	}
+	t.AutoCompleteCallback = func(line string, at int, key rune) (string, int, bool) {
+		return e.key(t, line, at, key)
+	}
+	e.last = 0
+	line, err := t.ReadLine()
+	switch {
+	case errors.Is(err, term.ErrPasteIndicator):
+		return line, nil
+	case err == io.EOF && e.last == keyInterrupt:
+		if _, err := io.WriteString(e.out, "^C\r\n"); err != nil {
+			return "", err
+		}
+		return "", ErrInterrupted
+	case err == io.EOF:
+		if _, err := io.WriteString(e.out, "\r\n"); err != nil {
+			return "", err
+		}
+	}
+	return line, err
+}
+
+// raw turns a terminal's own editing, echo and signals off and returns the mode
+// it was in. Output is still processed, as a background job may print lines;
+// and Enter still comes as a newline, as what is typed ahead may be read by a
+// command.
+func raw(fd int) (*unix.Termios, error) {
+	before, err := unix.IoctlGetTermios(fd, unix.TCGETS)
+	if err != nil {
+		return nil, err
+	}
+	mode := *before
+	mode.Iflag &^= unix.IGNBRK | unix.BRKINT | unix.PARMRK | unix.ISTRIP | unix.INLCR | unix.IGNCR | unix.IXON
+	mode.Lflag &^= unix.ECHO | unix.ECHONL | unix.ICANON | unix.ISIG | unix.IEXTEN
+	mode.Cc[unix.VMIN], mode.Cc[unix.VTIME] = 1, 0
+	return before, unix.IoctlSetTermios(fd, unix.TCSETS, &mode)
+}
+
+// size is the terminal's, or 80 by 24 where it does not know.
+func (e *Editor) size() (width, height int) {
+	err := control(e.out, func(fd int) (err error) {
+		width, height, err = term.GetSize(fd)
+		return err
+	})
+	if err != nil || width <= 0 || height <= 0 {
+		return 80, 24
+	}
+	return width, height
+}
+
+// keyboard gives a term.Terminal one byte at a time, so that what is typed
+// ahead of the line stays where the next command finds it.
+type keyboard struct{ e *Editor }
+
+func (k keyboard) Read(p []byte) (int, error) {
+	n, err := k.e.in.Read(p[:1])
+	if n == 1 {
+		k.e.last = p[0]
+	}
+	return n, err
+}
+
+func (k keyboard) Write(p []byte) (int, error) { return k.e.out.Write(p) }
+
+// key handles the keys that term.Terminal leaves to its user.
+func (e *Editor) key(t *term.Terminal, line string, at int, key rune) (string, int, bool) {
+	switch key {
+	case keyTab:
+		newLine, newAt, choices := e.complete.apply(line, at)
+		if len(choices) > 0 {
+			width, _ := e.size()
+			if _, err := io.WriteString(t, columns(choices, width)); err != nil {
+				return line, at, true // the terminal is gone; the next read says so
+			}
+		}
+		return newLine, newAt, true
+	case keySearch:
+		found := e.search.next(e.history, line)
+		return found, len(found), true
+	}
+	return "", 0, false
+}
+
+// search is the state of Ctrl-R: the text looked for and how far back it got.
+type search struct {
+	text   string
+	result string
+	index  int
+}
+
+// next returns the next older line that contains what was typed before the
+// first Ctrl-R, and what is there already if there is none.
+func (s *search) next(h *History, line string) string {
+	if line != s.result || line == "" {
+		s.text, s.index = line, -1
+	}
+	found := h.Find(s.text, s.index+1)
+	if found < 0 {
+		return line
+	}
+	s.index, s.result = found, h.At(found)
+	return s.result
+}

@@ -1,0 +1,226 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/tuplix/tuplix/apps/shell/command/files"
+	"github.com/tuplix/tuplix/apps/shell/command/network"
+	"github.com/tuplix/tuplix/apps/shell/command/system"
+	"github.com/tuplix/tuplix/apps/shell/command/text"
+	"github.com/tuplix/tuplix/apps/shell/session"
+)
+
+var update = flag.Bool("update", false, "write what the shell says into the transcripts")
+
+// output collects what a shell and its jobs print.
+type output struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.buf.Write(p)
+}
+
+// take returns what came since the last time.
+func (o *output) take() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	s := o.buf.String()
+	o.buf.Reset()
+	return s
+}
+
+// newSession returns a shell in a new directory that prints into the returned output.
+func newSession(t *testing.T) (*session.Session, *output) {
+	t.Helper()
+	out := new(output)
+	null, err := os.Open(os.DevNull)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { null.Close() })
+	s, err := session.New(session.Options{
+		Stdin: null, Stdout: out, Stderr: out, Dir: t.TempDir(),
+		Env: []string{"HOME=/", "PATH=/bin", "TZ=UTC"}, Interactive: true,
+	}, files.Commands(), text.Commands(), system.Commands(), network.Commands())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s, out
+}
+
+// A transcript is a text of commands and what the shell answers:
+//
+//	# a comment
+//	$ command
+//	> its continuation
+//	what it prints
+//	[status, unless 0]
+//
+// Names of the shell's directory are shown as $DIR.
+func TestTranscripts(t *testing.T) {
+	names, err := filepath.Glob("testdata/*.transcript")
+	if err != nil || len(names) == 0 {
+		t.Fatalf("no transcripts: %v", err)
+	}
+	for _, name := range names {
+		t.Run(strings.TrimSuffix(filepath.Base(name), ".transcript"), func(t *testing.T) {
+			want, err := os.ReadFile(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := play(t, string(want))
+			if *update {
+				if err := os.WriteFile(name, []byte(got), 0o666); err != nil {
+					t.Fatal(err)
+				}
+				return
+			}
+			if got != string(want) {
+				t.Errorf("the transcript differs:\n%s", difference(string(want), got))
+			}
+		})
+	}
+}
+
+// play runs the commands of a transcript and returns it with the answers.
+func play(t *testing.T, transcript string) string {
+	s, out := newSession(t)
+	top := s.Dir()
+	var result strings.Builder
+	var script []string
+	run := func() {
+		if script == nil {
+			return
+		}
+		status := s.Text(strings.Join(script, "\n"), deadline(t))
+		printed := strings.ReplaceAll(out.take(), top, "$DIR")
+		result.WriteString(printed)
+		if printed != "" && !strings.HasSuffix(printed, "\n") {
+			result.WriteString("\n")
+		}
+		if status != 0 {
+			fmt.Fprintf(&result, "[%d]\n", status)
+		}
+		script = nil
+	}
+	for line := range strings.Lines(transcript) {
+		command, starts := strings.CutPrefix(line, "$ ")
+		if starts || strings.HasPrefix(line, "#") {
+			run()
+		}
+		more, continues := strings.CutPrefix(line, "> ")
+		switch {
+		case starts:
+			script = []string{strings.TrimSuffix(command, "\n")}
+		case continues && script != nil:
+			script = append(script, strings.TrimSuffix(more, "\n"))
+		case !strings.HasPrefix(line, "#"):
+			continue
+		}
+		result.WriteString(line)
+	}
+	run()
+	return result.String()
+}
+
+// deadline gives each line its own context, as the console does.
+func deadline(t *testing.T) func() (context.Context, func()) {
+	return func() (context.Context, func()) {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		t.Cleanup(cancel)
+		return ctx, func() {}
+	}
+}
+
+// difference shows the first lines that differ.
+func difference(want, got string) string {
+	w, g := strings.SplitAfter(want, "\n"), strings.SplitAfter(got, "\n")
+	for i := range max(len(w), len(g)) {
+		switch {
+		case i >= len(g):
+			return fmt.Sprintf("line %d: want %q, got the end", i+1, w[i])
+		case i >= len(w):
+			return fmt.Sprintf("line %d: want the end, got %q", i+1, g[i])
+		case w[i] != g[i]:
+			return fmt.Sprintf("line %d:\nwant %qgot  %q", i+1, w[i]+"\n", g[i])
+		}
+	}
+	return "nothing"
+}
+
+// TestInterrupt sees that Ctrl-C ends what waits, what computes and what
+// writes, and that the shell goes on.
+func TestInterrupt(t *testing.T) {
+	for _, line := range []string{
+		"sleep 600", "yes > /dev/null", "while true; do :; done", "cat /dev/zero | sleep 600",
+		"yes | tr a b | cat > /dev/null", "tail -f file",
+	} {
+		t.Run(line, func(t *testing.T) {
+			s, out := newSession(t)
+			if status := s.Text("echo x > file", session.Background); status != 0 {
+				t.Fatal(out.take())
+			}
+			ctx, cancel := context.WithTimeout(context.Background(), 200*time.Millisecond)
+			defer cancel()
+			status := s.Text(line, func() (context.Context, func()) { return ctx, func() {} })
+			if status != 130 {
+				t.Errorf("status %d, want 130; it printed %q", status, out.take())
+			}
+			out.take()
+			if status := s.Text("echo on", session.Background); status != 0 || out.take() != "on\n" {
+				t.Errorf("the shell does not go on: status %d", status)
+			}
+		})
+	}
+}
+
+// TestLineByLine sees that a line runs before the next one is asked for.
+func TestLineByLine(t *testing.T) {
+	s, out := newSession(t)
+	lines := []string{"echo one", "for i in 2 3; do", "echo $i", "done", "exit 7", "echo never"}
+	printed := []string{"", "one\n", "", "", "2\n3\n"}
+	at := 0
+	status := s.Run(session.Source{Foreground: session.Background, Line: func(more bool) (string, error) {
+		if at == len(lines) {
+			return "", io.EOF
+		}
+		if at < len(printed) && out.take() != printed[at] {
+			t.Errorf("before line %d it has not printed %q", at+1, printed[at])
+		}
+		if more != (at == 2 || at == 3) {
+			t.Errorf("line %d: more is %v", at+1, more)
+		}
+		at++
+		return lines[at-1], nil
+	}})
+	if status != 7 || at != 5 {
+		t.Errorf("status %d after %d lines, want 7 after 5", status, at)
+	}
+}
+
+func TestReadyLine(t *testing.T) {
+	for _, c := range []struct{ forwards, want string }{
+		{"", "Tuplix ready in 0.41 s: shell on this console"},
+		{"8080:80", "Tuplix ready in 0.41 s: shell on this console, http://localhost:8080/ (host port 8080)"},
+		{"8080:80,2222:22", "Tuplix ready in 0.41 s: shell on this console, http://localhost:8080/ (host port 8080), localhost:2222 (host port 2222 to port 22)"},
+		{"x,1", "Tuplix ready in 0.41 s: shell on this console"},
+	} {
+		if got := readyLine(410*time.Millisecond, true, c.forwards); got != c.want {
+			t.Errorf("%q: got %q, want %q", c.forwards, got, c.want)
+		}
+	}
+}
