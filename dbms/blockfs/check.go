@@ -135,7 +135,8 @@ func (v *volume) checkImage() error {
 }
 
 // audit proves the same of a volume in use: that each data block is owned by one
-// file, free, or on its way to being free. No other call may be in progress.
+// file, free, or on its way to being free. No other call may be in progress, and no
+// removed file may be open.
 func (fs *FS) audit() error {
 	fs.mu.Lock()
 	defer fs.mu.Unlock()

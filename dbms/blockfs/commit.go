@@ -38,8 +38,11 @@ func (fs *FS) apply(r record, about *inode) error {
 	if about != nil {
 		about.lastOp = fs.op
 	}
-	if dropped != nil && dropped.handles == 0 {
-		fs.freeFile(dropped)
+	if dropped != nil {
+		dropped.lastOp = fs.op
+		if dropped.handles == 0 {
+			fs.freeFile(dropped)
+		}
 	}
 	return nil
 }
@@ -72,7 +75,7 @@ func (fs *FS) roomFor(r *record) error {
 // fs.mu is held, and in.writer, so that all data of the live view was written.
 func (fs *FS) recordFile(in *inode) (uint64, error) {
 	if in.links == 0 || in.isDir() {
-		return 0, nil
+		return in.lastOp, nil
 	}
 	in.view.RLock()
 	defer in.view.RUnlock()

@@ -1,7 +1,9 @@
 package blockfs
 
 import (
+	"errors"
 	"io"
+	"syscall"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -74,3 +76,6 @@ func pattern(seed, n int) []byte {
 	}
 	return p
 }
+
+// isFull tells whether err is a full volume.
+func isFull(err error) bool { return errors.Is(err, syscall.ENOSPC) }
