@@ -111,6 +111,26 @@ func terminalEnv() []string {
 	return env
 }
 
+// outside tells the program, in its environment, what it cannot see from
+// within: TUPLIX_FORWARDS lists ports of the host and the TCP ports of the
+// machine that they lead to ("8080:80,2222:22"); TUPLIX_CONSOLE is "pipe" if no
+// person sits at the console. Programs need not know them; the shell does.
+func (m *machineFlags) outside() []string {
+	var env, ports []string
+	for _, p := range m.ports {
+		if !p.UDP {
+			ports = append(ports, fmt.Sprintf("%d:%d", p.Host, p.Guest))
+		}
+	}
+	if len(ports) > 0 {
+		env = append(env, "TUPLIX_FORWARDS="+strings.Join(ports, ","))
+	}
+	if !term.IsTerminal(int(os.Stdin.Fd())) {
+		env = append(env, "TUPLIX_CONSOLE=pipe")
+	}
+	return env
+}
+
 // createDisk makes a sparse image file where there is none.
 func (m *machineFlags) createDisk() error {
 	size, err := parseSize(m.diskSize)

@@ -53,6 +53,7 @@ func runRun(ctx context.Context, f *flag.FlagSet, args []string) (int, error) {
 		return 0, err
 	}
 	config.Line.Args = append(config.Line.Args, arguments...)
+	config.Line.Env = append(m.outside(), config.Line.Env...)
 	if config.Image, err = m.image(ctx, &b, target); err != nil {
 		return 0, err
 	}

@@ -1,0 +1,60 @@
+# Tuplix: what people do with it, in one word each. "make help" lists them.
+#
+# Set-up is part of every target that needs it. Where this user may not install
+# packages, one line says which ones to install.
+
+PORT   ?= 8080
+MEMORY ?= 512M
+CPUS   ?= 2
+DISK   ?= build/disk.img
+BENCH  ?= all
+
+# The recipes' own commands must not read what is meant for the console.
+quiet = </dev/null
+
+.PHONY: help run test test-host test-machine bench clean-disk
+
+help:
+	@echo 'make run         boot the shell in QEMU, with its disk in $(DISK)'
+	@echo '                 (PORT=$(PORT) is its web page, MEMORY=$(MEMORY), CPUS=$(CPUS))'
+	@echo 'make test        run all tests, on this host and in QEMU'
+	@echo 'make bench       measure against Linux; BENCH=machine measures one part'
+	@echo 'make clean-disk  start anew: remove the disk image'
+
+run: build/tuplix
+	@sh qemu/setup $(quiet)
+	@exec build/tuplix run -disk $(DISK) -m $(MEMORY) -smp $(CPUS) -p $(PORT):80 ./apps/shell
+
+# Always asked, since only the go command knows whether it is up to date.
+.PHONY: build/tuplix
+build/tuplix:
+	@mkdir -p build
+	@go build -o build/tuplix ./cmd/tuplix $(quiet)
+
+test: test-host test-machine
+
+# Packages whose tests boot machines: these have the machine to themselves.
+machines = ./qemu ./cmd/tuplix
+
+test-host:
+	@sh qemu/setup -race $(quiet)
+	@echo '== gofmt'
+	@test -z "$$(gofmt -l . | tee /dev/stderr)"
+	@echo '== go vet'
+	@go vet ./...
+	@echo '== staticcheck'
+	@go tool staticcheck ./...
+	@echo '== tests on this host, with the race detector'
+	@go test -race $$(go list ./... | grep -v -x -e '[^ ]*/qemu' -e '[^ ]*/cmd/tuplix')
+
+test-machine: build/tuplix
+	@sh qemu/setup $(quiet)
+	@echo '== tests in QEMU'
+	@go test -timeout 20m $(machines)
+
+bench: build/tuplix
+	@sh qemu/setup -linux $(quiet)
+	@go run ./cmd/bench $(BENCH)
+
+clean-disk:
+	@rm -f $(DISK)
