@@ -1,5 +1,5 @@
 /*
-Package files holds the shell's commands about files and directories: ls, find,
+Package files owns the shell's commands about files and directories: ls, find,
 ln, stat, du, tar, gzip and their like, and those of u-root that fit as they
 are (cat, chmod, cp, mkdir, mktemp, mv, rm, touch).
 

@@ -1,5 +1,5 @@
 /*
-Package network holds the shell's commands about the network: ip, ping, wget
+Package network owns the shell's commands about the network: ip, ping, wget
 and host.
 
 It may import the frame (package command), the files and system packages for

@@ -1,5 +1,5 @@
 /*
-Package system holds the shell's commands about the machine it runs on: free,
+Package system owns the shell's commands about the machine it runs on: free,
 ps, uptime, dmesg, date, uname, sync, reboot, poweroff and their like.
 
 It may import the frame (package command), the files package for its way to

@@ -1,5 +1,5 @@
 /*
-Package text holds the shell's commands that turn a stream of bytes or lines
+Package text owns the shell's commands that turn a stream of bytes or lines
 into another: grep, head, tail, sort, uniq, wc, cut, tr, tee, hexdump, sha256sum
 and their like.
 
