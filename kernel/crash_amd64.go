@@ -133,6 +133,7 @@ func powerOff(status uint8) {
 		out32(uint16(port), uint32(status))
 	}
 	writePower(&powerOffRegister)
+	spin(1e9) // the machine takes its time
 	if powerOffRegister.Width == 0 && hasOption("debugexit") {
 		// No ACPI: a restart ends QEMU too, when it was told -no-reboot.
 		reset()

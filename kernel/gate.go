@@ -39,7 +39,7 @@ func isOwn(nr, a0, a3 uintptr) bool {
 	switch nr {
 	case nrRead, nrWrite, nrClose, nrFcntl:
 		d := lookFD(int(int32(a0)))
-		return d != nil && d.kind >= fdEvent
+		return d != nil && (d.kind >= fdEvent || d.kind == fdConsole && !d.owned)
 	case nrMmap:
 		const anonymous = 0x20
 		return a3&anonymous != 0

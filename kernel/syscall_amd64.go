@@ -185,7 +185,7 @@ func descriptorCall(c *processor, t *thread, nr, fd, a1, a2 uintptr) uintptr {
 	}
 	const getFD, setFD, getFL, setFL = 1, 2, 3, 4
 	const readWrite, nonblock, cloexec = 2, 0x800, 1
-	if d.kind == fdService || d.kind == fdConsole && serving && nr != nrWrite {
+	if d.kind == fdService || d.kind == fdConsole && d.owned && nr != nrWrite {
 		return handOver(c, t)
 	}
 	switch {

@@ -1,9 +1,74 @@
 package pc
 
-import "github.com/tuplix/tuplix/kernel"
+import (
+	"fmt"
+
+	"github.com/tuplix/tuplix/drivers/metal"
+	"github.com/tuplix/tuplix/kernel"
+	"github.com/tuplix/tuplix/kernel/cmdline"
+	"github.com/tuplix/tuplix/services/linux"
+)
 
 func init() {
-	if kernel.Booted() {
-		kernel.Say("board/pc")
+	if !kernel.Booted() {
+		return
 	}
+	if err := start(); err != nil {
+		kernel.Console([]byte("tuplix: " + err.Error() + "\n"))
+		kernel.PowerOff(1)
+	}
+}
+
+// start brings the system up, in the order in which its parts need each other.
+func start() error {
+	line, err := cmdline.Parse(kernel.CommandLine())
+	if err != nil {
+		say("command line: %v", err)
+	}
+	devices := metal.Discover()
+	for _, p := range devices.Problems {
+		say("device: %v", p)
+	}
+	if err := devices.SetPower(); err != nil {
+		say("%v", err)
+	}
+	files, err := openFiles(devices, &line)
+	if err != nil {
+		return err
+	}
+	if _, err := startNetwork(devices); err != nil {
+		say("network: %v", err)
+	}
+	system, err := linux.New(linux.Config{
+		Kernel:  descriptors{},
+		Files:   files.fs,
+		Machine: machine{},
+		Restart: files.restart,
+	})
+	if err != nil {
+		return err
+	}
+	kernel.Serve(system.Call)
+	kernel.OnExit(files.close)
+	return files.unpackModules(&line)
+}
+
+// say adds a line to the kernel log.
+func say(format string, args ...any) { kernel.Say(fmt.Sprintf(format, args...)) }
+
+// descriptors are the kernel's descriptor numbers, as services/linux needs them.
+type descriptors struct{}
+
+func (descriptors) AllocFD(min int, pollable bool) (int, bool) { return kernel.AllocFD(min, pollable) }
+func (descriptors) FreeFD(fd int)                              { kernel.FreeFD(fd) }
+func (descriptors) SetReady(fd int, events uint32)             { kernel.SetReady(fd, events) }
+func (descriptors) ClearReady(fd int, events uint32)           { kernel.ClearReady(fd, events) }
+
+// machine is what uname, sysinfo and /proc show.
+type machine struct{}
+
+// Memory is in bytes: of the machine, not in use, and of files cached.
+func (machine) Memory() (total, free, cached uint64) {
+	s := kernel.ReadStats()
+	return s.MemoryTotal, s.MemoryFree, 0
 }

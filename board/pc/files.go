@@ -1,0 +1,127 @@
+package pc
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"syscall"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/tuplix/tuplix/dbms/blockfs"
+	"github.com/tuplix/tuplix/drivers/metal"
+	"github.com/tuplix/tuplix/drivers/virtio"
+	"github.com/tuplix/tuplix/drivers/virtio/blk"
+	"github.com/tuplix/tuplix/kernel"
+	"github.com/tuplix/tuplix/kernel/cmdline"
+	"github.com/tuplix/tuplix/services/file"
+	"github.com/tuplix/tuplix/services/linux"
+)
+
+// How much of the machine's memory the store may keep in caches and buffers.
+const (
+	storeShare  = 6
+	storeLeast  = file.MinMemory
+	storeAtMost = 256 << 20
+)
+
+// files is the mounted file system and what it stands on.
+type files struct {
+	fs     *file.FS
+	volume *blockfs.FS // nil in memory
+}
+
+// openFiles mounts the files of the first virtio disk, or empty ones in memory
+// if there is none. The options of the command line:
+//
+//	disk=none     use no disk
+//	format=force  make a volume on the disk, whatever is on it
+func openFiles(devices *metal.Inventory, line *cmdline.Line) (*files, error) {
+	f := &files{}
+	var volume vfs.FS
+	disk, err := openDisk(devices, line)
+	switch {
+	case err != nil:
+		return nil, err
+	case disk == nil:
+		say("NO DISK: files are kept in memory and will be LOST at power-off")
+		volume = vfs.NewMem()
+	default:
+		if f.volume, err = openVolume(disk, line); err != nil {
+			return nil, err
+		}
+		volume = f.volume
+	}
+	total := kernel.ReadStats().MemoryTotal
+	budget := min(max(total/storeShare, storeLeast), storeAtMost)
+	f.fs, err = file.Open(volume, "files", file.Options{Memory: int(budget), Log: say})
+	return f, err
+}
+
+// openDisk returns the first block device, nil if there is none.
+func openDisk(devices *metal.Inventory, line *cmdline.Line) (*blk.Device, error) {
+	if v, _ := line.Get("disk"); v == "none" {
+		return nil, nil
+	}
+	for _, t := range devices.Virtio {
+		if t.ID() == virtio.IDBlock {
+			d, err := blk.Open(t, metal.Machine{})
+			if err != nil {
+				return nil, fmt.Errorf("disk: %w", err)
+			}
+			return d, nil
+		}
+	}
+	return nil, nil
+}
+
+func openVolume(disk *blk.Device, line *cmdline.Line) (*blockfs.FS, error) {
+	if v, _ := line.Get("format"); v == "force" {
+		if err := blockfs.Format(disk, blockfs.FormatOptions{Force: true}); err != nil {
+			return nil, err
+		}
+	}
+	v, err := blockfs.Open(disk, blockfs.Options{FormatBlank: true})
+	if errors.Is(err, blockfs.ErrForeign) {
+		return nil, fmt.Errorf("%w: it is left as it is; to erase it and use it, boot with format=force", err)
+	}
+	return v, err
+}
+
+// close makes everything durable before the program ends. The files stay open:
+// what still runs may go on.
+func (f *files) close() {
+	if err := f.fs.Sync(); err != nil {
+		say("sync: %v", err)
+	}
+}
+
+// restart is reboot(2).
+func (f *files) restart(how linux.Restart) error {
+	if err := f.fs.Sync(); err != nil {
+		return err
+	}
+	switch how {
+	case linux.Reboot:
+		kernel.Reset()
+	default:
+		kernel.PowerOff(0)
+	}
+	return nil
+}
+
+// unpackModules puts the files of boot modules, tar archives all, below the
+// root, and enters the working directory that the command line names (cwd=).
+func (f *files) unpackModules(line *cmdline.Line) error {
+	for i, m := range kernel.Modules() {
+		if err := f.fs.Root().ImportTar(bytes.NewReader(m.Data)); err != nil {
+			return fmt.Errorf("boot module %d: %w", i, err)
+		}
+	}
+	if dir, ok := line.Get("cwd"); ok {
+		if err := syscall.Chdir(dir); err != nil {
+			return fmt.Errorf("cwd=%s: %w", dir, err)
+		}
+	}
+	return nil
+}
