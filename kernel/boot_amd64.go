@@ -149,12 +149,7 @@ func initMemory() {
 	resident := (address(&bootArea) + uintptr(len(bootArea)) + pageSize - 1) &^ (pageSize - 1)
 	readOnly := first
 	image := region{uint64(first), uint64(last)}
-	for i := range memoryMap[:mapCount] {
-		e := &memoryMap[i]
-		if e.kind == 1 {
-			addFree(region{max(e.start, 1<<20), e.start + e.size}, image, 0)
-		}
-	}
+	addMemory(1<<20, mappedAtBoot, image)
 	mem.lock()
 	pageRoot = allocContiguous(1)
 	zero(direct(pageRoot), pageSize)
@@ -177,11 +172,26 @@ func initMemory() {
 	insertVMA(0, vma{start: 0, end: 1 << 20, fixed: true})
 	insertVMA(1, vma{start: first, end: resident, fixed: true})
 	mem.unlock()
+	addMemory(mappedAtBoot, 1<<52, image)
 	// What the image's last, large variables occupy (one of them is 32 MiB of
 	// zeroes that are never touched) comes as it is touched.
 	if resident < last {
 		insertVMA(2, vma{start: resident, end: last, prot: protRead | protWrite})
 		addRegion(uint64(resident), uint64(last))
+	}
+}
+
+// mappedAtBoot is the end of what the first page tables map: the page tables
+// that replace them must lie below.
+const mappedAtBoot = 4 << 30
+
+// addMemory adds the usable memory of the map that lies in [start, end).
+func addMemory(start, end uint64, image region) {
+	for i := range memoryMap[:mapCount] {
+		e := &memoryMap[i]
+		if e.kind == 1 {
+			addFree(region{max(e.start, start), min(e.start+e.size, end)}, image, 0)
+		}
 	}
 }
 

@@ -62,50 +62,76 @@ func initClock() {
 	*clockWord(16) = (1e9 << 32) / tscHz
 }
 
-// calibrate measures the TSC and the APIC timer against the interval timer
-// (8254, channel 2), and takes the TSC's frequency from the hypervisor or the
-// processor where they tell it.
+// calibrate finds the frequencies of the TSC and of the APIC timer. The TSC's
+// is told by some hypervisors and processors, and else measured against the
+// interval timer; the APIC timer's is measured against the TSC.
 func calibrate() {
-	const (
-		pitHz = 1193182
-		count = pitHz / 100 // 10 ms
-	)
-	hz := toldTSC()
-	out8(0x61, in8(0x61)&^2|1) // gate on, speaker off
-	out8(0x43, 0xB0)           // channel 2, both bytes, mode 0
-	out8(0x42, count&0xFF)
-	out8(0x42, count>>8)
-	startTimer(0xFFFFFFFF)
-	t0 := rdtsc()
-	limit := uint64(1) << 33 // a few seconds at any frequency: no such timer
-	for in8(0x61)&0x20 == 0 {
-		if rdtsc()-t0 > limit {
-			break
-		}
-	}
-	t1 := rdtsc()
-	ticks := 0xFFFFFFFF - uint64(timerNow())
-	startTimer(0)
-	if t1-t0 > limit {
-		crash("no interval timer to calibrate the clock with")
-	}
-	if hz == 0 {
-		hz = (t1 - t0) * pitHz / count
-	}
-	tscHz = hz
-	timerHz = ticks * tscHz / (t1 - t0)
 	_, _, feature, _ := cpuid(1, 0)
 	deadlines = feature&(1<<24) != 0
+	tscHz = toldTSC()
+	startTimer(0xFFFFFFFF)
+	t0 := rdtsc()
+	if tscHz == 0 {
+		tscHz = measureTSC()
+	} else {
+		for rdtsc()-t0 < tscHz/1000 {
+			pause()
+		}
+	}
+	ticks := 0xFFFFFFFF - uint64(timerNow())
+	t1 := rdtsc()
+	startTimer(0)
+	timerHz = ticks * tscHz / (t1 - t0)
+	if timerHz == 0 && !deadlines {
+		crash("the processor's timer does not run")
+	}
 }
 
-// toldTSC is the TSC's frequency in Hz as CPUID gives it: the hypervisor's
-// leaf 0x40000010 (VMware's, also KVM's), else leaf 0x15; 0 if neither does.
+// measureTSC counts the TSC over 10 ms of the interval timer (8254): channel
+// 0, whose gate is always open, runs freely and is read on the fly.
+func measureTSC() uint64 {
+	const (
+		pitHz = 1193182
+		count = pitHz / 100
+	)
+	out8(0x43, 0x34) // channel 0, both bytes, mode 2
+	out8(0x40, 0)
+	out8(0x40, 0)
+	last, lastTSC := readPIT()
+	start, passed := lastTSC, uint64(0)
+	for passed < count {
+		v, t := readPIT()
+		passed += uint64(last - v) // modulo 65536
+		last, lastTSC = v, t
+		if lastTSC-start > 1<<34 {
+			crash("no clock to measure the processor's time stamp counter with")
+		}
+	}
+	return (lastTSC - start) * pitHz / passed
+}
+
+// readPIT reads channel 0's count, and the TSC at that moment.
+func readPIT() (uint16, uint64) {
+	out8(0x43, 0)
+	t := rdtsc()
+	lo := in8(0x40)
+	return uint16(lo) | uint16(in8(0x40))<<8, t
+}
+
+// toldTSC is the TSC's frequency in Hz as the hypervisor (KVM's clock, the
+// leaf 0x40000010 of VMware's) or CPUID's leaf 0x15 tell it; 0 if none does.
 func toldTSC() uint64 {
 	_, _, feature, _ := cpuid(1, 0)
 	if feature&(1<<31) != 0 {
-		if top, _, _, _ := cpuid(0x40000000, 0); top >= 0x40000010 && top < 0x40010000 {
+		top, b, c, d := cpuid(0x40000000, 0)
+		if top >= 0x40000010 && top < 0x40010000 {
 			if khz, _, _, _ := cpuid(0x40000010, 0); khz != 0 {
 				return uint64(khz) * 1000
+			}
+		}
+		if b == 0x4B4D564B && c == 0x564B4D56 && d == 0x4D { // KVMKVMKVM
+			if hz := kvmTSC(); hz != 0 {
+				return hz
 			}
 		}
 	}
@@ -116,6 +142,41 @@ func toldTSC() uint64 {
 		}
 	}
 	return 0
+}
+
+// kvmTSC asks KVM's clock (Linux Documentation/virt/kvm/x86/msr.rst): the
+// structure has at 24 a multiplier and at 28 a shift that make ns of counts.
+func kvmTSC() uint64 {
+	const clockFeature, msrSystemTime = 1 << 3, 0x4B564D01
+	if features, _, _, _ := cpuid(0x40000001, 0); features&clockFeature == 0 {
+		return 0
+	}
+	mem.lock()
+	p := allocZeroPage()
+	mem.unlock()
+	if p == 0 {
+		return 0
+	}
+	writeMSR(msrSystemTime, p|1)
+	mul, shift := load32(direct(p)+24), *at[int8](direct(p) + 28)
+	writeMSR(msrSystemTime, 0)
+	mem.lock()
+	freePage(p)
+	mem.unlock()
+	return scaledHz(mul, shift)
+}
+
+// scaledHz is the frequency of a counter of which ns = (count << shift) * mul
+// >> 32, a negative shift being to the right; 0 for a multiplier of 0.
+func scaledHz(mul uint32, shift int8) uint64 {
+	if mul == 0 {
+		return 0
+	}
+	hz := (uint64(1e9) << 32) / uint64(mul)
+	if shift < 0 {
+		return hz << uint8(-shift)
+	}
+	return hz >> uint8(shift)
 }
 
 // armTimer has the timer of this processor fire at a monotonic time.
