@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strconv"
 	"syscall"
 
 	"golang.org/x/term"
@@ -144,7 +145,8 @@ func (c *Call) LookupEnv(name string) (string, bool) {
 }
 
 // Terminal reports whether the output of the call goes to a terminal, and its
-// width in columns: 80 where the terminal does not know, as on a serial line.
+// width in columns. Where the terminal does not know it, as on a serial line, it
+// is that of the variable COLUMNS, or 80.
 func (c *Call) Terminal() (width int, ok bool) {
 	out := c.out
 	if out == nil {
@@ -167,10 +169,13 @@ func (c *Call) Terminal() (width int, ok bool) {
 	if !ok {
 		return 0, false
 	}
-	if err != nil || width <= 0 {
-		width = 80
+	if err == nil && width > 0 {
+		return width, true
 	}
-	return width, true
+	if told, err := strconv.Atoi(c.Getenv("COLUMNS")); err == nil && told > 0 {
+		return told, true
+	}
+	return 80, true
 }
 
 // Inputs calls each for every file named, or for the standard input where none

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"strconv"
 
 	"golang.org/x/sys/unix"
 	"golang.org/x/term"
@@ -98,16 +99,25 @@ func raw(fd int) (*unix.Termios, error) {
 	return before, unix.IoctlSetTermios(fd, unix.TCSETS, &mode)
 }
 
-// size is the terminal's, or 80 by 24 where it does not know.
+// size is the terminal's; where it does not know, what the variables COLUMNS and
+// LINES told when the shell started, or 80 by 24.
 func (e *Editor) size() (width, height int) {
 	err := control(e.out, func(fd int) (err error) {
 		width, height, err = term.GetSize(fd)
 		return err
 	})
-	if err != nil || width <= 0 || height <= 0 {
-		return 80, 24
+	if err == nil && width > 0 && height > 0 {
+		return width, height
 	}
-	return width, height
+	return told("COLUMNS", 80), told("LINES", 24)
+}
+
+// told returns the number that a variable holds, or another.
+func told(name string, other int) int {
+	if n, err := strconv.Atoi(os.Getenv(name)); err == nil && n > 0 {
+		return n
+	}
+	return other
 }
 
 // keyboard gives a term.Terminal one byte at a time, so that what is typed
