@@ -9,10 +9,11 @@ import (
 // Resources are what a device uses.
 type Resources struct {
 	Memory     []Range
+	Ports      []Range // I/O
 	Interrupts []Interrupt
 }
 
-// Range is a range of physical memory.
+// Range is a range of physical memory or of I/O ports.
 type Range struct {
 	Base, Size uint64
 }
@@ -33,8 +34,10 @@ var errNoResources = errors.New("acpi: device has no _CRS, or a computed one")
 const (
 	itemLarge = 0x80
 
-	smallIRQ = 0x04
-	smallEnd = 0x0f
+	smallIRQ     = 0x04
+	smallIO      = 0x08
+	smallFixedIO = 0x09
+	smallEnd     = 0x0f
 
 	largeMemory32      = 0x05
 	largeMemory32Fixed = 0x06
@@ -80,6 +83,8 @@ func nextItem(b []byte) (tag uint8, data, rest []byte, err error) {
 func (r *Resources) item(tag uint8, b []byte) error {
 	need := map[uint8]int{
 		smallIRQ:                       2,
+		smallIO:                        7,
+		smallFixedIO:                   3,
 		itemLarge | largeMemory32:      17,
 		itemLarge | largeMemory32Fixed: 9,
 		itemLarge | largeDWord:         23,
@@ -93,6 +98,10 @@ func (r *Resources) item(tag uint8, b []byte) error {
 	switch tag {
 	case smallIRQ:
 		r.irq(b)
+	case smallIO: // flags, lowest u16, highest u16, alignment, size
+		r.Ports = append(r.Ports, Range{uint64(binary.LittleEndian.Uint16(b[1:])), uint64(b[6])})
+	case smallFixedIO: // base u16, size
+		r.Ports = append(r.Ports, Range{uint64(binary.LittleEndian.Uint16(b)), uint64(b[2])})
 	case itemLarge | largeMemory32: // flags, lowest, highest base, alignment, size
 		return r.memory(uint64(f.u32(1)), uint64(f.u32(13)))
 	case itemLarge | largeMemory32Fixed: // flags, base, size

@@ -20,8 +20,11 @@ type Interrupt interface {
 	Wait(ready func() bool) error
 }
 
-// COM1 is the base of the first serial port of a PC; its interrupt is ISA 4.
-const COM1 = 0x3f8
+// The first serial port of a PC: its base, and its ISA interrupt.
+const (
+	COM1 = 0x3f8
+	IRQ1 = 4
+)
 
 // Registers and bits that TamaGo does not name.
 const (
