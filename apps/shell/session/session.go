@@ -118,7 +118,7 @@ func (s *Session) exec(ctx context.Context, args []string) error {
 	if status == 0 {
 		return nil
 	}
-	return interp.NewExitStatus(uint8(status))
+	return interp.ExitStatus(status)
 }
 
 // dispatch runs a command or a script and returns its status.
@@ -219,7 +219,8 @@ func outcome(err error, w io.Writer) int {
 	if err == nil {
 		return 0
 	}
-	if status, ok := interp.IsExitStatus(err); ok {
+	var status interp.ExitStatus
+	if errors.As(err, &status) {
 		return int(status)
 	}
 	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
