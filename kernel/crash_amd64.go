@@ -25,15 +25,22 @@ func crashAt(why string, vector, code uint64) {
 }
 
 // crashFrame reports the saved registers at frame, which begin as a thread's
-// do, with the interrupted ip 2 words behind them for a nested fault.
+// do, with the interrupted ip 2 words behind them for a nested fault. Then it
+// lets the Go runtime say what all goroutines did, and ends the machine.
 func crashFrame(why string, frame uintptr, vector, code uint64) {
-	if crashing {
-		for {
-			halt()
-		}
-	}
+	again, silent := crashing, quiet
 	crashing = true
 	quiet = false
+	if again {
+		emit("\nanother kernel panic while reporting: ")
+		emit(why)
+		emit("\n")
+		end(1)
+	}
+	stopOthers()
+	if silent {
+		repeatLog()
+	}
 	var n, m, k number
 	say("kernel panic: ", why)
 	if frame != 0 {
@@ -42,8 +49,74 @@ func crashFrame(why string, frame uintptr, vector, code uint64) {
 	} else {
 		trace(framePointer())
 	}
+	if cpuCount > 0 {
+		lastWords(thisProcessor())
+	}
 	end(1)
 }
+
+// repeatLog shows the end of the log that quiet kept off the console.
+func repeatLog() {
+	const most = 2048
+	end := logEnd.Load()
+	for i := end - min(end, most); i < end; i++ {
+		consolePut(logBytes[i%logSize])
+		if logBytes[i%logSize] == '\n' {
+			consolePut('\r')
+		}
+	}
+}
+
+// stopOthers halts all other processors, by an interrupt that cannot be
+// masked.
+func stopOthers() {
+	if cpuCount < 2 {
+		return
+	}
+	const nmi = 0x400
+	me := thisProcessor()
+	for i := range cpuCount {
+		if c := cpuAt(i); c != me && c.online {
+			c.online = false
+			interruptCPU(c.apic, nmi)
+		}
+	}
+}
+
+// lastWords resumes one thread of the program, with SIGQUIT: the Go runtime's
+// handler prints the stacks of all goroutines and exits with status 2, where
+// exitProgram ends the machine. All other threads stay as they are. If the
+// runtime is too broken for that, the timer ends it.
+func lastWords(c *processor) {
+	const sigQUIT, patience = 3, int64(10e9)
+	i := c.current
+	if i == nobody {
+		i = 0
+	}
+	t := threadAt(i)
+	a := actions[sigQUIT]
+	if t == nil || t.state == threadFree || a.handler <= 1 || t.altSize == 0 {
+		return
+	}
+	sched.unlock()
+	mem.unlock()
+	consoleLock.unlock()
+	c.current, c.regs = i, address(&t.regs)
+	t.state, t.cpu, t.pending = threadRunning, c.id, 0
+	c.first, c.last, c.length, c.timers = nobody, nobody, 0, 0
+	c.armed = never
+	c.quantum = monotonic() + patience
+	crashEnd = c.quantum
+	c.arm()
+	pushFrame(c, t, sigQUIT, &a, signalInfo{code: -6})
+	resumeNow()
+}
+
+// crashEnd is until when the program may report, in monotonic ns.
+var crashEnd int64
+
+// resumeNow goes to the current thread and does not return.
+func resumeNow()
 
 func reportRegisters(frame uintptr) {
 	names := [...]string{"ax", "bx", "cx", "dx", "si", "di", "bp", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15"}
@@ -66,6 +139,8 @@ func reportRegisters(frame uintptr) {
 	trace(uintptr(*at[uint64](frame + 48)))
 }
 
+// reportPC names the function that pc lies in. The line would need the
+// runtime's cache, which belongs to an M.
 func reportPC(pc uintptr) {
 	var n, m number
 	emit("  ")
@@ -73,11 +148,8 @@ func reportPC(pc uintptr) {
 	if f := runtime.FuncForPC(pc); f != nil {
 		emit(" ")
 		emit(f.Name())
-		file, line := f.FileLine(pc)
-		emit(" ")
-		emit(file)
-		emit(":")
-		emit(m.dec(uint64(line)))
+		emit("+0x")
+		emit(m.hex(uint64(pc - f.Entry())))
 	}
 	emit("\n")
 }
@@ -103,6 +175,9 @@ func trace(fp uintptr) {
 		fp = next
 	}
 }
+
+// tripleFault makes the processor give up, which restarts a PC.
+func tripleFault()
 
 // end does what the command line says of panics: panic=poweroff (the
 // default), reboot or halt.
@@ -148,7 +223,7 @@ func reset() {
 	writePower(&resetRegister)
 	out8(0xCF9, 0x06) // the chipset's reset register
 	out8(0x64, 0xFE)  // the keyboard controller's
-	loadTables(0, 0, 0)
+	tripleFault()
 	for {
 		halt()
 	}

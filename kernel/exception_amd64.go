@@ -22,6 +22,8 @@ func onInterrupt(vector, code uint64) {
 	c := thisProcessor()
 	c.awake()
 	switch {
+	case crashing:
+		crashInterrupt(c, vector)
 	case vector < 32:
 		exception(c, vector, code)
 	case vector == vecTimer:
@@ -37,6 +39,29 @@ func onInterrupt(vector, code uint64) {
 		onDevice(c, vector)
 	}
 	leave(c)
+}
+
+// crashInterrupt serves what comes after a panic: the NMI that stops this
+// processor, the fault that the dying program may still have, and the end of
+// its time.
+func crashInterrupt(c *processor, vector uint64) {
+	switch {
+	case vector == 2:
+		for {
+			halt()
+		}
+	case vector == vecPageFault && resolve(uintptr(readCR2()), true, false):
+	case vector == vecTimer && monotonic() < crashEnd:
+		endInterrupt()
+		onTimer(c)
+	case vector == vecTimer:
+		emit("\nthe program did not finish its report\n")
+		end(1)
+	case vector < 32:
+		end(1)
+	default:
+		endInterrupt()
+	}
 }
 
 func onDevice(c *processor, vector uint64) {
@@ -130,8 +155,17 @@ func outOfMemory(va uintptr) bool {
 // onKernelFault is called for a fault of the kernel itself, with the saved
 // registers: memory of the program that was not resident yet is.
 func onKernelFault(frame uintptr, vector, code uint64) {
+	if vector == 2 && crashing {
+		for {
+			halt()
+		}
+	}
 	if vector == vecPageFault && resolve(uintptr(readCR2()), code&2 != 0, false) {
 		return
 	}
-	crashFrame("fault in the kernel", frame, vector, code)
+	why := "fault in the kernel"
+	if va := uintptr(readCR2()); vector == vecPageFault && va >= stackBase && va < deviceBase {
+		why = "kernel stack overflow"
+	}
+	crashFrame(why, frame, vector, code)
 }

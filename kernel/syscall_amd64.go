@@ -335,6 +335,9 @@ func exitThread(c *processor) uintptr {
 // exitProgram ends the machine with the program's exit status: all that had
 // to be saved was saved before (board/ hooks Go's exit).
 func exitProgram(c *processor, t *thread, status uintptr) uintptr {
+	if crashing {
+		end(uint8(status))
+	}
 	powerOff(uint8(status))
 	return 0
 }

@@ -235,6 +235,17 @@ idle:
 	CLI
 	JMP idle
 
+TEXT ·resumeNow(SB), NOSPLIT|NOFRAME, $0
+	JMP ·resume(SB)
+
+// tripleFault takes an exception without an interrupt table.
+TEXT ·tripleFault(SB), NOSPLIT, $16-0
+	MOVQ $0, 0(SP)
+	MOVQ $0, 8(SP)
+	LIDT (SP)
+	BYTE $0xCC
+	RET
+
 // func trap(nr, a0, a1, a2, a3, a4 uintptr) uintptr: a system call of the
 // kernel's own programs, without telling the Go scheduler.
 TEXT ·trap(SB), NOSPLIT, $0-56

@@ -199,7 +199,7 @@ func (m *Machine) ioapic(address uint64, base uint32) {
 // ReadMP fills m from the MultiProcessor table (Intel MP specification 1.4,
 // chapter 4), which older firmware and QEMU's microvm leave below 1 MiB. The
 // floating pointer: 0 "_MP_", 4 table, 8 length/16, 10 checksum. The table:
-// 0 "PCMP", 4 length, 34 entries, 44 first entry.
+// 0 "PCMP", 4 length, 44 first entry.
 func ReadMP(read Reader, m *Machine) Error {
 	for _, area := range [...][2]uint64{{0x9FC00, 0xA0000}, {0xE0000, 0x100000}} {
 		for at := area[0]; at < area[1]; at += 16 {
@@ -222,8 +222,9 @@ func readPCMP(read Reader, at uint64, m *Machine) Error {
 	if len(t) < 44 || sum(t) != 0 {
 		return BadMP
 	}
-	count := int(u16(h[34:]))
-	for t = t[44:]; count > 0; count-- {
+	// The entries fill the table: its count of them is 0 in qboot, which
+	// microvm boots by.
+	for t = t[44:]; len(t) > 0; {
 		if len(t) < 8 {
 			return BadMP
 		}
