@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/tuplix/tuplix/apps/shell/command"
 )
@@ -21,6 +22,8 @@ type translation struct {
 	from, to        []rune
 	complement      bool
 	remove, squeeze bool
+	index           map[rune]int  // where in from a character stands
+	last            map[rune]bool // what is in to
 }
 
 func tr(_ context.Context, c *command.Call) error {
@@ -110,21 +113,16 @@ func character(s string) (rune, string, error) {
 		}
 		s = s[1:]
 	}
-	for i, r := range s {
-		return r, s[i+len(string(r)):], nil
+	r, size := utf8.DecodeRuneInString(s)
+	if r == utf8.RuneError && size <= 1 {
+		return 0, "", command.Usagef("a set is not UTF-8")
 	}
-	return 0, "", command.Usagef("a set ends too early")
+	return r, s[size:], nil
 }
 
 // put returns what r becomes, and false if it goes.
 func (t *translation) put(r rune) (rune, bool) {
-	at := -1
-	for i, f := range t.from {
-		if f == r {
-			at = i // the last one counts, as in every tr
-		}
-	}
-	in := at >= 0
+	at, in := t.index[r]
 	if t.complement {
 		in, at = !in, len(t.from)
 	}
@@ -141,19 +139,26 @@ func (t *translation) put(r rune) (rune, bool) {
 
 // squeezable reports whether runs of r become one.
 func (t *translation) squeezable(r rune) bool {
-	set, complement := t.to, false
-	if set == nil {
-		set, complement = t.from, t.complement
+	if t.to != nil {
+		return t.last[r]
 	}
-	for _, s := range set {
-		if s == r {
-			return !complement
-		}
+	_, in := t.index[r]
+	return in != t.complement
+}
+
+// prepare makes the tables that put and squeezable look characters up in.
+func (t *translation) prepare() {
+	t.index, t.last = make(map[rune]int), make(map[rune]bool)
+	for i, r := range t.from {
+		t.index[r] = i // the last one counts, as in every tr
 	}
-	return complement
+	for _, r := range t.to {
+		t.last[r] = true
+	}
 }
 
 func (t *translation) run(w io.Writer, r io.Reader) error {
+	t.prepare()
 	in, out := bufio.NewReader(r), bufio.NewWriter(w)
 	last := rune(-1)
 	for {
