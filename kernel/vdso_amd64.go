@@ -21,7 +21,7 @@ const (
 	vdsoVerdef   = 0x1A0
 	vdsoStrings  = 0x200
 
-	strings     = "\x00__vdso_clock_gettime\x00LINUX_2.6\x00linux-vdso.so.1\x00"
+	vdsoText    = "\x00__vdso_clock_gettime\x00LINUX_2.6\x00linux-vdso.so.1\x00"
 	nameClock   = 1
 	nameVersion = nameClock + len("__vdso_clock_gettime") + 1
 	nameSelf    = nameVersion + len("LINUX_2.6") + 1
@@ -98,8 +98,8 @@ func makeVDSO() {
 	verdef(vdsoVerdef, 1, 1, elfHash("linux-vdso.so.1"), uint32(nameSelf), 28)
 	verdef(vdsoVerdef+28, 0, 2, elfHash("LINUX_2.6"), uint32(nameVersion), 0)
 
-	for i := range uintptr(len(strings)) {
-		*at[byte](b + vdsoStrings + i) = strings[i]
+	for i := range uintptr(len(vdsoText)) {
+		*at[byte](b + vdsoStrings + i) = vdsoText[i]
 	}
 }
 
