@@ -55,10 +55,17 @@ func main() {
 }
 
 // run is the program.
-func run(f flags) (int, error) {
+func run(f flags) (code int, err error) {
 	in := console.Input()
 	scripted := f.texts || len(f.args) > 0
 	interactive := !scripted && term.IsTerminal(0) && os.Getenv("TUPLIX_CONSOLE") != "pipe"
+	if !interactive && !scripted {
+		undo, loud := console.Silence(in) // before anything comes that would be echoed
+		if loud != nil {
+			fmt.Fprintf(os.Stderr, "shell: the console echoes its input: %v\n", loud)
+		}
+		defer func() { err = errors.Join(err, undo()) }()
+	}
 	history, historyErr := openHistory(interactive, f.first)
 	dir, err := os.Getwd()
 	if err != nil {
@@ -91,12 +98,7 @@ func run(f flags) (int, error) {
 	case interactive:
 		return converse(s, in, history, interrupts, f.first)
 	}
-	undo, err := console.Silence(in)
-	if err != nil {
-		return command.StatusFailed, err
-	}
-	code := s.Run(session.Source{Line: console.PlainLines(in), Foreground: interrupts.Foreground})
-	return code, undo()
+	return s.Run(session.Source{Line: console.PlainLines(in), Foreground: interrupts.Foreground}), nil
 }
 
 // params are $1 and the following of the script.

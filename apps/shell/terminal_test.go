@@ -335,3 +335,21 @@ func TestMachine(t *testing.T) {
 		t.Errorf("it printed %q", out)
 	}
 }
+
+// TestSilentTerminal sees that a program which writes to a terminal gets no
+// prompt and no echo, as where a machine's console is a pipe outside.
+func TestSilentTerminal(t *testing.T) {
+	cmd := shellCommand(t, "-init", "-page", "")
+	cmd.Env = append(cmd.Env, "TUPLIX_CONSOLE=pipe")
+	x := openTerminal(t, cmd)
+	x.expect("Tuplix ready in ")
+	x.expect("shell on this console\r\n")
+	x.send("echo one\nread v\nvalue\necho got $v\n" + ctrlD)
+	x.end(0)
+	x.expect("one\r\ngot value\r\n") // with nothing between
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if rest := x.screen.String(); rest != "" {
+		t.Errorf("more than the answers: %q", rest)
+	}
+}

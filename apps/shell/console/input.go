@@ -76,7 +76,10 @@ func Silence(f *os.File) (undo func() error, err error) {
 		}
 		quiet := *before
 		quiet.Lflag &^= unix.ECHO | unix.ECHONL
-		return unix.IoctlSetTermios(fd, unix.TCSETS, &quiet)
+		if err = unix.IoctlSetTermios(fd, unix.TCSETS, &quiet); err != nil {
+			before = nil
+		}
+		return err
 	})
 	return func() error {
 		if before == nil {

@@ -43,6 +43,16 @@ func env(_ context.Context, c *command.Call) error {
 	return nil
 }
 
+// collector is one run of xargs.
+type collector struct {
+	*command.Call
+	argv   []string
+	place  string // the word that a line takes the place of, or ""
+	most   int    // arguments to a command
+	trace  bool
+	failed bool
+}
+
 func xargs(ctx context.Context, c *command.Call) error {
 	o := c.Options()
 	o.InOrder = true
@@ -66,50 +76,59 @@ func xargs(ctx context.Context, c *command.Call) error {
 	case *place == "":
 		scan.Split(bufio.ScanWords)
 	}
-	failed := false
-	run := func(args []string) error {
-		if *trace {
-			fmt.Fprintln(c.Err, strings.Join(args, " "))
-		}
-		err := c.Exec(ctx, args, bytes.NewReader(nil))
-		if errors.As(err, new(command.Exit)) {
-			failed = true
-			return nil
-		}
+	x := &collector{Call: c, argv: argv, place: *place, most: *most, trace: *trace}
+	if err := x.collect(ctx, scan); err != nil {
 		return err
 	}
+	if x.failed {
+		return command.Exit(123) // as xargs has it everywhere
+	}
+	return nil
+}
+
+// collect runs the command for every line, or for as many words at a time as
+// it may take.
+func (x *collector) collect(ctx context.Context, scan *bufio.Scanner) error {
 	var batch []string
 	for scan.Scan() {
-		if *place != "" {
-			args := slices.Clone(argv)
-			for i := range args {
-				args[i] = strings.ReplaceAll(args[i], *place, scan.Text())
-			}
-			if err := run(args); err != nil {
+		if x.place != "" {
+			if err := x.run(ctx, x.replaced(scan.Text())); err != nil {
 				return err
 			}
 			continue
 		}
-		if batch = append(batch, scan.Text()); len(batch) < *most {
-			continue
+		if batch = append(batch, scan.Text()); len(batch) == x.most {
+			if err := x.run(ctx, slices.Concat(x.argv, batch)); err != nil {
+				return err
+			}
+			batch = nil
 		}
-		if err := run(slices.Concat(argv, batch)); err != nil {
-			return err
-		}
-		batch = nil
 	}
-	if err := scan.Err(); err != nil {
+	if err := scan.Err(); err != nil || len(batch) == 0 {
 		return err
 	}
-	if len(batch) > 0 {
-		if err := run(slices.Concat(argv, batch)); err != nil {
-			return err
-		}
+	return x.run(ctx, slices.Concat(x.argv, batch))
+}
+
+func (x *collector) replaced(text string) []string {
+	args := slices.Clone(x.argv)
+	for i := range args {
+		args[i] = strings.ReplaceAll(args[i], x.place, text)
 	}
-	if failed {
-		return command.Exit(123) // as xargs has it everywhere
+	return args
+}
+
+// run runs one command, which has no input: that is for xargs.
+func (x *collector) run(ctx context.Context, args []string) error {
+	if x.trace {
+		fmt.Fprintln(x.Err, strings.Join(args, " "))
 	}
-	return nil
+	err := x.Exec(ctx, args, bytes.NewReader(nil))
+	if errors.As(err, new(command.Exit)) {
+		x.failed = true
+		return nil
+	}
+	return err
 }
 
 // untilNull is a bufio.SplitFunc for words that end with a zero byte.

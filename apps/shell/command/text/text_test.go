@@ -63,7 +63,7 @@ func TestSets(t *testing.T) {
 			t.Errorf("%q is %q, %v; want %q", set, string(got), err, want)
 		}
 	}
-	for _, bad := range []string{"e-a", "[:none:]"} {
+	for _, bad := range []string{"e-a", "[:none:]", "\xff", "a-\xff"} {
 		if got, err := expandSet(bad); err == nil {
 			t.Errorf("%q is %q", bad, string(got))
 		}
