@@ -2,6 +2,7 @@ package crash
 
 import (
 	"errors"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -38,6 +39,8 @@ type Device struct {
 	counts [4]int
 	left   int // operations until the power cut; negative: none is set
 	cut    bool
+	lives  bool    // the device goes on working after the cut, to no avail
+	image  *Device // then, what was at the moment of the cut
 }
 
 // New makes a device of size bytes of zeros.
@@ -71,6 +74,15 @@ func (d *Device) CutAfter(n int) {
 	d.left = n
 }
 
+// ForkAfter is CutAfter for programs that do not stand a failing disk: the device
+// goes on working after the cut, and Crash gives what the disk was at the cut. A
+// program must not count on what it did since Cut became true.
+func (d *Device) ForkAfter(n int) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.left, d.lives = n, true
+}
+
 // Cut tells whether the power is gone.
 func (d *Device) Cut() bool {
 	d.mu.Lock()
@@ -88,7 +100,7 @@ func (d *Device) Count(op Op) int {
 // enter begins an operation; d.mu is held. last tells that the power goes out
 // during it.
 func (d *Device) enter(op Op, off, n int64) (last bool, err error) {
-	if d.cut {
+	if d.cut && !d.lives {
 		return false, ErrPowerCut
 	}
 	d.counts[op]++
@@ -97,15 +109,19 @@ func (d *Device) enter(op Op, off, n int64) (last bool, err error) {
 			return false, err
 		}
 	}
-	if op == Read || d.left < 0 {
+	if op == Read || d.left < 0 || d.cut {
 		return false, nil
 	}
-	if d.left == 0 {
-		d.cut = true
-		return true, nil
+	if d.left > 0 {
+		d.left--
+		return false, nil
 	}
-	d.left--
-	return false, nil
+	d.cut = true
+	if d.lives {
+		d.image = From(d.stable.Clone())
+		d.image.cache = maps.Clone(d.cache)
+	}
+	return !d.lives, nil
 }
 
 // ReadAt fills p from off.
@@ -200,6 +216,9 @@ func (d *Device) Discard(off, n int64) error {
 func (d *Device) Crash(rng *rand.Rand) (*Device, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if d.image != nil {
+		return d.image.Crash(rng)
+	}
 	d.cut = true
 	odds := []int{0, 100, 50, 10, 90}[rng.IntN(5)]
 	sectors := make([]int64, 0, len(d.cache))
