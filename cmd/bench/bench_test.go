@@ -1,0 +1,143 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestMedian(t *testing.T) {
+	for _, test := range []struct {
+		in   []float64
+		want float64
+	}{{nil, 0}, {[]float64{3}, 3}, {[]float64{9, 1, 2}, 2}, {[]float64{4, 1, 2, 3}, 2.5}} {
+		if got := median(test.in); got != test.want {
+			t.Errorf("median of %v is %v", test.in, got)
+		}
+	}
+}
+
+func TestEvaluate(t *testing.T) {
+	for _, test := range []struct {
+		better     string
+		ours, peer []float64
+		ratio      float64
+		holds      bool
+	}{
+		{lower, []float64{1}, []float64{2}, 0.5, true},
+		{lower, []float64{3}, []float64{2}, 1.5, false},
+		{higher, []float64{3}, []float64{2}, 1.5, true},
+		{higher, []float64{1}, []float64{2}, 0.5, false},
+		{lower, nil, []float64{2}, 0, false},
+	} {
+		f := spec{"x", "s", test.better, 1}.evaluate(&samples{ours: test.ours, peer: test.peer, err: errors.New("why")})
+		if f.Ratio != test.ratio || f.Holds != test.holds || f.Note != "why" {
+			t.Errorf("%+v gives %+v", test, f)
+		}
+	}
+}
+
+// Figures of parts that were not measured this time stay in the file.
+func TestWriteJSON(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "dir", "bench.json")
+	if err := writeJSON(path, []figure{{Name: "a", Ours: 1}, {Name: "b", Ours: 1}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := writeJSON(path, []figure{{Name: "b", Ours: 2}, {Name: "c", Ours: 2}}); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []figure
+	if err := json.Unmarshal(text, &all); err != nil {
+		t.Fatal(err)
+	}
+	if len(all) != 3 || all[0].Ours != 1 || all[1].Ours != 2 || all[2].Name != "c" {
+		t.Errorf("got %+v", all)
+	}
+}
+
+func TestParseResults(t *testing.T) {
+	got := parseResults("noise\r\nresult now 12.5\r\nresult hash x\nresult a b c\n")
+	if len(got) != 1 || got["now"] != 12.5 {
+		t.Errorf("got %v", got)
+	}
+}
+
+func TestCPIO(t *testing.T) {
+	var buf bytes.Buffer
+	c := &cpioWriter{out: &buf}
+	c.dir("dev")
+	c.file("init", []byte("hello"))
+	if err := c.close(); err != nil {
+		t.Fatal(err)
+	}
+	rest := buf.Bytes()
+	var names []string
+	for len(rest) > 0 {
+		field := func(i int) int {
+			n, err := strconv.ParseUint(string(rest[6+8*i:14+8*i]), 16, 32)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return int(n)
+		}
+		size, nameSize := field(6), field(11)
+		body := (110 + nameSize + 3) &^ 3
+		names = append(names, string(rest[110:110+nameSize-1])+"="+string(rest[body:body+size]))
+		rest = rest[(body+size+3)&^3:]
+	}
+	if got := strings.Join(names, " "); got != "dev= init=hello TRAILER!!!=" {
+		t.Errorf("got %q", got)
+	}
+}
+
+func TestReadAnswer(t *testing.T) {
+	body := strings.Repeat("x", 1024)
+	good := "HTTP/1.1 200 OK\r\nDate: now\r\nContent-Length: 1024\r\n\r\n" + body
+	in := bufio.NewReader(strings.NewReader(good + good))
+	for range 2 {
+		if err := readAnswer(in); err != nil {
+			t.Error(err)
+		}
+	}
+	for _, bad := range []string{"", "HTTP/1.1 500 No\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n", "HTTP/1.1 200 OK\r\n\r\n", good[:100]} {
+		if err := readAnswer(bufio.NewReader(strings.NewReader(bad))); err == nil {
+			t.Errorf("%q is accepted", bad)
+		}
+	}
+}
+
+// The load generator counts what a server on this host answers.
+func TestRequestRate(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	body := bytes.Repeat([]byte("x"), 1024)
+	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = w.Write(body)
+	})}
+	go func() { _ = server.Serve(l) }()
+	defer server.Close()
+	clients, err := dialAll(l.Addr().(*net.TCPAddr).Port, 4)
+	if err != nil {
+		t.Fatal(err)
+	}
+	start := time.Now()
+	n, err := clients[0].run(t.Context(), start, start.Add(100*time.Millisecond))
+	if err != nil || n == 0 {
+		t.Errorf("%d answers, %v", n, err)
+	}
+}

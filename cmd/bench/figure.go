@@ -1,0 +1,138 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"text/tabwriter"
+)
+
+// figure is one line of the result.
+type figure struct {
+	Name   string  `json:"name"`
+	Unit   string  `json:"unit"`
+	Ours   float64 `json:"ours"`   // median; 0 if it could not be measured
+	Peer   float64 `json:"peer"`   // likewise
+	Ratio  float64 `json:"ratio"`  // ours / peer
+	Bound  float64 `json:"bound"`  // what the ratio must not pass
+	Better string  `json:"better"` // "lower": the ratio must be at most the bound; "higher": at least
+	Holds  bool    `json:"holds"`
+	Note   string  `json:"note,omitempty"` // why there is no value
+}
+
+// Directions of figures.
+const (
+	lower  = "lower"
+	higher = "higher"
+)
+
+// spec names a figure before it is measured.
+type spec struct {
+	name, unit, better string
+	bound              float64
+}
+
+// samples are the values of one figure for the two systems.
+type samples struct {
+	ours, peer []float64
+	err        error // the last failure of either
+}
+
+// evaluate compares the medians.
+func (s spec) evaluate(v *samples) figure {
+	f := figure{Name: s.name, Unit: s.unit, Bound: s.bound, Better: s.better}
+	f.Ours, f.Peer = median(v.ours), median(v.peer)
+	if v.err != nil {
+		f.Note = v.err.Error()
+	}
+	if f.Ours == 0 || f.Peer == 0 {
+		return f
+	}
+	f.Ratio = f.Ours / f.Peer
+	if s.better == lower {
+		f.Holds = f.Ratio <= s.bound
+	} else {
+		f.Holds = f.Ratio >= s.bound
+	}
+	return f
+}
+
+// median returns the middle value, or 0 of none.
+func median(v []float64) float64 {
+	if len(v) == 0 {
+		return 0
+	}
+	s := slices.Sorted(slices.Values(v))
+	mid := len(s) / 2
+	if len(s)%2 == 1 {
+		return s[mid]
+	}
+	return (s[mid-1] + s[mid]) / 2
+}
+
+// printTable writes the figures for people.
+func printTable(w io.Writer, figures []figure) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "figure\tunit\tTuplix\tLinux\tratio\tbound\t")
+	for _, f := range figures {
+		verdict, sign := "holds", "<="
+		if !f.Holds {
+			verdict = "BEHIND"
+		}
+		if f.Better == higher {
+			sign = ">="
+		}
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s %.2f\t%s\n", f.Name, f.Unit, number(f.Ours), number(f.Peer), number(f.Ratio), sign, f.Bound, verdict)
+	}
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	for _, f := range figures {
+		if f.Note != "" {
+			fmt.Fprintf(w, "\n%s: %s\n", f.Name, f.Note)
+		}
+	}
+	return nil
+}
+
+// number formats a value with three significant digits; 0 stands for none.
+func number(v float64) string {
+	switch {
+	case v == 0:
+		return "-"
+	case math.Abs(v) >= 100:
+		return fmt.Sprintf("%.0f", v)
+	}
+	return fmt.Sprintf("%.3g", v)
+}
+
+// writeJSON merges the figures into the file: parts that were not measured
+// this time keep their figures.
+func writeJSON(path string, figures []figure) error {
+	var all []figure
+	if old, err := os.ReadFile(path); err == nil {
+		if err := json.Unmarshal(old, &all); err != nil {
+			return fmt.Errorf("%s: %w (remove it to start anew)", path, err)
+		}
+	}
+	for _, f := range figures {
+		at := slices.IndexFunc(all, func(o figure) bool { return o.Name == f.Name })
+		if at < 0 {
+			all = append(all, f)
+		} else {
+			all[at] = f
+		}
+	}
+	text, err := json.MarshalIndent(all, "", "\t")
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return err
+	}
+	return os.WriteFile(path, append(text, '\n'), 0o644)
+}

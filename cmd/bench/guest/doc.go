@@ -1,0 +1,34 @@
+// Command guest holds the small measurements of the machine benchmark: an
+// ordinary Go program that runs in the guest, the same on Tuplix and on Linux.
+//
+//	guest -measure LIST [-dir DIRECTORY]
+//	guest -serve ADDRESS
+//
+// LIST names measurements, separated by commas. Each prints one line, "result
+// NAME VALUE"; the values' units are in the table below. With -serve it is the
+// far end of the TCP throughput measurement.
+//
+//	pingpong    ns for a round trip between two goroutines
+//	threadhop   ns for a round trip between two goroutines on two threads
+//	now         ns for time.Now
+//	filewrite   us to create a file, write 4 KB and sync it
+//	fileread    us to open a file of 4 KB and read it
+//	hash        MB/s of SHA-256 on all CPUs together
+//
+// # Owns
+//
+// What is measured inside a guest, and the line format.
+//
+// # May import
+//
+// The standard library only.
+//
+// # Guarantees
+//
+// Each measurement runs long enough (a second or so) for the clock's grain not
+// to matter. Its files are removed.
+//
+// # Refuses
+//
+// Unknown measurements.
+package main

@@ -1,0 +1,41 @@
+package main
+
+import (
+	"flag"
+	"fmt"
+	"log"
+	"strings"
+)
+
+// measurement runs for about a second and returns its value.
+type measurement func(dir string) (float64, error)
+
+var measurements = map[string]measurement{
+	"pingpong":  func(string) (float64, error) { return pingPong(false), nil },
+	"threadhop": func(string) (float64, error) { return pingPong(true), nil },
+	"now":       func(string) (float64, error) { return now(), nil },
+	"filewrite": fileWrite,
+	"fileread":  fileRead,
+	"hash":      func(string) (float64, error) { return hash(), nil },
+}
+
+func main() {
+	measure := flag.String("measure", "", "`list` of measurements, separated by commas")
+	dir := flag.String("dir", ".", "`directory` for files")
+	serve := flag.String("serve", "", "serve the TCP measurement on this `address`")
+	flag.Parse()
+	if *serve != "" {
+		log.Fatal(serveTCP(*serve))
+	}
+	for _, name := range strings.Split(*measure, ",") {
+		run, ok := measurements[name]
+		if !ok {
+			log.Fatalf("no measurement %q", name)
+		}
+		value, err := run(*dir)
+		if err != nil {
+			log.Fatalf("%s: %v", name, err)
+		}
+		fmt.Printf("result %s %g\n", name, value)
+	}
+}

@@ -1,0 +1,232 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// experiment measures one or several figures in one go, on one system.
+type experiment struct {
+	figures []spec
+	once    bool // the result does not vary: one round will do
+	measure func(ctx context.Context, o *options, s *system) (map[string]float64, error)
+}
+
+// Names of figures that code refers to.
+const (
+	figureBoot     = "boot to first HTTP answer"
+	figureIdle     = "memory held at idle"
+	figureMemory   = "memory needed to serve"
+	figureHTTP     = "HTTP requests, 64 connections"
+	figureToGuest  = "TCP to the guest"
+	figureToHost   = "TCP from the guest"
+	figureParallel = "2 CPUs over 1, hashing"
+)
+
+// enoughMemory is what the hello program must run in, in MiB.
+const enoughMemory = 64
+
+// machineExperiments is the part "machine".
+func machineExperiments() []experiment {
+	return []experiment{
+		{
+			figures: []spec{{figureBoot, "s", lower, 0.25}, {figureIdle, "MiB", lower, 0.5}},
+			measure: measureBoot,
+		},
+		{
+			figures: []spec{{figureMemory, "MiB", lower, 1}},
+			once:    true,
+			measure: measureMemory,
+		},
+		{
+			figures: []spec{{figureHTTP, "1/s", higher, 1}},
+			measure: measureHTTP,
+		},
+		{
+			figures: []spec{{figureToGuest, "MB/s", higher, 1}, {figureToHost, "MB/s", higher, 1}},
+			measure: measureTCP,
+		},
+		{
+			figures: []spec{
+				{"goroutine ping-pong", "ns", lower, 1},
+				{"thread hop", "ns", lower, 1},
+				{"time.Now", "ns", lower, 1},
+				{"create, write, fsync 4 KB", "us", lower, 1},
+				{"open, read 4 KB", "us", lower, 1},
+			},
+			measure: measureMicro,
+		},
+		{
+			figures: []spec{{figureParallel, "x", higher, 0.9}},
+			measure: measureParallel,
+		},
+	}
+}
+
+const (
+	helloPackage = "./apps/hello"
+	guestPackage = "./cmd/bench/guest"
+	helloReady   = `^hello: listening`
+)
+
+// hello boots the web server and waits for its first answer.
+func hello(ctx context.Context, o *options, s *system) (*guest, time.Duration, error) {
+	c, err := s.config(ctx, o, helloPackage, "-addr", ":8080")
+	if err != nil {
+		return nil, 0, err
+	}
+	g, err := boot(ctx, c, 8080)
+	if err != nil {
+		return nil, 0, err
+	}
+	if err := g.expect(helloReady, o.patience); err != nil {
+		g.stop()
+		return nil, 0, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, o.patience)
+	defer cancel()
+	if err := firstAnswer(ctx, g.port); err != nil {
+		g.stop()
+		return nil, 0, fmt.Errorf("%w\nconsole:\n%s", err, tail(g.console.Text()))
+	}
+	return g, time.Since(g.started), nil
+}
+
+func measureBoot(ctx context.Context, o *options, s *system) (map[string]float64, error) {
+	g, took, err := hello(ctx, o, s)
+	if err != nil {
+		return nil, err
+	}
+	defer g.stop()
+	values := map[string]float64{figureBoot: took.Seconds()}
+	values[figureIdle], err = idleMemory(ctx, g.PID())
+	return values, err
+}
+
+// idleMemory waits until the resident memory of a process no longer changes
+// and returns it, in MiB.
+func idleMemory(ctx context.Context, pid int) (float64, error) {
+	const (
+		interval = 500 * time.Millisecond
+		steady   = 4 // readings in a row within 1 %
+		most     = 40
+	)
+	last, same := 0.0, 0
+	for range most {
+		now, err := residentMemory(pid)
+		if err != nil {
+			return 0, err
+		}
+		if math.Abs(now-last) > last/100 {
+			same = 0
+		}
+		if same++; same == steady {
+			return now, nil
+		}
+		last = now
+		select {
+		case <-time.After(interval):
+		case <-ctx.Done():
+			return 0, ctx.Err()
+		}
+	}
+	return 0, errors.New("the guest's memory keeps changing")
+}
+
+func residentMemory(pid int) (float64, error) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return 0, err
+	}
+	for _, line := range strings.Split(string(text), "\n") {
+		f := strings.Fields(line)
+		if len(f) == 3 && f[0] == "VmRSS:" {
+			kb, err := strconv.ParseFloat(f[1], 64)
+			return kb / 1024, err
+		}
+	}
+	return 0, errors.New("no VmRSS of QEMU")
+}
+
+// measureMemory finds the least memory in which the web server answers.
+func measureMemory(ctx context.Context, o *options, s *system) (map[string]float64, error) {
+	var last error
+	for _, m := range []int{32, 48, enoughMemory, 80, 96, 112, 128, 160, 192, 256} {
+		try := *o
+		try.memory = m
+		try.patience = 30 * time.Second
+		g, _, err := hello(ctx, &try, s)
+		if err == nil {
+			g.stop()
+			return map[string]float64{figureMemory: float64(m)}, nil
+		}
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		last = err
+	}
+	return nil, fmt.Errorf("not even in 256 MiB: %w", last)
+}
+
+func measureHTTP(ctx context.Context, o *options, s *system) (map[string]float64, error) {
+	g, _, err := hello(ctx, o, s)
+	if err != nil {
+		return nil, err
+	}
+	defer g.stop()
+	rate, err := requestRate(ctx, g.port, 64)
+	return map[string]float64{figureHTTP: rate}, err
+}
+
+func measureTCP(ctx context.Context, o *options, s *system) (map[string]float64, error) {
+	c, err := s.config(ctx, o, guestPackage, "-serve", ":9000")
+	if err != nil {
+		return nil, err
+	}
+	g, err := boot(ctx, c, 9000)
+	if err != nil {
+		return nil, err
+	}
+	defer g.stop()
+	if err := g.expect(`^guest: listening`, o.patience); err != nil {
+		return nil, err
+	}
+	in, err := sendRate(g.port)
+	if err != nil {
+		return nil, fmt.Errorf("to the guest: %w", err)
+	}
+	out, err := receiveRate(g.port)
+	if err != nil {
+		return nil, fmt.Errorf("from the guest: %w", err)
+	}
+	return map[string]float64{figureToGuest: in, figureToHost: out}, nil
+}
+
+func measureMicro(ctx context.Context, o *options, s *system) (map[string]float64, error) {
+	r, err := s.results(ctx, o, 1, "pingpong,threadhop,now,filewrite,fileread")
+	return map[string]float64{
+		"goroutine ping-pong":       r["pingpong"],
+		"thread hop":                r["threadhop"],
+		"time.Now":                  r["now"],
+		"create, write, fsync 4 KB": r["filewrite"],
+		"open, read 4 KB":           r["fileread"],
+	}, err
+}
+
+func measureParallel(ctx context.Context, o *options, s *system) (map[string]float64, error) {
+	one, err := s.results(ctx, o, 1, "hash")
+	if err != nil {
+		return nil, err
+	}
+	two, err := s.results(ctx, o, 2, "hash")
+	if err != nil {
+		return nil, err
+	}
+	return map[string]float64{figureParallel: two["hash"] / one["hash"]}, nil
+}

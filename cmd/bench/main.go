@@ -1,0 +1,163 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"regexp"
+	"slices"
+
+	"github.com/tuplix/tuplix/qemu"
+)
+
+// outputDir holds the result and what is kept between runs; git ignores it.
+const outputDir = "build"
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	if err := run(ctx); err != nil {
+		stop()
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context) error {
+	o := options{patience: bootPatience}
+	flag.StringVar(&o.machine, "machine", qemu.Q35, "`kind` of machine: q35 or microvm")
+	flag.IntVar(&o.memory, "m", 256, "memory of the machines in `MiB`")
+	flag.IntVar(&o.rounds, "rounds", 3, "measure each figure `n` times")
+	accel := flag.String("accel", "auto", "`how` to execute: kvm, tcg or auto")
+	only := flag.String("only", ".", "measure figures whose names match the `regexp`")
+	flag.Parse()
+	var err error
+	if o.accel, err = qemu.ParseAccel(*accel); err != nil {
+		return err
+	}
+	if o.only, err = regexp.Compile(*only); err != nil {
+		return err
+	}
+	experiments, err := part(flag.Arg(0))
+	if err != nil {
+		return err
+	}
+	figures, err := measure(ctx, &o, experiments, os.Stderr)
+	if err != nil {
+		return err
+	}
+	how, err := qemu.Describe(ctx)
+	if err != nil {
+		return err
+	}
+	fmt.Printf("\n%s, %d MiB, %s, medians of %d rounds\n\n", o.machine, o.memory, how, o.rounds)
+	if err := printTable(os.Stdout, figures); err != nil {
+		return err
+	}
+	return writeJSON(filepath.Join(outputDir, "bench.json"), figures)
+}
+
+// part returns the experiments of a part of the benchmark.
+func part(name string) ([]experiment, error) {
+	switch name {
+	case "", "all", "machine":
+		return machineExperiments(), nil
+	}
+	return nil, fmt.Errorf("no part %q; the parts are: machine, all", name)
+}
+
+// measure runs the experiments on both systems in turns.
+func measure(ctx context.Context, o *options, experiments []experiment, log io.Writer) ([]figure, error) {
+	cache, err := filepath.Abs(outputDir)
+	if err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(cache, 0o755); err != nil {
+		return nil, err
+	}
+	dir, err := os.MkdirTemp(cache, "bench-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	ours, err := newTuplix(dir)
+	if err != nil {
+		return nil, err
+	}
+	peer, err := newLinux(ctx, dir, cache)
+	if err != nil {
+		return nil, err
+	}
+	var figures []figure
+	for _, e := range experiments {
+		if !slices.ContainsFunc(e.figures, func(s spec) bool { return o.only.MatchString(s.name) }) {
+			continue
+		}
+		got, err := e.run(ctx, o, ours, peer, log)
+		if err != nil {
+			return nil, err
+		}
+		figures = append(figures, got...)
+	}
+	return figures, nil
+}
+
+// run runs one experiment in all rounds. A failure of a system is part of the
+// result; the error is the end of ctx.
+func (e *experiment) run(ctx context.Context, o *options, ours, peer *system, log io.Writer) ([]figure, error) {
+	rounds := o.rounds
+	if e.once {
+		rounds = 1
+	}
+	values := make(map[string]*samples)
+	for _, s := range e.figures {
+		values[s.name] = new(samples)
+	}
+	for round := range rounds {
+		turns := []*system{ours, peer}
+		if round%2 == 1 {
+			slices.Reverse(turns)
+		}
+		for _, s := range turns {
+			fmt.Fprintf(log, "%-30s  round %d of %d  %s\n", e.figures[0].name, round+1, rounds, s.name)
+			got, err := e.measure(ctx, o, s)
+			if ctx.Err() != nil {
+				return nil, ctx.Err()
+			}
+			if err != nil {
+				fmt.Fprintf(log, "  failed: %v\n", err)
+			}
+			e.collect(values, got, s == ours, err)
+		}
+	}
+	var figures []figure
+	for _, s := range e.figures {
+		v := values[s.name]
+		if s.name == figureMemory && median(v.peer) != 0 {
+			s.bound = enoughMemory / median(v.peer) // the bound is on ours alone
+		}
+		figures = append(figures, s.evaluate(v))
+	}
+	return figures, nil
+}
+
+func (e *experiment) collect(values map[string]*samples, got map[string]float64, ours bool, err error) {
+	for _, s := range e.figures {
+		v := values[s.name]
+		if err != nil {
+			v.err = err
+		}
+		value, ok := got[s.name]
+		switch {
+		case !ok || value == 0:
+		case ours:
+			v.ours = append(v.ours, value)
+		default:
+			v.peer = append(v.peer, value)
+		}
+	}
+}
