@@ -2,6 +2,7 @@ package pc
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/tuplix/tuplix/drivers/metal"
 	"github.com/tuplix/tuplix/kernel"
@@ -67,8 +68,16 @@ func (descriptors) ClearReady(fd int, events uint32)           { kernel.ClearRea
 // machine is what uname, sysinfo and /proc show.
 type machine struct{}
 
-// Memory is in bytes: of the machine, not in use, and of files cached.
-func (machine) Memory() (total, free, cached uint64) {
+// started is when the program began, soon after the machine.
+var started = time.Now()
+
+// Memory is in bytes: of the machine, and what a program could still get.
+func (machine) Memory() (total, available uint64) {
 	s := kernel.ReadStats()
-	return s.MemoryTotal, s.MemoryFree, 0
+	return s.MemoryTotal, s.MemoryFree
 }
+
+func (machine) Processors() int     { return kernel.ReadStats().CPUs }
+func (machine) Started() time.Time  { return started }
+func (machine) CommandLine() string { return kernel.CommandLine() }
+func (machine) Log() []byte         { return kernel.Log() }

@@ -21,7 +21,7 @@ type Attr struct {
 }
 
 // Type is the S_IFMT part of the mode.
-func (a *Attr) Type() uint32 { return a.Mode & syscall.S_IFMT }
+func (a Attr) Type() uint32 { return a.Mode & syscall.S_IFMT }
 
 // The inode record, little endian, version 1:
 //

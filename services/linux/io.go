@@ -10,7 +10,7 @@ import (
 // oPath marks a descriptor that only names a file (O_PATH).
 const oPath = unix.O_PATH
 
-var descriptorCalls = []call{
+var ioCalls = []call{
 	{unix.SYS_READ, (*System).read},
 	{unix.SYS_WRITE, (*System).write},
 	{unix.SYS_CLOSE, (*System).close},

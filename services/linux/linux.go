@@ -1,34 +1,63 @@
 package linux
 
 import (
+	"cmp"
 	"errors"
+	"fmt"
+	"strings"
+	"sync/atomic"
 	"syscall"
+	"time"
 
 	"github.com/tuplix/tuplix/services/file"
 )
 
-// Config says what a System stands on. Kernel and Files are required.
+// Config says what a System stands on. Kernel, Files and Machine are
+// required.
 type Config struct {
 	Kernel  Kernel
 	Files   *file.FS // the root file system
-	Console Description
-	Machine Machine // what uname, sysinfo and /proc show
+	Machine Machine
 	Network Network // nil: sockets fail with EAFNOSUPPORT
+
+	// Console opens another description of the console; nil: there is none
+	// and descriptors 0, 1 and 2 are /dev/null.
+	Console func() Description
 
 	// Restart carries out reboot(2); nil: EPERM.
 	Restart func(Restart) error
+
+	// Executable is the path that /proc/self/exe shows; "" means /bin/main.
+	Executable string
+
+	// Now is the clock; nil means time.Now.
+	Now func() time.Time
 }
 
 // System serves the Linux system calls that concern state. Make it with New.
 type System struct {
-	kernel  Kernel
-	files   *file.FS
-	machine Machine
-	network Network
-	restart func(Restart) error
+	kernel     Kernel
+	files      *file.FS
+	machine    Machine
+	network    Network
+	console    func() Description
+	restart    func(Restart) error
+	executable string
+	now        func() time.Time
 
-	table table
-	calls [callNumbers]handler
+	table          table
+	maxDescriptors atomic.Int64
+	calls          [callNumbers]handler
+
+	root   node // of the files
+	mounts []mount
+	cwd    atomic.Pointer[workingDirectory]
+	umask  atomic.Uint32
+
+	locks     lockTable
+	fifos     fifos
+	anonymous atomic.Uint64 // counts what has no name: pipes and the like
+	hostname  atomic.Pointer[string]
 }
 
 // handler serves one system call. It returns the result, or an errno other
@@ -44,39 +73,91 @@ type call struct {
 // callNumbers is above every number that is served.
 const callNumbers = 512
 
-// New makes the system and installs the console, if there is one, as
-// descriptors 0, 1 and 2.
+// New makes the system, and on the files what every program expects there.
+// The console, if there is one, becomes descriptors 0, 1 and 2.
 func New(c Config) (*System, error) {
-	if c.Kernel == nil || c.Files == nil {
-		return nil, errors.New("linux: a system needs a kernel and files")
+	if c.Kernel == nil || c.Files == nil || c.Machine == nil {
+		return nil, errors.New("linux: a system needs a kernel, files and a machine")
 	}
 	s := &System{
-		kernel:  c.Kernel,
-		files:   c.Files,
-		machine: c.Machine,
-		network: c.Network,
-		restart: c.Restart,
+		kernel:     c.Kernel,
+		files:      c.Files,
+		machine:    c.Machine,
+		network:    c.Network,
+		console:    c.Console,
+		restart:    c.Restart,
+		executable: cmp.Or(c.Executable, "/bin/main"),
+		now:        c.Now,
+		root:       diskNode{c.Files.Root()},
+		locks:      lockTable{inodes: map[lockKey][]lock{}, changed: make(chan struct{})},
+		fifos:      fifos{open: map[uint64]*fifo{}},
 	}
+	if s.now == nil {
+		s.now = time.Now
+	}
+	s.fifos.changed.L = &s.fifos.mu
+	s.maxDescriptors.Store(MaxDescriptors)
+	s.umask.Store(0o022)
+	s.cwd.Store(&workingDirectory{s.root, "/"})
+	s.fillCalls()
+	if err := s.start(); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// start brings a new system to where programs can run.
+func (s *System) start() error {
+	if err := s.files.Root().Open(); err != nil { // for the working directory
+		return err
+	}
+	if err := s.prepareFiles(); err != nil {
+		return err
+	}
+	for _, m := range []mount{
+		{path: "/proc", kind: "proc", root: s.newProc()},
+		{path: "/sys", kind: "sysfs", root: s.newSys()},
+	} {
+		over, err := s.files.Root().Lookup(m.path[1:])
+		if err != nil {
+			return fmt.Errorf("linux: mount %s: %w", m.path, err)
+		}
+		m.on, m.over = over.Number(), over
+		s.mounts = append(s.mounts, m)
+	}
+	s.SetHostname(cmp.Or(strings.TrimSpace(s.readSmallFile("/etc/hostname")), "tuplix"))
+	return s.openStandard()
+}
+
+func (s *System) fillCalls() {
 	for i := range s.calls {
 		s.calls[i] = (*System).unknown
 	}
-	for _, list := range [][]call{descriptorCalls, socketCalls, oldCalls} {
+	for _, list := range [][]call{
+		ioCalls, positionCalls, vectorCalls, openCalls, directoryCalls, statCalls,
+		nameCalls, attributeCalls, dupCalls, lockCalls, pipeCalls, copyCalls,
+		pollCalls, processCalls, socketCalls, oldCalls,
+	} {
 		for _, c := range list {
 			s.calls[c.number] = c.handler
 		}
 	}
-	return s, s.openConsole(c.Console)
 }
 
-// openConsole makes descriptors 0, 1 and 2, which share one description.
-func (s *System) openConsole(console Description) error {
-	if console == nil {
-		return nil
+// openStandard makes descriptors 0, 1 and 2, which share one description.
+func (s *System) openStandard() error {
+	path := "/dev/null"
+	if s.console != nil {
+		path = "/dev/console"
 	}
-	f := newOpenFile(s.kernel, console, syscall.O_RDWR, "/dev/console")
+	d, err := s.describe(atCWD, path, syscall.O_RDWR, 0)
+	if err != nil {
+		return fmt.Errorf("linux: open %s: %w", path, err)
+	}
+	f := newOpenFile(s.kernel, d, syscall.O_RDWR, path)
 	for range 3 {
 		if _, e := s.installAt(f, 0, false); e != 0 {
-			return e
+			return fmt.Errorf("linux: descriptor of %s: %w", path, e)
 		}
 	}
 	return nil

@@ -1,5 +1,10 @@
 package linux
 
+import (
+	"runtime/metrics"
+	"time"
+)
+
 // Restart says how reboot(2) ends the machine.
 type Restart int
 
@@ -10,8 +15,33 @@ const (
 	Halt
 )
 
-// Machine tells what uname, sysinfo and /proc show of the machine.
+// Machine tells what uname, sysinfo, syslog and /proc show of the machine.
+// Its methods may be called from any goroutine.
 type Machine interface {
-	// Memory is in bytes: of the machine, not in use, and of files cached.
-	Memory() (total, free, cached uint64)
+	// Memory is in bytes: of the machine, and what a program could still get.
+	Memory() (total, available uint64)
+
+	// Processors is how many processors run the program.
+	Processors() int
+
+	// Started is when the machine was booted.
+	Started() time.Time
+
+	// CommandLine is what the machine was booted with.
+	CommandLine() string
+
+	// Log is the kernel's log, in lines.
+	Log() []byte
+}
+
+// busy is the processor time used so far, of all processors together, as the
+// Go runtime last counted it (with each garbage collection).
+func busy() time.Duration {
+	samples := []metrics.Sample{
+		{Name: "/cpu/classes/total:cpu-seconds"},
+		{Name: "/cpu/classes/idle:cpu-seconds"},
+	}
+	metrics.Read(samples)
+	seconds := samples[0].Value.Float64() - samples[1].Value.Float64()
+	return time.Duration(seconds * float64(time.Second))
 }

@@ -29,19 +29,22 @@ type openFile struct {
 	flags      atomic.Uint32 // O_ACCMODE, O_APPEND, O_NONBLOCK, O_SYNC, ...
 	references atomic.Int32
 
+	descriptors atomic.Int32 // that refer to it now
+	locked      atomic.Bool  // it ever held an advisory lock
+
 	position sync.Mutex
 	offset   int64
 
 	pollable bool
 	poll     struct {
 		mu      sync.Mutex
-		numbers []int     // the descriptors that refer to this file
-		waiters []*waiter // calls that wait for readiness
+		numbers []int      // the descriptors that refer to this file
+		waiters []*sleeper // calls that wait for readiness
 	}
 }
 
-// waiter is one goroutine that waits for any of the events.
-type waiter struct {
+// sleeper is one goroutine that waits for any of the events.
+type sleeper struct {
 	events uint32
 	wake   chan struct{} // capacity 1
 }
@@ -105,6 +108,7 @@ func (f *openFile) release() error {
 
 // attach makes the descriptor number follow the readiness of the file.
 func (f *openFile) attach(fd int) {
+	f.descriptors.Add(1)
 	if !f.pollable {
 		return
 	}
@@ -115,6 +119,7 @@ func (f *openFile) attach(fd int) {
 }
 
 func (f *openFile) detach(fd int) {
+	f.descriptors.Add(-1)
 	if !f.pollable {
 		return
 	}
@@ -171,13 +176,13 @@ func (f *openFile) exhausted(events uint32) {
 	f.mark(f.description.Ready() & events)
 }
 
-func (f *openFile) addWaiter(w *waiter) {
+func (f *openFile) addWaiter(w *sleeper) {
 	f.poll.mu.Lock()
 	f.poll.waiters = append(f.poll.waiters, w)
 	f.poll.mu.Unlock()
 }
 
-func (f *openFile) removeWaiter(w *waiter) {
+func (f *openFile) removeWaiter(w *sleeper) {
 	f.poll.mu.Lock()
 	defer f.poll.mu.Unlock()
 	for i, other := range f.poll.waiters {
@@ -191,7 +196,7 @@ func (f *openFile) removeWaiter(w *waiter) {
 // wait parks the goroutine until one of the events holds. A timeout of zero
 // means for ever; when it runs out the answer is false.
 func (f *openFile) wait(events uint32, timeout time.Duration) bool {
-	w := &waiter{events: events | alwaysPolled, wake: make(chan struct{}, 1)}
+	w := &sleeper{events: events | alwaysPolled, wake: make(chan struct{}, 1)}
 	f.addWaiter(w)
 	defer f.removeWaiter(w)
 	if f.description.Ready()&w.events != 0 {

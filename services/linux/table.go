@@ -8,7 +8,7 @@ import (
 
 const (
 	// MaxDescriptors bounds the descriptor numbers of the system.
-	MaxDescriptors = 1 << 20
+	MaxDescriptors = 1 << 16
 
 	tableChunk = 1 << 10
 )
@@ -146,5 +146,6 @@ func (s *System) closeDescriptor(fd int) syscall.Errno {
 		return syscall.EBADF
 	}
 	s.kernel.FreeFD(fd)
+	s.closed(f)
 	return errno(f.release())
 }

@@ -1,0 +1,296 @@
+package linux
+
+import (
+	"syscall"
+
+	"github.com/tuplix/tuplix/services/file"
+	"golang.org/x/sys/unix"
+)
+
+var attributeCalls = []call{
+	{unix.SYS_FCHMOD, (*System).fchmod},
+	{unix.SYS_FCHMODAT, (*System).fchmodat},
+	{sysFchmodat2, (*System).fchmodat2},
+	{unix.SYS_FCHOWN, (*System).fchown},
+	{unix.SYS_FCHOWNAT, (*System).fchownat},
+	{unix.SYS_UTIMENSAT, (*System).utimensat},
+	{unix.SYS_TRUNCATE, (*System).truncate},
+	{unix.SYS_FTRUNCATE, (*System).ftruncate},
+	{unix.SYS_FALLOCATE, (*System).fallocate},
+	{unix.SYS_FADVISE64, (*System).fadvise},
+	{unix.SYS_UMASK, (*System).setUmask},
+	{unix.SYS_FSYNC, (*System).fsync},
+	{unix.SYS_FDATASYNC, (*System).fsync},
+	{unix.SYS_SYNC, (*System).syncAll},
+	{unix.SYS_SYNCFS, (*System).syncfs},
+	{unix.SYS_SYNC_FILE_RANGE, (*System).fsync},
+}
+
+// sysFchmodat2 has the same number on all architectures.
+const sysFchmodat2 = 452
+
+// update changes the attributes of a node.
+func update(n node, err error, fn func(*file.Attr)) (int, syscall.Errno) {
+	if err != nil {
+		return 0, errno(err)
+	}
+	inode, err := editable(n)
+	if err != nil {
+		return 0, errno(err)
+	}
+	return 0, errno(inode.Update(fn))
+}
+
+// openNodeArg is the inode behind a descriptor on which attributes may be
+// set; not an O_PATH one.
+func (s *System) openNodeArg(fd uintptr) (node, error) {
+	f, e := s.file(fd)
+	if e != 0 {
+		return nil, e
+	}
+	defer f.release()
+	if f.flags.Load()&oPath != 0 {
+		return nil, syscall.EBADF
+	}
+	if l, ok := f.description.(located); ok {
+		return l.node(), nil
+	}
+	return nil, syscall.EINVAL
+}
+
+func (s *System) fchmod(a *[6]uintptr) (int, syscall.Errno) {
+	n, err := s.openNodeArg(a[0])
+	return chmod(n, err, a[1])
+}
+
+func chmod(n node, err error, mode uintptr) (int, syscall.Errno) {
+	if err == nil && n.Attr().Type() == syscall.S_IFLNK {
+		return 0, syscall.EOPNOTSUPP
+	}
+	return update(n, err, func(a *file.Attr) { a.Mode = uint32(mode) })
+}
+
+func (s *System) fchmodat(a *[6]uintptr) (int, syscall.Errno) {
+	n, err := s.resolveAt(a[0], &a[1], 0)
+	return chmod(n, err, a[2])
+}
+
+func (s *System) fchmodat2(a *[6]uintptr) (int, syscall.Errno) {
+	if a[3]&^(unix.AT_SYMLINK_NOFOLLOW|unix.AT_EMPTY_PATH) != 0 {
+		return 0, syscall.EINVAL
+	}
+	n, err := s.resolveAt(a[0], &a[1], a[3])
+	return chmod(n, err, a[2])
+}
+
+func (s *System) fchown(a *[6]uintptr) (int, syscall.Errno) {
+	n, err := s.openNodeArg(a[0])
+	return chown(n, err, a[1], a[2])
+}
+
+func (s *System) fchownat(a *[6]uintptr) (int, syscall.Errno) {
+	if a[4]&^(unix.AT_SYMLINK_NOFOLLOW|unix.AT_EMPTY_PATH) != 0 {
+		return 0, syscall.EINVAL
+	}
+	n, err := s.resolveAt(a[0], &a[1], a[4])
+	return chown(n, err, a[2], a[3])
+}
+
+// unchanged is the owner or group that chown leaves as it is.
+const unchanged = ^uint32(0)
+
+func chown(n node, err error, uid, gid uintptr) (int, syscall.Errno) {
+	return update(n, err, func(a *file.Attr) {
+		if uint32(uid) != unchanged {
+			a.UID = uint32(uid)
+		}
+		if uint32(gid) != unchanged {
+			a.GID = uint32(gid)
+		}
+		if a.Type() == syscall.S_IFREG {
+			a.Mode &^= syscall.S_ISUID
+			if a.Mode&0o010 != 0 {
+				a.Mode &^= syscall.S_ISGID
+			}
+		}
+	})
+}
+
+// utimensat sets the times; without a path those of the descriptor.
+func (s *System) utimensat(a *[6]uintptr) (int, syscall.Errno) {
+	if a[3]&^(unix.AT_SYMLINK_NOFOLLOW|unix.AT_EMPTY_PATH) != 0 {
+		return 0, syscall.EINVAL
+	}
+	now := s.now().UnixNano()
+	accessed, modified := &now, &now
+	if a[2] != 0 {
+		times, e := array[unix.Timespec](&a[2], 2)
+		if e != 0 {
+			return 0, e
+		}
+		if accessed, e = timeArg(times[0], &now); e != 0 {
+			return 0, e
+		}
+		if modified, e = timeArg(times[1], &now); e != 0 {
+			return 0, e
+		}
+	}
+	return s.setTimes(a, accessed, modified)
+}
+
+func (s *System) setTimes(a *[6]uintptr, accessed, modified *int64) (int, syscall.Errno) {
+	var n node
+	var err error
+	if a[1] == 0 {
+		n, err = s.openNodeArg(a[0])
+	} else {
+		n, err = s.resolveAt(a[0], &a[1], a[3])
+	}
+	if accessed == nil && modified == nil {
+		return 0, errno(err)
+	}
+	return update(n, err, func(at *file.Attr) {
+		if accessed != nil {
+			at.Accessed = *accessed
+		}
+		if modified != nil {
+			at.Modified = *modified
+		}
+	})
+}
+
+// timeArg is the time to set; nil for UTIME_OMIT.
+func timeArg(t unix.Timespec, now *int64) (*int64, syscall.Errno) {
+	switch t.Nsec {
+	case unix.UTIME_NOW:
+		return now, 0
+	case unix.UTIME_OMIT:
+		return nil, 0
+	}
+	if t.Nsec < 0 || t.Nsec >= 1e9 {
+		return nil, syscall.EINVAL
+	}
+	ns := unix.TimespecToNsec(t)
+	return &ns, 0
+}
+
+func (s *System) truncate(a *[6]uintptr) (int, syscall.Errno) {
+	path, e := cString(&a[0])
+	if e != 0 {
+		return 0, e
+	}
+	if int64(a[1]) < 0 {
+		return 0, syscall.EINVAL
+	}
+	n, err := s.resolve(atCWD, path, true)
+	if err != nil {
+		return 0, errno(err)
+	}
+	switch n.Attr().Type() {
+	case syscall.S_IFDIR:
+		return 0, syscall.EISDIR
+	case syscall.S_IFREG:
+	default:
+		return 0, syscall.EINVAL
+	}
+	inode, err := editable(n)
+	if err != nil {
+		return 0, errno(err)
+	}
+	return 0, errno(inode.Truncate(int64(a[1])))
+}
+
+func (s *System) ftruncate(a *[6]uintptr) (int, syscall.Errno) {
+	f, e := s.file(a[0])
+	if e != 0 {
+		return 0, e
+	}
+	defer f.release()
+	if f.flags.Load()&oPath != 0 {
+		return 0, syscall.EBADF
+	}
+	t, ok := f.description.(Truncater)
+	if !ok || !f.writable() || int64(a[1]) < 0 {
+		return 0, syscall.EINVAL
+	}
+	return 0, errno(t.Truncate(int64(a[1])))
+}
+
+func (s *System) fallocate(a *[6]uintptr) (int, syscall.Errno) {
+	f, e := s.file(a[0])
+	if e != 0 {
+		return 0, e
+	}
+	defer f.release()
+	off, n := int64(a[2]), int64(a[3])
+	switch {
+	case off < 0 || n <= 0:
+		return 0, syscall.EINVAL
+	case !f.writable():
+		return 0, syscall.EBADF
+	case off > file.MaxSize-n:
+		return 0, syscall.EFBIG
+	}
+	d, ok := f.description.(Allocater)
+	if !ok {
+		return 0, notAFile(f.description)
+	}
+	return 0, errno(d.Allocate(uint32(a[1]), off, n))
+}
+
+// notAFile is the errno for a description that is no regular file.
+func notAFile(d Description) syscall.Errno {
+	if _, pollable := d.(Pollable); pollable {
+		return syscall.ESPIPE
+	}
+	return syscall.ENODEV
+}
+
+// fadvise takes advice on regular files and does nothing with it.
+func (s *System) fadvise(a *[6]uintptr) (int, syscall.Errno) {
+	f, e := s.file(a[0])
+	if e != 0 {
+		return 0, e
+	}
+	defer f.release()
+	if _, ok := f.description.(Seeker); !ok {
+		return 0, syscall.ESPIPE
+	}
+	return 0, 0
+}
+
+func (s *System) setUmask(a *[6]uintptr) (int, syscall.Errno) {
+	return int(s.umask.Swap(uint32(a[0]) & 0o777)), 0
+}
+
+// fsync also serves fdatasync and sync_file_range: the log that is synced
+// holds data and attributes alike.
+func (s *System) fsync(a *[6]uintptr) (int, syscall.Errno) {
+	f, e := s.file(a[0])
+	if e != 0 {
+		return 0, e
+	}
+	defer f.release()
+	if f.flags.Load()&oPath != 0 {
+		return 0, syscall.EBADF
+	}
+	d, ok := f.description.(Syncer)
+	if !ok {
+		return 0, syscall.EINVAL
+	}
+	return 0, errno(d.Sync())
+}
+
+func (s *System) syncAll(*[6]uintptr) (int, syscall.Errno) {
+	_ = s.files.Sync() // sync(2) reports nothing; fsync and syncfs will
+	return 0, 0
+}
+
+func (s *System) syncfs(a *[6]uintptr) (int, syscall.Errno) {
+	f, e := s.file(a[0])
+	if e != 0 {
+		return 0, e
+	}
+	defer f.release()
+	return 0, errno(s.files.Sync())
+}

@@ -1,0 +1,159 @@
+package linux
+
+import (
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+var vectorCalls = []call{
+	{unix.SYS_READV, (*System).readv},
+	{unix.SYS_WRITEV, (*System).writev},
+	{unix.SYS_PREADV, (*System).preadv},
+	{unix.SYS_PWRITEV, (*System).pwritev},
+	{unix.SYS_PREADV2, (*System).preadv},
+	{unix.SYS_PWRITEV2, (*System).pwritev},
+}
+
+// Gatherer is a description that takes several buffers as one write, which
+// matters where messages have borders (datagrams) and where pieces are dear
+// (streams). It may take a part.
+type Gatherer interface {
+	WriteVector(parts [][]byte) (int, error)
+}
+
+// Scatterer is the reading side of Gatherer.
+type Scatterer interface {
+	ReadVector(parts [][]byte) (int, error)
+}
+
+// here stands for the file's own offset.
+const here = -1
+
+func (s *System) readv(a *[6]uintptr) (int, syscall.Errno) { return s.vectored(a, here, false) }
+
+func (s *System) writev(a *[6]uintptr) (int, syscall.Errno) { return s.vectored(a, here, true) }
+
+func (s *System) preadv(a *[6]uintptr) (int, syscall.Errno) { return s.vectoredAt(a, false) }
+
+func (s *System) pwritev(a *[6]uintptr) (int, syscall.Errno) { return s.vectoredAt(a, true) }
+
+// vectoredAt takes the offset from the fourth argument (the fifth would be
+// its upper half on 32 bits). preadv2 and pwritev2 have flags besides, of
+// which none is known, and take -1 for the file's own offset; the older
+// calls leave the sixth word undefined, which Go's callers zero.
+func (s *System) vectoredAt(a *[6]uintptr, write bool) (int, syscall.Errno) {
+	off := int64(a[3])
+	if off < 0 && off != here {
+		return 0, syscall.EINVAL
+	}
+	return s.vectored(a, off, write)
+}
+
+func (s *System) vectored(a *[6]uintptr, off int64, write bool) (int, syscall.Errno) {
+	f, e := s.file(a[0])
+	if e != 0 {
+		return 0, e
+	}
+	defer f.release()
+	list, e := vectors(&a[1], a[2])
+	if e != 0 {
+		return 0, e
+	}
+	if write && !f.writable() || !write && !f.readable() {
+		return 0, syscall.EBADF
+	}
+	if off == here && f.pollable {
+		if g, ok := f.description.(Gatherer); ok && write {
+			return result(f.gather(g, parts(list)))
+		}
+		if g, ok := f.description.(Scatterer); ok && !write {
+			return result(f.scatter(g, parts(list)))
+		}
+	}
+	return result(f.each(list, off, write))
+}
+
+func parts(list []syscall.Iovec) [][]byte {
+	parts := make([][]byte, len(list))
+	for i := range list {
+		parts[i] = vector(&list[i])
+	}
+	return parts
+}
+
+// gather writes all parts of a blocking descriptor, what fits of another.
+func (f *openFile) gather(g Gatherer, parts [][]byte) (int, error) {
+	total := 0
+	for {
+		n, err := g.WriteVector(parts)
+		if err == syscall.EAGAIN {
+			n, err = f.again(syscall.EPOLLOUT, f.writeTimeout(), func() (int, error) { return g.WriteVector(parts) })
+		}
+		if err != nil && total > 0 {
+			return total, nil
+		}
+		if err != nil {
+			return 0, err
+		}
+		total += n
+		if parts = skip(parts, n); len(parts) == 0 || f.nonblocking() {
+			return total, nil
+		}
+	}
+}
+
+func (f *openFile) scatter(g Scatterer, parts [][]byte) (int, error) {
+	n, err := g.ReadVector(parts)
+	if err != syscall.EAGAIN {
+		return n, err
+	}
+	return f.again(syscall.EPOLLIN, f.readTimeout(), func() (int, error) { return g.ReadVector(parts) })
+}
+
+// skip drops the first n bytes of the parts, and parts that are empty.
+func skip(parts [][]byte, n int) [][]byte {
+	for len(parts) > 0 && n >= len(parts[0]) {
+		n -= len(parts[0])
+		parts = parts[1:]
+	}
+	if len(parts) > 0 {
+		parts[0] = parts[0][n:]
+	}
+	return parts
+}
+
+// each carries out one transfer for each buffer until one falls short. What
+// has arrived is returned rather than waited on.
+func (f *openFile) each(list []syscall.Iovec, off int64, write bool) (int, error) {
+	total := 0
+	for i := range list {
+		p := vector(&list[i])
+		if len(p) == 0 && len(list) > 1 {
+			continue
+		}
+		if total > 0 && !write && f.pollable && f.description.Ready()&syscall.EPOLLIN == 0 {
+			break
+		}
+		n, err := f.one(p, off, total, write)
+		if total += n; err != nil && total == 0 {
+			return 0, err
+		}
+		if err != nil || n < len(p) {
+			break
+		}
+	}
+	return total, nil
+}
+
+func (f *openFile) one(p []byte, off int64, done int, write bool) (int, error) {
+	switch {
+	case off == here && write:
+		return f.write(p)
+	case off == here:
+		return f.read(p)
+	case write:
+		return f.pwrite(p, off+int64(done))
+	}
+	return f.pread(p, off+int64(done))
+}
