@@ -18,7 +18,7 @@ import (
 func Input() *os.File {
 	names := []string{"/proc/self/fd/0"}
 	if term.IsTerminal(0) {
-		names = append(names, "/dev/tty", "/dev/console")
+		names = append(names, "/dev/console")
 	}
 	for _, name := range names {
 		f, err := os.OpenFile(name, os.O_RDONLY|syscall.O_NOCTTY, 0)

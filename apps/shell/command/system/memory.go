@@ -3,8 +3,10 @@ package system
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"runtime/metrics"
 	"strconv"
@@ -52,6 +54,7 @@ func parseMemory(r io.Reader) (Memory, error) {
 	return m, lines.Err()
 }
 
+// free shows what the system does not tell as "-".
 func free(_ context.Context, c *command.Call) error {
 	o := c.Options()
 	human := o.Flag("h,human", "sizes with K, M, G")
@@ -61,7 +64,7 @@ func free(_ context.Context, c *command.Call) error {
 		return err
 	}
 	m, err := ReadMemory()
-	if err != nil {
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	show := func(n uint64) string {
