@@ -48,8 +48,6 @@ const (
 	commonAvail          = 40 // u64
 	commonUsed           = 48 // u64
 	commonSize           = 56
-
-	noVector = 0xffff
 )
 
 // maxConfig bounds the device-specific structure that is mapped; the largest
