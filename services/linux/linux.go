@@ -58,6 +58,7 @@ type System struct {
 	fifos     fifos
 	anonymous atomic.Uint64 // counts what has no name: pipes and the like
 	hostname  atomic.Pointer[string]
+	unixNames unixNames
 }
 
 // handler serves one system call. It returns the result, or an errno other
