@@ -252,7 +252,7 @@ func (t *tester) report(p image.TestPackage, out *testOutput, exit qemu.Exit, to
 		return true
 	}
 	if !t.verbose {
-		t.out.Write(out.text.Bytes())
+		fmt.Fprint(t.out, out.lines())
 	}
 	switch {
 	case exit.Killed:
@@ -270,7 +270,7 @@ func (t *tester) report(p image.TestPackage, out *testOutput, exit qemu.Exit, to
 
 // What a test program says: PASS at its end, nothing for -list.
 var (
-	endsWithPass = regexp.MustCompile(`(?m)^(PASS|Benchmark.*|Test.*|Example.*|Fuzz.*)\n?\z`)
+	endsWithPass = regexp.MustCompile(`(?m)^(PASS|Benchmark.*|Test.*|Example.*|Fuzz.*)\z`)
 	noTests      = regexp.MustCompile(`(?m)^testing: warning: no tests to run$`)
 )
 
@@ -292,6 +292,15 @@ func (o *testOutput) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
+// lines returns the text, with an end to its last line.
+func (o *testOutput) lines() string {
+	text := o.text.String()
+	if text != "" && !strings.HasSuffix(text, "\n") {
+		text += "\n"
+	}
+	return text
+}
+
 func (o *testOutput) has(re *regexp.Regexp) bool {
-	return re.MatchString(strings.TrimRight(o.text.String(), "\n") + "\n")
+	return re.MatchString(strings.TrimRight(o.text.String(), "\n"))
 }
