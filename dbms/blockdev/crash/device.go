@@ -242,6 +242,19 @@ func (d *Device) Crash(rng *rand.Rand) (*Device, error) {
 	return From(d.stable), nil
 }
 
+// Sample returns what Crash might, as an independent device; this one goes on.
+func (d *Device) Sample(rng *rand.Rand) (*blockdev.Memory, error) {
+	d.mu.Lock()
+	image := From(d.stable.Clone())
+	image.cache = maps.Clone(d.cache)
+	d.mu.Unlock()
+	crashed, err := image.Crash(rng)
+	if err != nil {
+		return nil, err
+	}
+	return crashed.stable, nil
+}
+
 // Snapshot returns an independent device as of the last flush, to which Crash
 // would add parts of the cache.
 func (d *Device) Snapshot() *blockdev.Memory {
