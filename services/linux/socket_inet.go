@@ -280,6 +280,30 @@ func statSocket(st *syscall.Stat_t) error {
 	return nil
 }
 
+// Ioctl implements Ioctler.
+func (s *inetSocket) Ioctl(request uint32, arg uintptr) (int, error) {
+	return socketIoctl(request, arg, func() int {
+		n, err := s.ep.GetSockOptInt(tcpip.ReceiveQueueSizeOption)
+		if err != nil {
+			return 0 // nothing is received there, such as by a listener
+		}
+		return n
+	})
+}
+
+// socketIoctl serves FIONREAD (TIOCINQ): how many bytes can be read.
+func socketIoctl(request uint32, arg uintptr, unread func() int) (int, error) {
+	if request != unix.TIOCINQ {
+		return 0, syscall.ENOTTY
+	}
+	n, e := object[int32](&arg)
+	if e != 0 {
+		return 0, e
+	}
+	*n = int32(unread())
+	return 0, nil
+}
+
 // Close implements Description. The stack sends what is left, and the FIN or
 // RST, on its own time, also with SO_LINGER set.
 func (s *inetSocket) Close() error {

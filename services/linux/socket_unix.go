@@ -145,6 +145,11 @@ func (u *unixSocket) Write(p []byte) (int, error) {
 // Stat implements Description.
 func (u *unixSocket) Stat(st *syscall.Stat_t) error { return statSocket(st) }
 
+// Ioctl implements Ioctler.
+func (u *unixSocket) Ioctl(request uint32, arg uintptr) (int, error) {
+	return socketIoctl(request, arg, u.in.unreadBytes)
+}
+
 // ReadTimeout implements Timeouts.
 func (u *unixSocket) ReadTimeout() time.Duration { return time.Duration(u.timeouts.read.Load()) }
 
