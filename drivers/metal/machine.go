@@ -5,6 +5,9 @@ import (
 
 	"github.com/tuplix/tuplix/drivers/acpi"
 	"github.com/tuplix/tuplix/drivers/mmio"
+	"github.com/tuplix/tuplix/drivers/pci"
+	"github.com/tuplix/tuplix/drivers/rtc"
+	"github.com/tuplix/tuplix/drivers/uart"
 	"github.com/tuplix/tuplix/drivers/virtio"
 	"github.com/tuplix/tuplix/kernel"
 )
@@ -52,7 +55,14 @@ func (Machine) Out32(port uint16, v uint32) { kernel.Out32(port, v) }
 // ReadMemory returns a view of memory; it is an acpi.Reader.
 func ReadMemory(phys uint64, n int) []byte { return kernel.Physical(phys, n) }
 
-var _ acpi.Reader = ReadMemory
+var (
+	_ virtio.Machine = Machine{}
+	_ pci.Mapper     = Machine{}
+	_ pci.IO         = Machine{}
+	_ uart.Ports     = Machine{}
+	_ rtc.Ports      = Machine{}
+	_ acpi.Reader    = ReadMemory
+)
 
 // interrupt is the kernel's interrupt.
 type interrupt struct{ *kernel.Interrupt }

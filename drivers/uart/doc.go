@@ -11,6 +11,9 @@
 // interrupt is switched off and bytes stay in the FIFO, where flow control can
 // act; what the hardware then loses is counted.
 //
+// It refuses an address where no 16550 answers, and knows no other line format
+// and no flow control of its own.
+//
 // The line to the I/O APIC is edge-triggered: each interrupt is followed until
 // the port has no reason left, or there would be no next edge.
 //

@@ -62,14 +62,14 @@ func putHeader(b *[headerSize]byte, kind uint32, off int64) {
 // The data of a discard or write-zeroes request:
 //
 //	0 sector u64   8 count u32, units of 512   12 flags u32, bit 0: unmap
+//
+// The flag is left clear: zeroes keep their space on the host, and a later write
+// to them cannot fail for want of it.
 const rangeSize = 16
 
-func newRange(off, n int64, unmap bool) []byte {
+func newRange(off, n int64) []byte {
 	b := make([]byte, rangeSize)
 	binary.LittleEndian.PutUint64(b[0:], uint64(off)/unit)
 	binary.LittleEndian.PutUint32(b[8:], uint32(n/unit))
-	if unmap {
-		b[12] = 1
-	}
 	return b
 }

@@ -113,7 +113,7 @@ func (d *Device) single(kind uint32, data []byte, off int64) error {
 func (d *Device) ranges(kind uint32, off, n, limit int64) error {
 	for n > 0 {
 		part := min(n, limit)
-		if err := d.single(kind, newRange(off, part, kind == typeWriteZeroes), 0); err != nil {
+		if err := d.single(kind, newRange(off, part), 0); err != nil {
 			return err
 		}
 		off, n = off+part, n-part
