@@ -43,8 +43,13 @@ func apicWrite(reg uintptr, v uint32) {
 	store32(apicBase+reg, v)
 }
 
-// findAPIC maps the registers; once, on the boot processor.
+// findAPIC silences the old interrupt controllers (8259), of which nothing is
+// used, and maps the registers; once, on the boot processor. Silencing comes
+// first: an interrupt that they have raised must be gone before the local APIC
+// stops passing it on, or it arrives without a vector.
 func findAPIC() {
+	out8(0x21, 0xFF)
+	out8(0xA1, 0xFF)
 	_, _, feature, _ := cpuid(1, 0)
 	x2apic = feature&(1<<21) != 0
 	if !x2apic {

@@ -16,6 +16,7 @@ const (
 	callPowerOff                     // status
 	callReset                        //
 	callTest                         // which: a fault on purpose (panic_amd64.go)
+	callAwaitEvents                  // blocks until the runtime should poll (poll.go)
 	callEnd
 )
 

@@ -56,3 +56,9 @@ func (i *Interrupt) Route(gsi uint32, level, low bool) error {
 func (i *Interrupt) Wait(ready func() bool) error {
 	return i.conn.Read(func(uintptr) bool { return ready() })
 }
+
+// Wake makes Wait ask its condition again, as if there had been an interrupt.
+func (i *Interrupt) Wake() {
+	const in = 1 // EPOLLIN
+	trap(callPostFD, uintptr(i.fd), in, 0, 0, 0)
+}

@@ -227,6 +227,55 @@ func queueReady(c *processor, i int32, p *poll, urgent bool) {
 		e.waiter = t.next
 		t.poked = true
 		ready(c, w, urgent)
+	} else if p.epoll == runtimeEpoll {
+		alertPoller(c, urgent)
+	}
+}
+
+// The Go scheduler polls when it has nothing else to do. For when it has, one
+// thread waits here until events have been waiting for pollPatience, or at
+// all if they come from a device.
+var (
+	runtimeEpoll = nobody // the epoll instance that Go's runtime made: the first
+	pollerWaits  = nobody // the thread in awaitEvents
+)
+
+// pollPatience is in ns: long enough that a scheduler which polls anyway is
+// left alone, short against what a person or a peer notices.
+const pollPatience = int64(50_000)
+
+func awaitEvents(c *processor) uintptr {
+	sched.lock()
+	defer sched.unlock()
+	pollerWaits = c.current
+	c.block(waitEvents, 0, never)
+	return 0
+}
+
+// alertPoller has events of the runtime's epoll instance noticed. sched is
+// held.
+func alertPoller(c *processor, urgent bool) {
+	i := pollerWaits
+	if i == nobody {
+		return
+	}
+	t := threadAt(i)
+	switch {
+	case urgent:
+		pollerWaits = nobody
+		t.regs.ax = 0
+		ready(c, i, true)
+	case t.timer < 0:
+		t.cpu = c.id
+		c.addTimer(i, monotonic()+pollPatience)
+		c.arm()
+	}
+}
+
+// calmPoller takes an alert back: somebody polls. sched is held.
+func calmPoller() {
+	if i := pollerWaits; i != nobody {
+		cancelTimer(i)
 	}
 }
 
@@ -256,6 +305,9 @@ const epollEventSize = 12
 // returns how many, or EINTR when there were none after all. sched is held.
 func collect(fd int32, buffer uintptr, most int32) uintptr {
 	e := at[descriptor](descriptors.get(fd))
+	if fd == runtimeEpoll {
+		calmPoller()
+	}
 	n := uintptr(0)
 	again := nobody // level-triggered polls go back to the queue's end, once
 	for int32(n) < most {
@@ -321,7 +373,10 @@ func leavePoll(i int32, t *thread) {
 func epollCreate() uintptr {
 	sched.lock()
 	defer sched.unlock()
-	_, fd := allocFD(3, fdEpoll, true)
+	d, fd := allocFD(3, fdEpoll, true)
+	if d != nil && runtimeEpoll == nobody {
+		runtimeEpoll = int32(fd)
+	}
 	return fd
 }
 

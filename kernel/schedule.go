@@ -261,6 +261,9 @@ func expire(c *processor, i int32, t *thread) {
 		t.regs.ax = 0
 	case waitSleep:
 		t.regs.ax = 0
+	case waitEvents:
+		pollerWaits = nobody
+		t.regs.ax = 0
 	}
 	ready(c, i, true)
 }

@@ -155,6 +155,8 @@ func privateCall(c *processor, t *thread, nr, a0, a1, a2 uintptr) uintptr {
 		powerOff(uint8(a0))
 	case callReset:
 		reset()
+	case callAwaitEvents:
+		return awaitEvents(c)
 	case callTest:
 		return testFault(a0)
 	}

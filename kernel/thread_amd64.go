@@ -45,6 +45,7 @@ const (
 	waitPoll   // word: the epoll descriptor
 	waitResult // word: number of the call that a service works on
 	waitCalls  // a service's worker that waits for calls
+	waitEvents // the runtime's thread that polls when nobody else does
 )
 
 // thread is one thread. Threads are named by their index; their ID for the
