@@ -145,23 +145,10 @@ func (n *Inode) writeBatch(p []byte, off int64) (err error) {
 	next.Size = max(next.Size, off+int64(len(p)))
 	next.Modified = n.fs.now()
 	next.Changed = next.Modified
-	next.Mode = withoutSetID(next.Mode)
 	if err := n.stage(b, &next); err != nil {
 		return err
 	}
 	return n.commit(b, next)
-}
-
-// withoutSetID clears what a write takes away from a program's mode.
-func withoutSetID(mode uint32) uint32 {
-	if mode&syscall.S_IFMT != syscall.S_IFREG {
-		return mode
-	}
-	mode &^= syscall.S_ISUID
-	if mode&0o010 != 0 {
-		mode &^= syscall.S_ISGID
-	}
-	return mode
 }
 
 // writeBlock puts one block's new contents into the batch.

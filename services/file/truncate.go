@@ -35,7 +35,6 @@ func (n *Inode) Truncate(size int64) error {
 func (n *Inode) touch(b *pebble.Batch, next record) error {
 	next.Modified = n.fs.now()
 	next.Changed = next.Modified
-	next.Mode = withoutSetID(next.Mode)
 	if err := n.stage(b, &next); err != nil {
 		return err
 	}

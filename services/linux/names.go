@@ -228,16 +228,34 @@ func (s *System) renamePlaces(p, q place, flags uint32) syscall.Errno {
 	if s.isMount(p) || s.isMount(q) {
 		return syscall.EBUSY
 	}
-	if p.slash || q.slash { // only a directory may be named so
-		n, err := from.Lookup(p.last)
-		if err != nil {
+	if p.slash || q.slash {
+		if err := slashesFit(from, p, to, q, flags); err != nil {
 			return errno(err)
-		}
-		if n.Mode()&syscall.S_IFMT != syscall.S_IFDIR {
-			return syscall.ENOTDIR
 		}
 	}
 	return errno(s.files.Rename(from, p.last, to, q.last, flags))
+}
+
+// slashesFit checks a rename with slashes behind a name: only what is or
+// becomes the name of a directory may have them.
+func slashesFit(from *file.Inode, p place, to *file.Inode, q place, flags uint32) error {
+	source, err := from.Lookup(p.last)
+	if err != nil {
+		return err
+	}
+	target, err := to.Lookup(q.last)
+	exchange := flags&file.RenameExchange != 0
+	switch {
+	case err == nil && flags&file.RenameNoReplace != 0:
+		return syscall.EEXIST
+	case err != nil && exchange:
+		return err
+	case exchange && q.slash && !isDirectory(diskNode{target}):
+		return syscall.ENOTDIR
+	case !isDirectory(diskNode{source}) && (p.slash || q.slash && !exchange):
+		return syscall.ENOTDIR
+	}
+	return nil
 }
 
 func (s *System) linkat(a *[6]uintptr) (int, syscall.Errno) {

@@ -84,7 +84,7 @@ func (s *System) findOrCreate(dirfd uintptr, path string, flags, mode uint32) (n
 	w := walker{s: s}
 	for {
 		n, created, err = s.createAt(&w, p, flags, mode)
-		if err != nil || n.Attr().Type() != syscall.S_IFLNK || flags&unix.O_NOFOLLOW != 0 {
+		if err != nil || n.Mode()&syscall.S_IFMT != syscall.S_IFLNK || flags&unix.O_NOFOLLOW != 0 {
 			return n, created, err
 		}
 		if p, err = w.target(p.parent, n); err != nil {
@@ -95,7 +95,10 @@ func (s *System) findOrCreate(dirfd uintptr, path string, flags, mode uint32) (n
 
 // createAt finds the file of the place or makes it.
 func (s *System) createAt(w *walker, p place, flags, mode uint32) (node, bool, error) {
-	if p.slash || p.newName() == syscall.EEXIST {
+	switch exists := p.newName() == syscall.EEXIST; {
+	case exists && !p.slash && flags&unix.O_EXCL != 0:
+		return nil, false, syscall.EEXIST
+	case exists || p.slash:
 		return nil, false, syscall.EISDIR
 	}
 	for {
@@ -124,9 +127,6 @@ func (s *System) createAt(w *walker, p place, flags, mode uint32) (node, bool, e
 func (s *System) openNode(n node, flags uint32, created bool) (Description, error) {
 	a := n.Attr()
 	if flags&unix.O_DIRECTORY != 0 && a.Type() != syscall.S_IFDIR {
-		if a.Type() == syscall.S_IFLNK && flags&oPath == 0 {
-			return nil, syscall.ELOOP
-		}
 		return nil, syscall.ENOTDIR
 	}
 	if flags&oPath != 0 {

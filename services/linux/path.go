@@ -13,6 +13,7 @@ import (
 // if they are equal.
 type node interface {
 	Attr() file.Attr
+	Mode() uint32   // of Attr
 	device() uint64 // st_dev
 	Lookup(name string) (node, error)
 	Parent() (node, error)
@@ -23,6 +24,8 @@ type node interface {
 	// or device.
 	open(flags uint32) (Description, error)
 }
+
+func isDirectory(n node) bool { return n.Mode()&syscall.S_IFMT == syscall.S_IFDIR }
 
 // located is a description that was opened by a path.
 type located interface {
@@ -65,6 +68,9 @@ func (w *walker) walk(at node, path string) (place, error) {
 	for {
 		name, rest := cutComponent(path)
 		if strings.Trim(rest, "/") == "" {
+			if !isDirectory(at) {
+				return place{}, syscall.ENOTDIR
+			}
 			return place{at, name, rest != ""}, nil
 		}
 		next, err := w.step(at, name)
@@ -92,7 +98,7 @@ func cutComponent(path string) (name, rest string) {
 func (w *walker) step(at node, name string) (node, error) {
 	switch name {
 	case "", ".":
-		if at.Attr().Type() != syscall.S_IFDIR {
+		if !isDirectory(at) {
 			return nil, syscall.ENOTDIR
 		}
 		return at, nil
@@ -116,7 +122,7 @@ func (w *walker) step(at node, name string) (node, error) {
 // follow replaces a symbolic link, found in the directory at, by what it
 // leads to in the end.
 func (w *walker) follow(at, n node) (node, error) {
-	if n.Attr().Type() != syscall.S_IFLNK {
+	if n.Mode()&syscall.S_IFMT != syscall.S_IFLNK {
 		return n, nil
 	}
 	if made, ok := n.(*synthetic); ok && made.leads != nil {
@@ -155,7 +161,7 @@ func (w *walker) finish(p place, follow bool) (node, error) {
 			return nil, err
 		}
 	}
-	if p.slash && n.Attr().Type() != syscall.S_IFDIR {
+	if p.slash && !isDirectory(n) {
 		return nil, syscall.ENOTDIR
 	}
 	return n, nil
@@ -247,9 +253,6 @@ func editable(n node) (*file.Inode, error) {
 func (p place) newName() error {
 	if p.last == "" || p.last == "." || p.last == ".." {
 		return syscall.EEXIST
-	}
-	if p.parent.Attr().Type() != syscall.S_IFDIR {
-		return syscall.ENOTDIR
 	}
 	return nil
 }

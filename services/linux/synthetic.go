@@ -67,6 +67,8 @@ func (n *synthetic) Attr() file.Attr {
 	return a
 }
 
+func (n *synthetic) Mode() uint32 { return n.mode }
+
 func (n *synthetic) device() uint64 { return n.fs.device }
 
 func (n *synthetic) Lookup(name string) (node, error) {

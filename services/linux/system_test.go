@@ -65,17 +65,23 @@ type argument any
 // pointers are passed as they are.
 func (s *testSystem) call(nr uintptr, arguments ...argument) (int, syscall.Errno) {
 	s.t.Helper()
-	var words [6]uintptr
-	var pinner runtime.Pinner
-	defer pinner.Unpin()
-	for i, a := range arguments {
-		words[i] = word(s.t, &pinner, a)
-	}
+	words, unpin := s.words(arguments)
+	defer unpin()
 	r := s.Call(nr, &words)
 	if r > failure(4096) {
 		return -1, syscall.Errno(-r)
 	}
 	return int(r), 0
+}
+
+// words are the arguments as the registers of a call, pinned until unpin.
+func (s *testSystem) words(arguments []argument) (words [6]uintptr, unpin func()) {
+	s.t.Helper()
+	pinner := new(runtime.Pinner)
+	for i, a := range arguments {
+		words[i] = word(s.t, pinner, a)
+	}
+	return words, pinner.Unpin
 }
 
 func word(t testing.TB, pinner *runtime.Pinner, a argument) uintptr {
