@@ -5,6 +5,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"syscall"
+	"time"
 	"unsafe"
 )
 
@@ -163,6 +164,12 @@ func Log() []byte {
 // Say adds one line to the kernel log, and to the
 // console unless the command line says quiet.
 func Say(line string) { say(line) }
+
+// Uptime is the time since boot.
+func Uptime() time.Duration { return time.Duration(monotonic()) }
+
+// Raise sends the program a signal, as kill(2) does.
+func Raise(s syscall.Signal) { trap(nrKill, 1, uintptr(s), 0, 0, 0) }
 
 // SetWallClock tells the kernel what time it is, in nanoseconds since 1970.
 func SetWallClock(unixNano int64) {

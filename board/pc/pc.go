@@ -33,17 +33,27 @@ func start() error {
 	if err := devices.SetPower(); err != nil {
 		say("%v", err)
 	}
+	if err := devices.SetWallClock(); err != nil {
+		say("clock: %v", err)
+	}
+	network, err := startNetwork(devices)
+	if err != nil {
+		return err
+	}
 	files, err := openFiles(devices, &line)
 	if err != nil {
 		return err
 	}
-	if _, err := startNetwork(devices); err != nil {
-		say("network: %v", err)
+	console, err := openConsole(devices)
+	if err != nil {
+		return err
 	}
 	system, err := linux.New(linux.Config{
 		Kernel:  descriptors{},
 		Files:   files.fs,
+		Console: console,
 		Machine: machine{},
+		Network: network.service,
 		Restart: files.restart,
 	})
 	if err != nil {
@@ -51,6 +61,7 @@ func start() error {
 	}
 	kernel.Serve(system.Call)
 	kernel.OnExit(files.close)
+	network.configure(system)
 	return files.unpackModules(&line)
 }
 
@@ -68,16 +79,12 @@ func (descriptors) ClearReady(fd int, events uint32)           { kernel.ClearRea
 // machine is what uname, sysinfo and /proc show.
 type machine struct{}
 
-// started is when the program began, soon after the machine.
-var started = time.Now()
-
-// Memory is in bytes: of the machine, and what a program could still get.
 func (machine) Memory() (total, available uint64) {
 	s := kernel.ReadStats()
 	return s.MemoryTotal, s.MemoryFree
 }
 
 func (machine) Processors() int     { return kernel.ReadStats().CPUs }
-func (machine) Started() time.Time  { return started }
+func (machine) Started() time.Time  { return time.Now().Add(-kernel.Uptime()) }
 func (machine) CommandLine() string { return kernel.CommandLine() }
 func (machine) Log() []byte         { return kernel.Log() }
