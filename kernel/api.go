@@ -221,6 +221,10 @@ func Console(p []byte) int {
 	return int(n)
 }
 
+// EarlyInput is what the console received before a driver took it over: it
+// comes first.
+func EarlyInput() []byte { return earlyInput[:earlyLength] }
+
 func result(r uintptr) (uintptr, error) {
 	if !booted {
 		return 0, syscall.ENOSYS

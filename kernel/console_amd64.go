@@ -14,13 +14,26 @@ const (
 	uartStatus = com1 + 5
 )
 
+// earlyInput is what was typed before the console had its FIFO: turning that
+// on empties the port.
+var (
+	earlyInput  [64]byte
+	earlyLength int
+)
+
 func initConsole() {
+	const loop = 0x1B
 	out8(uartEnable, 0)
 	out8(uartLine, 0x80) // divisor latch
 	out8(uartData, 1)    // 115200 baud
 	out8(uartEnable, 0)
-	out8(uartLine, 3) // 8 bits, no parity, one stop bit
-	out8(uartFIFO, 7) // on, and empty
+	out8(uartLine, 3)     // 8 bits, no parity, one stop bit
+	out8(uartModem, loop) // nothing comes in meanwhile
+	for earlyLength < len(earlyInput) && in8(uartStatus)&1 != 0 {
+		earlyInput[earlyLength] = in8(uartData)
+		earlyLength++
+	}
+	out8(uartFIFO, 1)
 	out8(uartModem, 0xB)
 }
 

@@ -21,6 +21,7 @@ func openConsole(devices *metal.Inventory) (func() linux.Description, error) {
 		return nil, err
 	}
 	terminal := tty.New(port, kernel.Raise)
+	terminal.Receive(kernel.EarlyInput())
 	go func() {
 		if err := terminal.Serve(port); err != nil {
 			say("console: %v", err)

@@ -111,12 +111,19 @@ func (p *Port) setUp() {
 	p.out(reg.RBR, 1) // divisor 1: 115200
 	p.out(reg.IER, 0)
 	p.out(reg.LCR, lcr8N1)
-	p.out(reg.FCR, fcrEnable|fcrReset|fcrTrigger)
+	fcr := uint8(fcrEnable | fcrTrigger)
+	if p.in(regIIR)&iirFIFO != iirFIFO {
+		fcr |= fcrReset
+	}
+	// What waits in a FIFO that is on already was typed while the system
+	// started, and stays.
+	p.out(reg.FCR, fcr)
 	p.depth = 1
 	if p.in(regIIR)&iirFIFO == iirFIFO {
 		p.depth = fifoSize
 	}
 	p.out(reg.MCR, 1<<reg.MCR_DTR|1<<reg.MCR_RTS|1<<reg.MCR_INTEN)
+	p.receive()
 	p.enable(ierReceive)
 }
 
