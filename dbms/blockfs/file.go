@@ -20,8 +20,9 @@ type file struct {
 	name  string
 	pos   int64
 	write bool
-	log   bool // written from start to end, over content that may go
-	done  bool // guarded by fs.mu
+	log   bool       // written from start to end, over content that may go
+	done  bool       // guarded by fs.mu
+	ahead *readAhead // of a handle opened for sequential reading
 }
 
 var _ vfs.File = (*file)(nil)
@@ -100,11 +101,19 @@ func (f *file) ReadAt(p []byte, off int64) (int, error) {
 	if f.in.isDir() {
 		return 0, pathError("read", f.name, syscall.EISDIR)
 	}
-	n, err := f.fs.readAt(f.in, p, off)
+	read := f.fs.readAt
+	if f.ahead != nil {
+		read = f.readAhead
+	}
+	n, err := read(f.in, p, off)
 	if err != nil && err != io.EOF {
 		err = pathError("read", f.name, err)
 	}
 	return n, err
+}
+
+func (f *file) readAhead(in *inode, p []byte, off int64) (int, error) {
+	return f.ahead.readAt(f.fs, in, p, off)
 }
 
 // Write implements vfs.File. p is not changed.
@@ -162,7 +171,8 @@ func (f *file) SyncTo(int64) (fullSync bool, err error) {
 	return false, pathError("sync", f.name, f.fs.drain(f.in, false, f.log))
 }
 
-// Prefetch implements vfs.File. There is no cache to fetch into.
+// Prefetch implements vfs.File. There is no cache to fetch into; handles opened
+// with vfs.SequentialReadsOption read ahead by themselves.
 func (f *file) Prefetch(int64, int64) error { return nil }
 
 // Fd implements vfs.File: there is no descriptor.

@@ -9,6 +9,8 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
 // TestRandomAccess writes at random places and compares with a slice in memory.
@@ -56,6 +58,38 @@ func compareAt(t *testing.T, f io.ReaderAt, model []byte, rng *rand.Rand) {
 	if err != nil && err != io.EOF || err == nil && got < n || !bytes.Equal(p[:got], want) {
 		t.Fatalf("%d bytes at %d of %d: got %d, %v", n, off, len(model), got, err)
 	}
+}
+
+// TestReadAhead reads block by block while the file is written and grows.
+func TestReadAhead(t *testing.T) {
+	_, fs := formatted(t, 16<<20, 512)
+	rng := rand.New(rand.NewPCG(1, 1))
+	model := pattern(1, 1<<20)
+	writeFile(t, fs, "f", model)
+	w, err := fs.OpenReadWrite("f", unspecified)
+	must(t, err)
+	r, err := fs.Open("f", vfs.SequentialReadsOption)
+	must(t, err)
+	for off := 0; off < 1<<20; {
+		n := 1 + rng.IntN(9000)
+		p := make([]byte, n)
+		got, err := r.ReadAt(p, int64(off))
+		want := model[off:min(off+n, len(model))]
+		if err != nil && (err != io.EOF || got == n) || !bytes.Equal(p[:got], want) {
+			t.Fatalf("%d bytes at %d: got %d, %v", n, off, got, err)
+		}
+		off += got
+		if rng.IntN(8) == 0 {
+			at, p := rng.IntN(len(model)), pattern(off, 5000)
+			_, err := w.WriteAt(p, int64(at))
+			must(t, err)
+			model = append(model, make([]byte, max(0, at+len(p)-len(model)))...)
+			copy(model[at:], p)
+		}
+		compareAt(t, r, model, rng)
+	}
+	must(t, w.Close())
+	must(t, r.Close())
 }
 
 // TestLogLength: exact while open and after Close, ahead of the writer on disk.

@@ -32,6 +32,7 @@ type inode struct {
 	// view guards the fields below. They are changed with writer held too.
 	view    sync.RWMutex
 	size    int64
+	version uint64 // changes of content
 	mtime   int64
 	extents []extent
 	blocks  uint64 // sum of extents

@@ -57,6 +57,10 @@ const (
 	// straight from the caller's memory (policy).
 	directBytes = 64 << 10
 
+	// aheadBytes is how much a handle opened for sequential reading reads at once
+	// (policy).
+	aheadBytes = 128 << 10
+
 	// A growing file takes as much again as it has, within these bounds (policy).
 	maxGrowth = 1 << 20
 	// A log takes at least this much at a time: it is zeroed before use.

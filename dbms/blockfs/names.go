@@ -140,7 +140,8 @@ func (fs *FS) Link(oldname, newname string) error {
 	})
 }
 
-// Open implements vfs.FS: for reading, also directories.
+// Open implements vfs.FS: for reading, also directories. With
+// vfs.SequentialReadsOption the handle reads ahead.
 func (fs *FS) Open(name string, opts ...vfs.OpenOption) (vfs.File, error) {
 	var f *file
 	fs.mu.Lock()
@@ -157,6 +158,9 @@ func (fs *FS) Open(name string, opts ...vfs.OpenOption) (vfs.File, error) {
 	}
 	for _, o := range opts {
 		o.Apply(f)
+		if o == vfs.SequentialReadsOption && !f.in.isDir() {
+			f.ahead = new(readAhead)
+		}
 	}
 	return f, nil
 }

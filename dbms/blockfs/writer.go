@@ -94,6 +94,7 @@ func (fs *FS) writeSome(in *inode, p []byte, off int64, log bool) (int, error) {
 
 // grown notes that the file was written up to end; in.view is held.
 func (in *inode) grown(end int64) {
+	in.version++
 	in.size = max(in.size, end)
 	in.mtime = time.Now().UnixNano()
 }
