@@ -19,7 +19,14 @@ type Function struct {
 	header uint8
 	config Config
 	mapper Mapper
+	sized  *[maxBARs]register // what probeBARs found, nil before
 }
+
+const maxBARs = 6
+
+// register is a base address register: its value, and which of its bits can be
+// written.
+type register struct{ value, mask uint32 }
 
 // Read32 reads the configuration word that contains offset off.
 func (f *Function) Read32(off int) uint32 { return f.config.Read32(f.Address, off&^3) }
@@ -60,8 +67,8 @@ var ErrNoBAR = errors.New("no such base address register")
 // ErrUnassigned says that the firmware gave a base address no address.
 var ErrUnassigned = errors.New("the firmware assigned no address to this base address register, and this system assigns none")
 
-// BAR returns base address register i (0-5, bridges 0-1). Its size is found by
-// writing ones; the function does not answer meanwhile.
+// BAR returns base address register i (0-5, bridges 0-1). The first call finds
+// the sizes of all by writing ones; the function does not answer meanwhile.
 func (f *Function) BAR(i int) (BAR, error) {
 	b, err := f.bar(i)
 	if err != nil {
@@ -74,24 +81,31 @@ func (f *Function) bars() int {
 	if f.header&headerType == headerBridge {
 		return 2
 	}
-	return 6
+	return maxBARs
 }
 
 func (f *Function) bar(i int) (BAR, error) {
 	if i < 0 || i >= f.bars() {
 		return BAR{}, ErrNoBAR
 	}
-	off := regBAR + 4*i
-	low := f.Read32(off)
-	b := BAR{IO: low&1 != 0, Wide: low&7 == 4}
-	if b.Wide && i+1 >= f.bars() {
-		return BAR{}, errors.New("claims 64 bits in the last register")
+	if f.sized == nil {
+		f.probeBARs()
+	}
+	low := f.sized[i]
+	b := BAR{IO: low.value&1 != 0, Wide: low.value&7 == 4}
+	value, mask := uint64(low.value), uint64(low.mask)
+	if b.Wide {
+		if i+1 >= f.bars() {
+			return BAR{}, errors.New("claims 64 bits in the last register")
+		}
+		high := f.sized[i+1]
+		value |= uint64(high.value) << 32
+		mask |= uint64(high.mask) << 32
 	}
 	flags := uint64(0xf)
 	if b.IO {
 		flags = 0x3
 	}
-	value, mask := f.sizeBAR(off, b.Wide)
 	b.Address = value &^ flags
 	if mask &^= flags; mask == 0 {
 		return BAR{}, ErrNoBAR
@@ -102,27 +116,21 @@ func (f *Function) bar(i int) (BAR, error) {
 	return b, b.check()
 }
 
-// sizeBAR returns the register's value and which of its bits can be written.
-func (f *Function) sizeBAR(off int, wide bool) (value, mask uint64) {
+// probeBARs looks at all registers while the function does not decode. Once, and
+// all at once: each time that decoding changes, a hypervisor rebuilds its map of
+// memory, which takes it longer than all the rest.
+func (f *Function) probeBARs() {
+	f.sized = new([maxBARs]register)
 	command := f.Read32(regCommand) & 0xffff
 	f.Write32(regCommand, command&^(commandMemory|commandIO))
-	low, lowMask := f.probeBAR(off)
-	value, mask = uint64(low), uint64(lowMask)
-	if wide {
-		high, highMask := f.probeBAR(off + 4)
-		value |= uint64(high) << 32
-		mask |= uint64(highMask) << 32
+	for i := range f.bars() {
+		off := regBAR + 4*i
+		value := f.Read32(off)
+		f.Write32(off, absent)
+		f.sized[i] = register{value, f.Read32(off)}
+		f.Write32(off, value)
 	}
 	f.Write32(regCommand, command)
-	return value, mask
-}
-
-func (f *Function) probeBAR(off int) (value, mask uint32) {
-	value = f.Read32(off)
-	f.Write32(off, absent)
-	mask = f.Read32(off)
-	f.Write32(off, value)
-	return value, mask
 }
 
 func (b BAR) check() error {

@@ -90,7 +90,6 @@ func newPCI(f *pci.Function) (*pciTransport, error) {
 	if t.id == 0 {
 		return nil, errors.New("not a virtio device")
 	}
-	f.Enable()
 	if err := t.find(f); err != nil {
 		return nil, err
 	}
@@ -99,6 +98,7 @@ func newPCI(f *pci.Function) (*pciTransport, error) {
 		return nil, err
 	}
 	t.msix = msix
+	f.Enable()
 	return t, msix.Enable()
 }
 
