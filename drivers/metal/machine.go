@@ -35,9 +35,9 @@ func (Machine) MapDevice(phys uint64, n int) (mmio.Registers, error) {
 func (Machine) NewInterrupt() (virtio.Interrupt, error) {
 	i, err := kernel.NewInterrupt()
 	if err != nil {
-		return nil, err
+		return nil, err // not i: a nil pointer in an interface is not nil
 	}
-	return interrupt{i}, nil
+	return i, nil
 }
 
 // In8 reads an I/O port.
@@ -63,13 +63,3 @@ var (
 	_ rtc.Ports      = Machine{}
 	_ acpi.Reader    = ReadMemory
 )
-
-// interrupt is the kernel's interrupt.
-type interrupt struct{ *kernel.Interrupt }
-
-// Wake makes Wait look again, if the kernel has a way.
-func (i interrupt) Wake() {
-	if w, ok := any(i.Interrupt).(interface{ Wake() }); ok {
-		w.Wake()
-	}
-}
