@@ -71,12 +71,13 @@ func (s *System) pipe2(a *[6]uintptr) (int, syscall.Errno) {
 		return 0, e
 	}
 	p := s.newPipe()
+	reader, writer := p.open(true, false), p.open(false, true)
 	flags := uint32(a[1])
-	r, err := s.Install(p.open(true, false), unix.O_RDONLY|flags, "")
+	r, err := s.Install(reader, unix.O_RDONLY|flags, "")
 	if err != nil {
-		return 0, errno(err)
+		return 0, errno(closeAfter(writer, errno(err)))
 	}
-	w, err := s.Install(p.open(false, true), unix.O_WRONLY|flags, "")
+	w, err := s.Install(writer, unix.O_WRONLY|flags, "")
 	if err != nil {
 		s.closeDescriptor(r)
 		return 0, errno(err)

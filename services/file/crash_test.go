@@ -1,0 +1,213 @@
+package file
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+)
+
+// A history is a sequence of changes by one goroutine, after each of which
+// the whole tree is described. After a crash the tree has to be one of these
+// moments (each change whole or not at all, in order), and none older than
+// the last Sync that returned.
+
+// history drives a file system and remembers what it was like.
+type history struct {
+	t       *testing.T
+	r       *rand.Rand
+	fs      *FS
+	moments []string // after each change
+	synced  int      // index of the last moment that is safe
+}
+
+var historyNames = []string{"a", "b", "c", "d"}
+
+func (h *history) name() string { return historyNames[h.r.IntN(len(historyNames))] }
+
+// directories are all there are, root first.
+func (h *history) directories() []*Inode {
+	found := []*Inode{h.fs.Root()}
+	for i := 0; i < len(found); i++ {
+		var names []string
+		err := found[i].ReadDir(0, func(e Entry) bool {
+			if e.Mode == syscall.S_IFDIR {
+				names = append(names, e.Name)
+			}
+			return true
+		})
+		if err != nil {
+			h.t.Fatal(err)
+		}
+		for _, name := range names {
+			found = append(found, must[*Inode](h.t)(found[i].Lookup(name)))
+		}
+	}
+	return found
+}
+
+func (h *history) directory() *Inode {
+	all := h.directories()
+	return all[h.r.IntN(len(all))]
+}
+
+// step makes one change, or one that fails and changes nothing.
+func (h *history) step() {
+	dir, name := h.directory(), h.name()
+	var err error
+	switch h.r.IntN(10) {
+	case 0:
+		_, err = dir.Create(name, New{Mode: syscall.S_IFDIR | 0o755})
+	case 1, 2:
+		_, err = dir.Create(name, New{Mode: syscall.S_IFREG | 0o644})
+	case 3:
+		_, err = dir.Create(name, New{Mode: syscall.S_IFLNK | 0o777, Target: h.name()})
+	case 4:
+		err = dir.Unlink(name)
+	case 5:
+		err = dir.Rmdir(name)
+	case 6:
+		err = h.fs.Rename(dir, name, h.directory(), h.name(), uint32(h.r.IntN(3)))
+	case 7:
+		var child *Inode
+		if child, err = dir.Lookup(name); err == nil {
+			err = h.directory().Link(h.name(), child)
+		}
+	default:
+		err = h.writeSomething(dir, name)
+	}
+	if err != nil && !errors.As(err, new(syscall.Errno)) {
+		h.t.Fatal(err)
+	}
+	h.moments = append(h.moments, describe(h.t, h.fs))
+}
+
+// writeSomething changes contents, within one batch.
+func (h *history) writeSomething(dir *Inode, name string) error {
+	n, err := dir.Lookup(name)
+	if err != nil {
+		return err
+	}
+	if n.Attr().Type() != syscall.S_IFREG {
+		return syscall.EINVAL
+	}
+	off := int64(h.r.IntN(3 * BlockSize))
+	switch h.r.IntN(4) {
+	case 0:
+		return n.Truncate(off)
+	case 1:
+		return n.PunchHole(off, int64(1+h.r.IntN(2*BlockSize)))
+	}
+	data := make([]byte, 1+h.r.IntN(2*BlockSize))
+	for i := range data {
+		data[i] = byte(h.r.Uint32())
+	}
+	_, err = n.WriteAt(data, off)
+	return err
+}
+
+// sync makes everything so far safe.
+func (h *history) sync() {
+	if err := h.fs.Sync(); err != nil {
+		h.t.Fatal(err)
+	}
+	h.synced = len(h.moments) - 1
+}
+
+// describe writes down the whole tree.
+func describe(t testing.TB, fs *FS) string {
+	t.Helper()
+	var b strings.Builder
+	describeInto(t, &b, fs.Root(), "")
+	return b.String()
+}
+
+func describeInto(t testing.TB, b *strings.Builder, dir *Inode, path string) {
+	entries := map[string]Entry{}
+	if err := dir.ReadDir(0, func(e Entry) bool { entries[e.Name] = e; return true }); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range slices.Sorted(maps.Keys(entries)) {
+		n := must[*Inode](t)(dir.Lookup(name))
+		a := n.Attr()
+		fmt.Fprintf(b, "%s/%s #%d %o %d", path, name, a.Number, a.Mode, a.Links)
+		switch a.Type() {
+		case syscall.S_IFREG:
+			data := make([]byte, a.Size)
+			must[int](t)(n.ReadAt(data, 0))
+			sum := uint64(0)
+			for _, c := range data {
+				sum = (sum ^ uint64(c)) * 0x100000001b3
+			}
+			fmt.Fprintf(b, " %d:%x blocks %d", len(data), sum, a.Blocks)
+		case syscall.S_IFLNK:
+			fmt.Fprintf(b, " -> %s", must[string](t)(n.Readlink()))
+		}
+		b.WriteByte('\n')
+		if a.Type() == syscall.S_IFDIR {
+			describeInto(t, b, n, path+"/"+name)
+		}
+	}
+}
+
+// TestCrash loses power at random moments, with random parts of what was not
+// synced reaching the disk.
+func TestCrash(t *testing.T) {
+	seeds := 40
+	if testing.Short() {
+		seeds = 8
+	}
+	for seed := range uint64(seeds) {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) { crashOnce(t, seed) })
+	}
+}
+
+func crashOnce(t *testing.T, seed uint64) {
+	r := rand.New(rand.NewPCG(seed, 2))
+	disk := vfs.NewCrashableMem()
+	for range 4 { // crash, recover, go on
+		fs := must[*FS](t)(Open(disk, "db", Options{Memory: MinMemory, Log: t.Logf}))
+		if err := fs.Check(); err != nil {
+			t.Fatalf("seed %d: after recovery: %v", seed, err)
+		}
+		h := &history{t: t, r: r, fs: fs, moments: []string{describe(t, fs)}}
+		if err := fs.Sync(); err != nil { // recovery itself
+			t.Fatal(err)
+		}
+		for range 20 + r.IntN(60) {
+			h.step()
+			if r.IntN(8) == 0 {
+				h.sync()
+			}
+			if r.IntN(40) == 0 {
+				if err := fs.db.Flush(); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		clone := disk.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: r.IntN(101), RNG: rand.New(rand.NewPCG(seed, r.Uint64()))})
+		closeChecked(t, fs)
+		h.judge(clone, seed)
+		disk = clone
+	}
+}
+
+// judge opens what a crash left.
+func (h *history) judge(disk *vfs.MemFS, seed uint64) {
+	fs := must[*FS](h.t)(Open(disk, "db", Options{Memory: MinMemory, Log: h.t.Logf}))
+	defer closeChecked(h.t, fs)
+	found := describe(h.t, fs)
+	for i := len(h.moments) - 1; i >= h.synced; i-- {
+		if h.moments[i] == found {
+			return
+		}
+	}
+	h.t.Fatalf("seed %d: after the crash the tree is at none of the moments from %d to %d:\n%s",
+		seed, h.synced, len(h.moments)-1, found)
+}

@@ -1,0 +1,103 @@
+package file
+
+import (
+	"archive/tar"
+	"bytes"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// FuzzRecord decodes any bytes and encodes what came of them again.
+func FuzzRecord(f *testing.F) {
+	r := record{Attr: Attr{Mode: syscall.S_IFLNK, Size: 4, Links: 1}, target: "file"}
+	b := make([]byte, r.size())
+	r.encode(b)
+	f.Add(b)
+	f.Fuzz(func(t *testing.T, b []byte) {
+		r, err := decodeRecord(7, b)
+		if err != nil {
+			return
+		}
+		again := make([]byte, r.size())
+		r.encode(again)
+		r2, err := decodeRecord(7, again)
+		if err != nil || r != r2 {
+			t.Errorf("%+v became %+v, %v", r, r2, err)
+		}
+	})
+}
+
+// FuzzKey takes any key apart.
+func FuzzKey(f *testing.F) {
+	var k key
+	f.Add(bytes.Clone(k.entry(3, "name")))
+	f.Add(bytes.Clone(k.block(3, 9)))
+	f.Add(bytes.Clone(k.orphan(3)))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		p, ok := parseKey(b)
+		if ok && p.kind == kindEntry && !bytes.Equal(b, k.entry(p.inode, p.name)) {
+			t.Errorf("%x is not the key of %+v", b, p)
+		}
+	})
+}
+
+func tarOf(t testing.TB, headers ...tar.Header) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	w := tar.NewWriter(&b)
+	for _, h := range headers {
+		contents := ""
+		if h.Typeflag == tar.TypeReg {
+			contents = strings.Repeat(h.Name, 5000)
+			h.Size = int64(len(contents))
+		}
+		if err := w.WriteHeader(&h); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.Write([]byte(contents)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+func TestImportTar(t *testing.T) {
+	fs := open(t, Options{})
+	data := tarOf(t,
+		tar.Header{Name: "./", Typeflag: tar.TypeDir, Mode: 0o755},
+		tar.Header{Name: "dir/", Typeflag: tar.TypeDir, Mode: 0o750},
+		tar.Header{Name: "dir/file", Typeflag: tar.TypeReg, Mode: 0o640, Uid: 3, Gid: 4},
+		tar.Header{Name: "made/up/file", Typeflag: tar.TypeReg, Mode: 0o600},
+		tar.Header{Name: "link", Typeflag: tar.TypeSymlink, Linkname: "dir/file"},
+		tar.Header{Name: "hard", Typeflag: tar.TypeLink, Linkname: "dir/file"},
+	)
+	for range 2 { // again over what is there
+		if err := fs.Root().ImportTar(bytes.NewReader(data)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f := must[*Inode](t)(fs.Root().walk("dir/file"))
+	if a := f.Attr(); a.Mode != syscall.S_IFREG|0o640 || a.UID != 3 || a.GID != 4 || a.Size != 40_000 || a.Links != 2 {
+		t.Errorf("%+v", a)
+	}
+	for _, name := range []string{"../out", "dir/../../out"} {
+		err := fs.Root().ImportTar(bytes.NewReader(tarOf(t, tar.Header{Name: name, Typeflag: tar.TypeReg})))
+		wantErr(t, name, err, syscall.EINVAL)
+	}
+}
+
+// FuzzImportTar unpacks any stream; the files must stay consistent.
+func FuzzImportTar(f *testing.F) {
+	f.Add(tarOf(f, tar.Header{Name: "a/b", Typeflag: tar.TypeReg, Mode: 0o644},
+		tar.Header{Name: "a/c", Typeflag: tar.TypeLink, Linkname: "a/b"}))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		fs := open(t, Options{Log: func(string, ...any) {}})
+		if err := fs.Root().ImportTar(bytes.NewReader(b)); err != nil {
+			t.Skip(err)
+		}
+	})
+}
