@@ -23,7 +23,7 @@ var (
 // then it goes on with what is left. Sometimes the power fails again while the
 // volume is opened.
 func TestCrash(t *testing.T) {
-	from, to := uint64(1), *crashSeeds
+	from, to := uint64(1), *crashSeeds/raceShare
 	if testing.Short() {
 		to /= 10
 	}

@@ -31,7 +31,7 @@
 //
 // # How it works
 //
-// All metadata (names, lengths, extents) is held in memory, some 300 bytes per
+// All metadata (names, lengths, extents) is held in memory, some 450 bytes per
 // file. On the device it is an image plus a journal of changes (records); when
 // the journal is full, the next commit writes a new image elsewhere. The maps are
 // at the top of the files that encode them:

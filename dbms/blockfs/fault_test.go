@@ -20,9 +20,9 @@ const faultBytes = 5 << 20
 func TestFaults(t *testing.T) {
 	for _, errno := range []syscall.Errno{syscall.EIO, syscall.ENOSPC} {
 		for _, forever := range []bool{false, true} {
-			n, step := 0, 1
+			n, step := 0, raceShare
 			if forever {
-				step = 3
+				step = 3 * raceShare
 			}
 			for ; ; n += step {
 				f := &faults{at: n, errno: errno, forever: forever}

@@ -28,7 +28,7 @@ var (
 // same answers. The harness crashes and restarts the database on the way: blockfs
 // lives on a disk made of files in the harness's crashable file system.
 func TestMetamorphic(t *testing.T) {
-	from, to := uint64(1), *metaSeeds
+	from, to := uint64(1), max(1, *metaSeeds/raceShare)
 	if *metaSeed != 0 {
 		from, to = *metaSeed, *metaSeed
 	}

@@ -18,7 +18,7 @@ var pebbleSeeds = flag.Uint64("pebble.seeds", 120, "number of seeds of the crash
 // opens the database again. What it finds must be exactly the first n batches,
 // where n is at least the last one acknowledged as synced.
 func TestPebbleCrash(t *testing.T) {
-	seeds := *pebbleSeeds
+	seeds := *pebbleSeeds / raceShare
 	if testing.Short() {
 		seeds /= 10
 	}

@@ -61,6 +61,7 @@ func TestCommitCost(t *testing.T) {
 	must(t, err)
 	opts := pebbleOptions(fs)
 	opts.MemTableSize = 512 << 10
+	opts.DisableAutomaticCompactions = true // they write on their own account
 	var recycled uint64
 	opts.EventListener = &pebble.EventListener{WALCreated: func(i pebble.WALCreateInfo) {
 		recycled = uint64(i.RecycledFileNum)

@@ -1,0 +1,5 @@
+//go:build !race
+
+package blockfs
+
+const raceShare = 1
