@@ -106,4 +106,14 @@ func interruptCPU(apic uint32, command uint32) {
 }
 
 // kick asks a processor for attention.
-func kick(c *processor) { interruptCPU(c.apic, 1<<14|vecKick) }
+func kick(c *processor) {
+	if !booted {
+		kicked |= 1 << c.id
+		return
+	}
+	interruptCPU(c.apic, 1<<14|vecKick)
+}
+
+// kicked notes, bit by bit, which processors a hosted test has to play the
+// interrupt for.
+var kicked uint64

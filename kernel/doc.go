@@ -35,6 +35,15 @@
 // The packages below kernel/, runtime and unsafe. Never drivers or anything
 // above.
 //
+// # Guarantees
+//
+// W^X from the first Go instruction on: text is not writable, data is not
+// executable, page 0 is not mapped, and kernel stacks end in guard pages. A
+// wake-up is never lost. A processor with nothing to do sleeps. Memory that
+// the program gives back is free at once. A panic of the kernel is reported
+// with the stacks of all goroutines and ends the machine as panic= on the
+// command line says.
+//
 // # Refuses
 //
 // fork, exec, more than one address space, rings other than 0, and 32-bit

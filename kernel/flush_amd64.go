@@ -6,6 +6,9 @@ import "sync/atomic"
 // returns when they have. Sleeping ones are left asleep: they forget all
 // before they do anything else. mem is held.
 func flushTLB(start, end uintptr) {
+	if !booted { // in a hosted test no processor uses these page tables
+		return
+	}
 	const few = 16
 	if end-start <= few*pageSize {
 		for va := start &^ (pageSize - 1); va < end; va += pageSize {
@@ -40,9 +43,19 @@ func flushTLB(start, end uintptr) {
 // answerFlush does what another processor asked for by flushTLB. flush is 1
 // when asked, 2 while it is done: a request that comes meanwhile is done again.
 func answerFlush() {
+	if !booted {
+		return
+	}
 	c := thisProcessor()
 	for atomic.CompareAndSwapUint32(&c.flush, 1, 2) {
 		writeCR3(readCR3())
 		atomic.CompareAndSwapUint32(&c.flush, 2, 0)
+	}
+}
+
+// forgetPage drops what this processor's TLB knows of one page.
+func forgetPage(va uintptr) {
+	if booted {
+		invlpg(va)
 	}
 }

@@ -233,43 +233,61 @@ func queueReady(c *processor, i int32, p *poll, urgent bool) {
 }
 
 // The Go scheduler polls when it has nothing else to do. For when it has, one
-// thread waits here until events have been waiting for pollPatience, or at
-// all if they come from a device.
+// thread of the runtime waits here until it should poll and make room. A
+// scheduler that has polled lately is left alone: it will again.
 var (
 	runtimeEpoll = nobody // the epoll instance that Go's runtime made: the first
-	pollerWaits  = nobody // the thread in awaitEvents
+	pollerWaits  = nobody // the thread in awaitEvents, while it waits
+	pollerThread = nobody
+	lastPolled   int64 // when anybody else polled, monotonic ns
+	lastAlert    int64 // when the thread was last woken
 )
 
-// pollPatience is in ns: long enough that a scheduler which polls anyway is
-// left alone, short against what a person or a peer notices.
-const pollPatience = int64(50_000)
+// Bounds of a wait for the scheduler, in ns.
+const (
+	pollLately   = int64(1_000_000) // a scheduler that polled this short ago is not stuck
+	pollPatience = int64(50_000)    // for events that no device raised
+	pollSpacing  = int64(200_000)   // between two alerts: each preempts a goroutine
+)
 
 func awaitEvents(c *processor) uintptr {
 	sched.lock()
 	defer sched.unlock()
-	pollerWaits = c.current
+	pollerWaits, pollerThread = c.current, c.current
 	c.block(waitEvents, 0, never)
 	return 0
+}
+
+// notePoll remembers that thread i polled.
+func notePoll(i int32) {
+	if i != pollerThread {
+		lastPolled = monotonic()
+	}
 }
 
 // alertPoller has events of the runtime's epoll instance noticed. sched is
 // held.
 func alertPoller(c *processor, urgent bool) {
 	i := pollerWaits
-	if i == nobody {
+	if i == nobody || threadAt(i).timer >= 0 {
 		return
 	}
-	t := threadAt(i)
-	switch {
-	case urgent:
-		pollerWaits = nobody
-		t.regs.ax = 0
-		ready(c, i, true)
-	case t.timer < 0:
-		t.cpu = c.id
-		c.addTimer(i, monotonic()+pollPatience)
-		c.arm()
+	now := monotonic()
+	due := max(lastPolled+pollLately, lastAlert+pollSpacing)
+	if !urgent {
+		due = max(due, now+pollPatience)
 	}
+	t := threadAt(i)
+	if due > now {
+		t.cpu = c.id
+		c.addTimer(i, due)
+		c.arm()
+		return
+	}
+	lastAlert = now
+	pollerWaits = nobody
+	t.regs.ax = 0
+	ready(c, i, true)
 }
 
 // calmPoller takes an alert back: somebody polls. sched is held.
@@ -443,6 +461,9 @@ func epollWait(c *processor, epfd, buffer, most uintptr, timeout int64) uintptr 
 	}
 	if e.kind != fdEpoll {
 		return errINVAL
+	}
+	if int32(epfd) == runtimeEpoll {
+		notePoll(c.current)
 	}
 	if e.first != nobody {
 		if r := collect(int32(epfd), buffer, int32(most)); r != errINTR {

@@ -262,7 +262,7 @@ func expire(c *processor, i int32, t *thread) {
 	case waitSleep:
 		t.regs.ax = 0
 	case waitEvents:
-		pollerWaits = nobody
+		pollerWaits, lastAlert = nobody, t.due
 		t.regs.ax = 0
 	}
 	ready(c, i, true)

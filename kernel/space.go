@@ -277,7 +277,7 @@ func resolve(va uintptr, write, exec bool) bool {
 		if write && *e&pteWrite == 0 {
 			return false
 		}
-		invlpg(page)
+		forgetPage(page)
 		return true
 	}
 	if *e&pteOwned != 0 {
