@@ -6,5 +6,6 @@
 // what was flushed is there, that a sector is old or new and never mixed, and
 // that one seed always gives one outcome; it promises nothing else about what was
 // not flushed, and uses that freedom. It also injects errors and counts
-// operations.
+// operations. It refuses what a device refuses (blockdev.ErrRange), and after the
+// power cut everything (ErrPowerCut).
 package crash
