@@ -24,6 +24,9 @@ func (n *Inode) ReadAt(p []byte, off int64) (int, error) {
 		return 0, nil
 	}
 	p = p[:min(int64(len(p)), n.record.Size-off)]
+	if len(p) >= bulk {
+		return n.readBulk(p, off)
+	}
 	for done := 0; done < len(p); {
 		block, within := split(off + int64(done))
 		m := min(len(p)-done, BlockSize-within)
@@ -31,6 +34,38 @@ func (n *Inode) ReadAt(p []byte, off int64) (int, error) {
 			return done, err
 		}
 		done += m
+	}
+	return len(p), nil
+}
+
+// readBulk reads a long stretch from the store in one pass. What the cache
+// holds is there, too.
+func (n *Inode) readBulk(p []byte, off int64) (int, error) {
+	end := off + int64(len(p))
+	first, _ := split(off)
+	it, err := n.blockIterator(first, blocksOf(end))
+	if err != nil {
+		return 0, err
+	}
+	done := 0
+	for it.First(); it.Valid(); it.Next() {
+		key, ok := parseKey(it.Key())
+		value, err := it.ValueAndErr()
+		if err != nil || !ok {
+			return done, firstError(storage(err), storage(it.Close()), syscall.EIO)
+		}
+		start := int64(key.value)*BlockSize - off // in p; below 0 for the first
+		if start > int64(done) {                  // a hole, or zeros behind short data
+			clear(p[done:start])
+			done = int(start)
+		}
+		if from := int64(done) - start; from < int64(len(value)) {
+			done += copy(p[done:], value[from:])
+		}
+	}
+	clear(p[done:])
+	if err := it.Close(); err != nil {
+		return done, storage(err)
 	}
 	return len(p), nil
 }
@@ -57,9 +92,7 @@ func (n *Inode) readBlock(block uint64, within int, p []byte) error {
 		return storage(err)
 	}
 	fill(p, data, within)
-	if len(p) < BlockSize { // long sequential reads would only flush the cache
-		n.cacheBlock(block, append([]byte(nil), data...))
-	}
+	n.cacheBlock(block, append([]byte(nil), data...))
 	return storage(closer.Close())
 }
 
@@ -137,7 +170,7 @@ func (n *Inode) writeBatch(p []byte, off int64) (err error) {
 	for done := 0; done < len(p); {
 		block, within := split(off + int64(done))
 		m := min(len(p)-done, BlockSize-within)
-		if err := n.writeBlock(b, &next, block, within, p[done:done+m]); err != nil {
+		if err := n.writeBlock(b, &next, block, within, p[done:done+m], len(p) >= bulk); err != nil {
 			return err
 		}
 		done += m
@@ -152,9 +185,9 @@ func (n *Inode) writeBatch(p []byte, off int64) (err error) {
 }
 
 // writeBlock puts one block's new contents into the batch.
-func (n *Inode) writeBlock(b *pebble.Batch, next *record, block uint64, within int, p []byte) error {
+func (n *Inode) writeBlock(b *pebble.Batch, next *record, block uint64, within int, p []byte, bulk bool) error {
 	if within == 0 && (len(p) == BlockSize || int64(block)*BlockSize+int64(len(p)) >= n.record.Size) {
-		return n.replaceBlock(b, next, block, p)
+		return n.replaceBlock(b, next, block, p, bulk)
 	}
 	old, existed, err := n.wholeBlock(block)
 	if err != nil {
@@ -174,7 +207,7 @@ func (n *Inode) writeBlock(b *pebble.Batch, next *record, block uint64, within i
 }
 
 // replaceBlock writes a block of which nothing old remains.
-func (n *Inode) replaceBlock(b *pebble.Batch, next *record, block uint64, p []byte) error {
+func (n *Inode) replaceBlock(b *pebble.Batch, next *record, block uint64, p []byte, bulk bool) error {
 	existed, err := n.hasBlock(block)
 	if err != nil {
 		return err
@@ -182,7 +215,7 @@ func (n *Inode) replaceBlock(b *pebble.Batch, next *record, block uint64, p []by
 	if !existed {
 		next.Blocks++
 	}
-	if len(p) == BlockSize { // likely one of many
+	if bulk {
 		n.dropBlock(block)
 	} else {
 		n.cacheBlock(block, append([]byte(nil), p...))

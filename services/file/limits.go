@@ -2,10 +2,11 @@ package file
 
 const (
 	// BlockSize is the unit in which data is stored, in bytes; a file's last
-	// block is as short as its data. Part of the format. 16 KiB was the best
-	// compromise measured between long sequential transfers and the cost of
-	// rewriting a block for a few bytes; BenchmarkWrite shows it.
-	BlockSize = 16 << 10
+	// block is as short as its data. Part of the format. A few bytes changed
+	// cost a whole block in the log: against 16 KiB, this takes a third less
+	// processor time for writes of 4 KiB, a fifth less for small appends, and
+	// a tenth more for writes of 64 KiB and above (BenchmarkWrite).
+	BlockSize = 4 << 10
 
 	// MaxSize is the largest size of a file, in bytes.
 	MaxSize = 1 << 62
@@ -14,7 +15,11 @@ const (
 	MaxLinks = 1 << 30
 
 	// maxBatch is how many bytes of a file one change writes at most.
-	maxBatch = 16 * BlockSize
+	maxBatch = 64 * BlockSize
+
+	// bulk is the size in bytes from which a read or write passes the blocks
+	// cache by, which it would only flush.
+	bulk = 32 << 10
 
 	// pointDeletes is how many blocks are deleted one by one; where more may
 	// lie one range deletion is cheaper, though each burdens all later reads
