@@ -598,3 +598,51 @@ func FuzzControl(f *testing.F) {
 		}
 	})
 }
+
+// Both ways at once: the writer finds the window closed while it has to be
+// woken for reading, and the other way round.
+func TestEchoBulk(t *testing.T) {
+	for _, name := range [][]byte{name4("127.0.0.1", 0), nameUnix("\x00echo")} {
+		p := newSocketPoller(t)
+		within(t, 60*time.Second, func() { p.echo(name, 16<<20) })
+	}
+}
+
+func (p *socketPoller) echo(name []byte, n int) {
+	l, bound := p.listen(name, 4)
+	c, e := p.connect(bound)
+	p.must(c, e)
+	s := p.accept(l)
+	var all sync.WaitGroup
+	all.Go(func() {
+		b := make([]byte, 32<<10)
+		for {
+			k, e := p.read(s, b)
+			if k == 0 || e != 0 || p.write(s, b[:k]) != 0 {
+				break
+			}
+		}
+		p.call(unix.SYS_SHUTDOWN, uintptr(s), unix.SHUT_WR)
+	})
+	all.Go(func() {
+		b := make([]byte, 64<<10)
+		for range n / len(b) {
+			if e := p.write(c, b); e != 0 {
+				p.t.Error(e)
+			}
+		}
+		p.call(unix.SYS_SHUTDOWN, uintptr(c), unix.SHUT_WR)
+	})
+	b, got := make([]byte, 64<<10), 0
+	for {
+		k, e := p.read(c, b)
+		if k == 0 || e != 0 {
+			break
+		}
+		got += k
+	}
+	all.Wait()
+	if got != n {
+		p.t.Errorf("%d of %d bytes came back", got, n)
+	}
+}
