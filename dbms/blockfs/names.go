@@ -277,8 +277,12 @@ func (fs *FS) rename(oldname, newname string) (*inode, error) {
 	if err != nil {
 		return nil, err
 	}
-	in := from.children[base]
-	return in, fs.apply(record{op: opRename, dir: from.id, name: base, toDir: to.id, toName: toBase}, in)
+	in, over := from.children[base], to.children[toBase]
+	err = fs.apply(record{op: opRename, dir: from.id, name: base, toDir: to.id, toName: toBase}, in)
+	if err == nil && over != nil {
+		over.lastOp = fs.op // it lost a name, and may have others
+	}
+	return in, err
 }
 
 // ReuseForWrite implements vfs.FS: the file keeps its blocks and its content,
