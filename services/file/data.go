@@ -218,9 +218,17 @@ func (n *Inode) replaceBlock(b *pebble.Batch, next *record, block uint64, p []by
 	if bulk {
 		n.dropBlock(block)
 	} else {
-		n.cacheBlock(block, append([]byte(nil), p...))
+		n.cacheBlock(block, n.copyForCache(block, p))
 	}
 	return n.stageBlock(b, block, p)
+}
+
+// copyForCache copies new block data, into the cached copy's memory where
+// that has room. mu is held exclusively.
+func (n *Inode) copyForCache(block uint64, p []byte) []byte {
+	k := blockKey{n.number, block}
+	old, _ := n.fs.blocks.get(k.hash(), k)
+	return append(old[:0], p...)
 }
 
 func (n *Inode) stageBlock(b *pebble.Batch, block uint64, data []byte) error {

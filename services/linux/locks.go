@@ -4,6 +4,7 @@ import (
 	"math"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -22,6 +23,7 @@ type lockTable struct {
 	mu      sync.Mutex
 	inodes  map[lockKey][]lock
 	changed chan struct{} // closed and replaced when locks go
+	locked  atomic.Int32  // len(inodes), to be seen without mu
 }
 
 type lockKey struct {
@@ -81,6 +83,7 @@ func (t *lockTable) release(k lockKey, owner any, start, end int64) {
 	if len(kept) == 0 {
 		delete(t.inodes, k)
 	}
+	t.locked.Store(int32(len(t.inodes)))
 	close(t.changed)
 	t.changed = make(chan struct{})
 }
@@ -101,6 +104,7 @@ func (t *lockTable) acquire(k lockKey, wanted lock, wait bool) error {
 	defer t.mu.Unlock()
 	t.release(k, wanted.owner, wanted.start, wanted.end)
 	t.inodes[k] = append(t.inodes[k], wanted)
+	t.locked.Store(int32(len(t.inodes)))
 	return nil
 }
 
@@ -127,7 +131,7 @@ func (f *openFile) lockKey(kind lockKind) (lockKey, bool) {
 // the process loses its record locks on the inode then, though other
 // descriptors be open; the locks of the open file go with the last.
 func (s *System) closed(f *openFile) {
-	if !f.locked.Load() {
+	if s.locks.locked.Load() == 0 {
 		return
 	}
 	k, ok := f.lockKey(byteRange)
@@ -163,7 +167,6 @@ func (s *System) flock(a *[6]uintptr) (int, syscall.Errno) {
 	default:
 		return 0, syscall.EINVAL
 	}
-	f.locked.Store(true)
 	if s.locks.acquire(k, wanted, false) == nil {
 		return 0, 0
 	}
@@ -211,7 +214,6 @@ func (s *System) setLock(f *openFile, k lockKey, wanted lock, kind int16, wait b
 	case kind == unix.F_RDLCK && !f.readable(), kind == unix.F_WRLCK && !f.writable():
 		return syscall.EBADF
 	}
-	f.locked.Store(true)
 	return errno(s.locks.acquire(k, wanted, wait))
 }
 

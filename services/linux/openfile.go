@@ -30,7 +30,6 @@ type openFile struct {
 	references atomic.Int32
 
 	descriptors atomic.Int32 // that refer to it now
-	locked      atomic.Bool  // it ever held an advisory lock
 
 	position sync.Mutex
 	offset   int64

@@ -198,6 +198,9 @@ func (s *System) statfsInto(device uint64, out *uintptr) (int, syscall.Errno) {
 	switch device {
 	case deviceFiles:
 		total, free := s.files.Space()
+		if total == 0 { // no device: the files are in memory
+			total, free = s.machine.Memory()
+		}
 		st.Type, st.Flags = filesMagic, unix.ST_NOATIME
 		st.Blocks, st.Bfree, st.Bavail = total/pageSize, free/pageSize, free/pageSize
 		st.Files, st.Ffree = 1<<40, 1<<40 // there is no table that could fill up

@@ -1,7 +1,6 @@
 package linux
 
 import (
-	"strings"
 	"syscall"
 
 	"github.com/tuplix/tuplix/services/file"
@@ -122,15 +121,6 @@ func (n *synthetic) open(flags uint32) (Description, error) {
 		return nil, syscall.EACCES
 	}
 	return &syntheticFile{n, n.content()}, nil
-}
-
-// path is the absolute path, for a mount at the root of the files.
-func (n *synthetic) path() string {
-	var names []string
-	for ; n != nil; n = n.parent {
-		names = append([]string{n.name}, names...)
-	}
-	return "/" + strings.Join(names, "/")
 }
 
 // syntheticFile is an open file with the contents of the moment of opening.
