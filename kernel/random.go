@@ -24,18 +24,20 @@ func stir(words ...uint64) {
 // advises (DRNG guide, 5.2.1), and the time stamp counter.
 func gather() {
 	_, _, feature, _ := cpuid(1, 0)
-	for range 4 {
-		v := rdtsc()
-		if feature&(1<<30) != 0 {
-			for range 10 {
-				if w, ok := rdrand(); ok {
-					v ^= w
-					break
-				}
+	var words [4]uint64
+	for i := range words {
+		words[i] = rdtsc()
+		if feature&(1<<30) == 0 {
+			continue
+		}
+		for range 10 {
+			if w, ok := rdrand(); ok {
+				words[i] ^= w
+				break
 			}
 		}
-		stir(v, rdtsc())
 	}
+	stir(words[:]...)
 }
 
 // getrandom fills [p, p+n) with random bytes, at most randomChunk of them.

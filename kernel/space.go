@@ -74,16 +74,15 @@ func splitVMA(va uintptr) bool {
 	return true
 }
 
-// mergeVMA joins neighbours of the same kind around index i.
-func mergeVMA(i int) {
-	for j := i + 1; j >= i-1; j-- {
-		if j < 1 || j >= vmaCount {
-			continue
-		}
-		a, b := vmaAt(j-1), vmaAt(j)
+// mergeRange joins neighbours of the same kind that touch [start, end].
+func mergeRange(start, end uintptr) {
+	for i := max(findVMA(start), 1) - 1; i+1 < vmaCount && vmaAt(i+1).start <= end; {
+		a, b := vmaAt(i), vmaAt(i+1)
 		if a.end == b.start && a.prot == b.prot && a.fixed == b.fixed {
 			a.end = b.end
-			removeVMA(j)
+			removeVMA(i + 1)
+		} else {
+			i++
 		}
 	}
 }
@@ -171,7 +170,7 @@ func mapAnonymous(hint, n uintptr, prot uint8, fixed, noReplace bool) uintptr {
 	if !insertVMA(i, vma{start: va, end: va + n, prot: prot}) {
 		return errNOMEM
 	}
-	mergeVMA(i)
+	mergeRange(va, va+n)
 	return va
 }
 
@@ -204,8 +203,7 @@ func protect(va, n uintptr, prot uint8) uintptr {
 		vmaAt(i).prot = prot
 	}
 	protectRange(va, va+n, prot)
-	mergeVMA(findVMA(va + n))
-	mergeVMA(findVMA(va))
+	mergeRange(va, va+n)
 	return 0
 }
 
