@@ -62,7 +62,9 @@ func pebbleOptions(volume vfs.FS, o Options) *pebble.Options {
 		L0CompactionThreshold:       2,
 		L0StopWritesThreshold:       16,
 		MaxOpenFiles:                256,
-		BytesPerSync:                512 << 10,
+		// The volume writes in order by itself; a descriptor to sync ranges of
+		// does not exist, so each would be a whole flush.
+		BytesPerSync: 1 << 30,
 		Logger:                      logger{o.Log},
 	}
 	p.CompactionConcurrencyRange = func() (int, int) { return 1, 2 }
