@@ -3,20 +3,21 @@ package kernel
 // Private system calls: the way from Go context into trap context. Numbers
 // are far above Linux's.
 const (
-	callMapDevice    = 0x7000 + iota // phys, n, identity -> va
-	callAllocDMA                     // n -> phys
-	callNewInterrupt                 // -> fd<<8 | vector
-	callRoute                        // vector, gsi, flags
-	callAllocFD                      // min, pollable -> fd
-	callFreeFD                       // fd
-	callPostFD                       // fd, events
-	callNext                         // *request
-	callServing                      //
-	callSetClock                     // ns since 1970
-	callPowerOff                     // status
-	callReset                        //
-	callTest                         // which: a fault on purpose (panic_amd64.go)
-	callAwaitEvents                  // blocks until the runtime should poll (poll.go)
+	callMapDevice     = 0x7000 + iota // phys, n, identity -> va
+	callAllocDMA                      // n -> phys
+	callNewInterrupt                  // -> fd<<8 | vector
+	callRoute                         // vector, gsi, flags
+	callAllocFD                       // min, pollable -> fd
+	callFreeFD                        // fd
+	callPostFD                        // fd, events
+	callNext                          // *request
+	callServing                       //
+	callSetClock                      // ns since 1970
+	callPowerOff                      // status
+	callReset                         //
+	callTest                          // which: a fault on purpose (panic_amd64.go)
+	callAwaitEvents                   // blocks until the runtime should poll (poll.go)
+	callAllocIdentity                 // n -> phys
 	callEnd
 )
 

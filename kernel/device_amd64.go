@@ -62,6 +62,25 @@ func allocDMA(n uintptr) uintptr {
 	return uintptr(p)
 }
 
+// allocIdentity is allocDMA with a mapping of the memory at its own address.
+func allocIdentity(n uintptr) uintptr {
+	size := (n + pageSize - 1) &^ (pageSize - 1)
+	mem.lock()
+	defer mem.unlock()
+	p := takeVacant(uint64(size))
+	va := uintptr(p)
+	if p == 0 || !insertVMA(findVMA(va), vma{start: va, end: va + size, fixed: true, prot: protRead | protWrite}) {
+		return errNOMEM
+	}
+	for off := uintptr(0); off < size; off += pageSize {
+		if !mapPage(va+off, p+uint64(off), pteWrite|pteNX) {
+			return errNOMEM
+		}
+	}
+	zero(direct(p), size)
+	return va
+}
+
 // route programs the I/O APIC that has the line (82093AA data sheet): register
 // 0x10+2n holds vector, polarity (bit 13), trigger (15) and mask (16); 0x11+2n
 // the target.
