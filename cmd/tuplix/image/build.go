@@ -25,7 +25,7 @@ const (
 type Options struct {
 	Dir     string    // directory of the main package, or its import path as seen from the current directory
 	Output  string    // the image file to write
-	Tags    string    // -tags of the go command
+	Tags    string    // -tags of the go command, to which the image's own are added
 	LDFlags string    // added to -ldflags of the go command
 	GCFlags string    // -gcflags of the go command
 	Log     io.Writer // gets what the go command prints, as it prints it; may be nil
@@ -113,6 +113,9 @@ func finish(raw, output string, closure map[string]bool) error {
 	if err := l.systemFirst(closure); err != nil {
 		return err
 	}
+	if err := l.disarmBoards(); err != nil {
+		return err
+	}
 	out, err := l.addNote()
 	if err != nil {
 		return err
@@ -124,7 +127,7 @@ func finish(raw, output string, closure map[string]bool) error {
 func (o *Options) flags() []string {
 	var flags []string
 	if o.Tags != "" {
-		flags = append(flags, "-tags="+o.Tags)
+		flags = append(flags, "-tags="+joinTags(o.Tags))
 	}
 	return flags
 }

@@ -59,7 +59,7 @@ func openWorkspace(ctx context.Context, root, from string) (*workspace, error) {
 		root = module // inside another copy of the system, that copy is meant
 	}
 	w := &workspace{root: root, from: from, goroot: e.GOROOT, overlay: make(map[string]string)}
-	w.env = []string{"CGO_ENABLED=0", "GOOS=linux", "GOARCH=amd64", "GOFLAGS=" + withoutMod(e.GOFLAGS)}
+	w.env = []string{"CGO_ENABLED=0", "GOOS=linux", "GOARCH=amd64", "GOFLAGS=" + withTags(withoutMod(e.GOFLAGS))}
 	if w.dir, err = cacheDir("build", root, from); err != nil {
 		return nil, err
 	}
