@@ -91,10 +91,12 @@ func printTable(w io.Writer, figures []figure) error {
 	if err := t.Flush(); err != nil {
 		return err
 	}
+	last := ""
 	for _, f := range figures {
-		if f.Note != "" {
+		if f.Note != "" && f.Note != last {
 			fmt.Fprintf(w, "\n%s: %s\n", f.Name, f.Note)
 		}
+		last = f.Note // one failure may be that of several figures
 	}
 	return nil
 }

@@ -81,6 +81,9 @@ func execute(ctx context.Context, c *command, args []string) int {
 	case errors.As(err, &usage):
 		fmt.Fprintf(os.Stderr, "tuplix %s: %v\nusage: tuplix %s %s\n(\"tuplix help %s\" explains)\n", c.name, err, c.name, c.args, c.name)
 		return exitUsage
+	case err != nil && ctx.Err() != nil:
+		fmt.Fprintf(os.Stderr, "tuplix %s: stopped by a signal\n", c.name)
+		return exitFailure
 	case err != nil:
 		fmt.Fprintf(os.Stderr, "tuplix %s: %v\n", c.name, err)
 		return max(status, exitFailure)
