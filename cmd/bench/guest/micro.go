@@ -62,16 +62,13 @@ func pingPong(threads bool) float64 {
 	return value
 }
 
-// sink keeps the compiler from dropping what is measured.
-var sink int64
-
 func now() float64 {
 	return perCall(func(n int) {
 		var sum int64
 		for range n {
 			sum += int64(time.Now().Nanosecond())
 		}
-		sink = sum
+		runtime.KeepAlive(sum) // or the compiler may drop what is measured
 	})
 }
 
