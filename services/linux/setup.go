@@ -64,6 +64,9 @@ func (s *System) prepareFiles() error {
 			return err
 		}
 	}
+	if err := s.ensure(s.executable, file.New{Mode: syscall.S_IFREG | 0o755}); err != nil {
+		return err // os.Executable finds a file there; the program itself is in memory
+	}
 	for _, f := range firstFiles {
 		if _, err := s.resolve(atCWD, f.path, false); err == nil {
 			continue
