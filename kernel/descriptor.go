@@ -29,16 +29,24 @@ func SetReady(fd int, events uint32) {
 	if d == nil {
 		return
 	}
+	if news := d.raise(events); news != 0 {
+		trap(callPostFD, uintptr(fd), uintptr(news), 0, 0, 0)
+	}
+}
+
+// raise makes events stand, and returns those that are new to somebody who
+// watches.
+func (d *descriptor) raise(events uint32) (news uint32) {
 	for {
 		old := d.ready.Load()
 		if old&events == events {
-			return
+			return 0
 		}
 		if d.ready.CompareAndSwap(old, old|events) {
-			if old&fdWatched != 0 {
-				trap(callPostFD, uintptr(fd), uintptr(events&^old), 0, 0, 0)
+			if old&fdWatched == 0 {
+				return 0
 			}
-			return
+			return events &^ old
 		}
 	}
 }

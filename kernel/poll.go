@@ -200,7 +200,7 @@ func post(c *processor, d *descriptor, events uint32, urgent bool) {
 	for i := d.polls; i != nobody; {
 		p := pollAt(i)
 		next := p.nextFD
-		if news := events & (p.events | epollErr | epollHup); news != 0 {
+		if news := events & p.events; news != 0 {
 			p.news |= news
 			queueReady(c, i, p, urgent)
 		}
@@ -222,14 +222,20 @@ func queueReady(c *processor, i int32, p *poll, urgent bool) {
 		}
 		e.last = i
 	}
-	if w := e.waiter; w != nobody {
-		t := threadAt(w)
-		e.waiter = t.next
-		t.poked = true
-		ready(c, w, urgent)
+	if e.waiter != nobody {
+		wakeWaiter(c, e, urgent)
 	} else if p.epoll == runtimeEpoll {
 		alertPoller(c, urgent)
 	}
+}
+
+// wakeWaiter has one thread that waits for the epoll instance e collect.
+func wakeWaiter(c *processor, e *descriptor, urgent bool) {
+	w := e.waiter
+	t := threadAt(w)
+	e.waiter = t.next
+	t.poked = true
+	ready(c, w, urgent)
 }
 
 // The Go scheduler polls when it has nothing else to do. For when it has, one
@@ -320,8 +326,9 @@ func popReady(e *descriptor) int32 {
 const epollEventSize = 12
 
 // collect writes news of the epoll instance fd into a program's buffer and
-// returns how many, or EINTR when there were none after all. sched is held.
-func collect(fd int32, buffer uintptr, most int32) uintptr {
+// returns how many, or EINTR when there were none after all. What is left, and
+// what stays ready, is for the next waiter. sched is held.
+func collect(c *processor, fd int32, buffer uintptr, most int32) uintptr {
 	e := at[descriptor](descriptors.get(fd))
 	if fd == runtimeEpoll {
 		calmPoller()
@@ -340,7 +347,7 @@ func collect(fd int32, buffer uintptr, most int32) uintptr {
 		news := p.news
 		p.news = 0
 		if p.events&epollEdge == 0 {
-			news = at[descriptor](descriptors.get(p.fd)).level() & (p.events | epollErr | epollHup)
+			news = at[descriptor](descriptors.get(p.fd)).level() & p.events
 		}
 		if news == 0 {
 			continue
@@ -358,6 +365,9 @@ func collect(fd int32, buffer uintptr, most int32) uintptr {
 				again = i
 			}
 		}
+	}
+	if e.first != nobody && e.waiter != nobody {
+		wakeWaiter(c, e, false)
 	}
 	if n == 0 {
 		return errINTR
@@ -436,10 +446,11 @@ func epollControl(c *processor, epfd, op, fd, event uintptr) uintptr {
 		return errINVAL
 	}
 	p := pollAt(i)
-	p.events = load32(event)
+	p.news = 0                                     // was news to the old mask
+	p.events = load32(event) | epollErr | epollHup // these are always meant
 	p.data = uint64(load32(event+4)) | uint64(load32(event+8))<<32
-	if news := d.level() & (p.events | epollErr | epollHup); news != 0 {
-		p.news |= news
+	if news := d.level() & p.events; news != 0 {
+		p.news = news
 		queueReady(c, i, p, false)
 	}
 	return 0
@@ -466,7 +477,7 @@ func epollWait(c *processor, epfd, buffer, most uintptr, timeout int64) uintptr 
 		notePoll(c.current)
 	}
 	if e.first != nobody {
-		if r := collect(int32(epfd), buffer, int32(most)); r != errINTR {
+		if r := collect(c, int32(epfd), buffer, int32(most)); r != errINTR {
 			return r
 		}
 	}

@@ -191,7 +191,7 @@ func (c *processor) run(i int32, now int64) {
 	stats.switches.Add(1)
 	if t.poked {
 		t.poked = false
-		t.regs.ax = uint64(collect(int32(t.word), t.buffer, t.max))
+		t.regs.ax = uint64(collect(c, int32(t.word), t.buffer, t.max))
 	}
 	c.quantum = never
 	if c.first != nobody {

@@ -139,6 +139,9 @@ func privateCall(c *processor, t *thread, nr, a0, a1, a2 uintptr) uintptr {
 	case callRoute:
 		return route(a0, a1, a2)
 	case callAllocFD:
+		if int32(a0) < 0 {
+			return errINVAL
+		}
 		sched.lock()
 		defer sched.unlock()
 		_, fd := allocFD(int32(a0), fdService, a1 != 0)
