@@ -28,12 +28,15 @@ func (w *workspace) addGate() error {
 	if err := w.renameGated(filepath.Join(dir, "syscall_linux.go")); err != nil {
 		return err
 	}
-	return w.renameNoError(filepath.Join(dir, "asm_linux_amd64.s"))
+	if err := w.renameText(filepath.Join(dir, "asm_linux_amd64.s"), "TEXT ·rawSyscallNoError(", "TEXT ·trapRawSyscallNoError("); err != nil {
+		return err
+	}
+	return w.renameText(filepath.Join(w.goroot, "src", "runtime", "os_linux.go"), "\nfunc fcntl(", "\nfunc trapFcntl(")
 }
 
 // provide has the go command see text as the file name.
 func (w *workspace) provide(name string, text []byte) error {
-	file := filepath.Join(w.dir, "gate_"+filepath.Base(name))
+	file := filepath.Join(w.dir, "gate_"+filepath.Base(filepath.Dir(name))+"_"+filepath.Base(name))
 	w.overlay[name] = file
 	return writeIfChanged(file, text)
 }
@@ -95,16 +98,14 @@ func isGated(name string) bool {
 	return false
 }
 
-// renameNoError provides the assembly file with rawSyscallNoError out of the
-// way of ours.
-func (w *workspace) renameNoError(name string) error {
+// renameText provides a file in which one function is out of the way of ours.
+func (w *workspace) renameText(name, from, to string) error {
 	text, err := os.ReadFile(name)
 	if err != nil {
 		return err
 	}
-	const function = "TEXT ·rawSyscallNoError("
-	if bytes.Count(text, []byte(function)) != 1 {
-		return fmt.Errorf("%s is not as this tool knows it (Go 1.26): no rawSyscallNoError", name)
+	if bytes.Count(text, []byte(from)) != 1 {
+		return fmt.Errorf("%s is not as this tool knows it (Go 1.26): no %q", name, from)
 	}
-	return w.provide(name, bytes.Replace(text, []byte(function), []byte("TEXT ·trapRawSyscallNoError("), 1))
+	return w.provide(name, bytes.Replace(text, []byte(from), []byte(to), 1))
 }
