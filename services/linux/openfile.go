@@ -163,10 +163,13 @@ func (f *openFile) mark(events uint32) {
 
 // exhausted is called when the description said EAGAIN: it takes the marks
 // back, so that the next edge wakes epoll again, and then looks once more.
+// A hang-up or error goes with them, since one that no longer holds (a FIFO
+// that got a new writer) would swallow the edge of the next.
 func (f *openFile) exhausted(events uint32) {
 	if !f.pollable {
 		return
 	}
+	events |= alwaysPolled | syscall.EPOLLRDHUP
 	f.poll.mu.Lock()
 	for _, fd := range f.poll.numbers {
 		f.kernel.ClearReady(fd, events)

@@ -133,6 +133,23 @@ func TestFIFO(t *testing.T) {
 	}
 }
 
+// TestFIFOHangsUpAgain: a hang-up from before the writer came must not hide
+// the edge of the one when it goes.
+func TestFIFOHangsUpAgain(t *testing.T) {
+	s := newSystem(t)
+	s.must(unix.SYS_MKNODAT, atCWD, "/tmp/fifo", uint32(unix.S_IFIFO|0o600), 0)
+	r := s.open("/tmp/fifo", unix.O_RDONLY|unix.O_NONBLOCK, 0)
+	w := s.open("/tmp/fifo", unix.O_WRONLY, 0)
+	s.fails(syscall.EAGAIN, unix.SYS_READ, r, make([]byte, 8), 8)
+	if s.kernel.isReady(r, syscall.EPOLLHUP) {
+		t.Error("still hung up with a writer")
+	}
+	s.must(unix.SYS_CLOSE, w)
+	if !s.kernel.isReady(r, syscall.EPOLLHUP) {
+		t.Error("not hung up again")
+	}
+}
+
 func TestDup(t *testing.T) {
 	s := newSystem(t)
 	fd := s.open("/tmp/f", unix.O_CREAT|unix.O_RDWR, 0o644)
