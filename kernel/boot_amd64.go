@@ -40,6 +40,7 @@ var (
 func programEntry() uintptr
 func pvhAddress() uintptr
 func imageText() uintptr
+func imageEnd() uintptr
 
 // keepEntry keeps the boot entry in the image; nothing else refers to it.
 var keepEntry = pvhAddress()
@@ -173,10 +174,13 @@ func initMemory() {
 	insertVMA(1, vma{start: first, end: resident, fixed: true})
 	mem.unlock()
 	addMemory(mappedAtBoot, 1<<52, image)
-	// What the image's last, large variables occupy (one of them is 32 MiB of
-	// zeroes that are never touched) comes as it is touched.
+	// The image's last, large variables (one of them is 32 MiB of zeroes that
+	// are never touched) come as they are touched; the image's build leaves
+	// them out of what is loaded.
+	if end := (imageEnd() + pageSize - 1) &^ (pageSize - 1); resident < end {
+		insertVMA(2, vma{start: resident, end: end, prot: protRead | protWrite})
+	}
 	if resident < last {
-		insertVMA(2, vma{start: resident, end: last, prot: protRead | protWrite})
 		addRegion(uint64(resident), uint64(last))
 	}
 }

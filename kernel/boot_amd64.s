@@ -121,6 +121,11 @@ TEXT ·imageText(SB), NOSPLIT, $0-8
 	MOVQ AX, ret+0(FP)
 	RET
 
+TEXT ·imageEnd(SB), NOSPLIT, $0-8
+	LEAQ runtime·end(SB), AX
+	MOVQ AX, ret+0(FP)
+	RET
+
 // The first descriptor table: null, 64-bit code, data.
 DATA ·bootGDT+0(SB)/8, $0
 DATA ·bootGDT+8(SB)/8, $0x00AF9B000000FFFF

@@ -23,49 +23,8 @@ func makeProgram() {
 	if !ok || !accessible(low, programSize, true) {
 		crash("no memory for the first stack")
 	}
-	sp := programTop
-	push := func(s string) uintptr {
-		sp -= uintptr(len(s)) + 1
-		decode(sp, s)
-		return sp
-	}
 	var argv, envp [maxStrings]uintptr
-	argc, envc := 1, 0
-	name, ok := option("program")
-	if !ok {
-		name = "tuplix"
-	}
-	argv[0] = push(name)
-	rest := false
-	for i := 0; i < commandLineLen; {
-		var w string
-		w, i = word(i)
-		isArg, isEnv := rest || prefixed(w, "arg="), prefixed(w, "env.")
-		switch {
-		case w == "":
-		case !rest && w == "--":
-			rest = true
-		case isArg && argc < maxStrings:
-			if !rest {
-				w = w[len("arg="):]
-			} else if w == "%" {
-				w = ""
-			}
-			sp -= uintptr(len(w)) + 1
-			decode(sp, w)
-			argv[argc] = sp
-			argc++
-		case isEnv && envc < maxStrings:
-			w = w[len("env."):]
-			sp -= uintptr(len(w)) + 1
-			decode(sp, w)
-			envp[envc] = sp
-			envc++
-		}
-		if sp < low+64<<10 {
-			crash("the command line's arguments are too long")
-		}
-	}
+	sp, argc, envc := pushStrings(programTop, low+64<<10, &argv, &envp)
 	sp &^= 15
 	sp -= 16
 	random := sp
@@ -105,17 +64,75 @@ func makeProgram() {
 	sched.unlock()
 }
 
+// pushStrings writes the program's name, arguments and environment below sp
+// and lists their addresses. It returns the lowest of them, and how many there
+// are. What lies below low is not theirs.
+func pushStrings(sp, low uintptr, argv, envp *[maxStrings]uintptr) (end uintptr, argc, envc int) {
+	push := func(s string) uintptr {
+		if sp -= uintptr(len(s)) + 2; sp < low {
+			crash("the command line's arguments are too long")
+		}
+		return decode(sp, s)
+	}
+	name, ok := option("program")
+	if !ok {
+		name = "tuplix"
+	}
+	push(name)
+	argv[0], argc = sp, 1
+	rest := false
+	for i := 0; i < commandLineLen; {
+		var w string
+		w, i = word(i)
+		isArg, isEnv := rest || w == "arg" || prefixed(w, "arg="), prefixed(w, "env.")
+		switch {
+		case w == "":
+		case !rest && w == "--":
+			rest = true
+		case isArg && argc < maxStrings:
+			switch {
+			case !rest:
+				w = w[min(len("arg="), len(w)):]
+			case w == "%":
+				w = ""
+			}
+			push(w)
+			argv[argc] = sp
+			argc++
+		case isEnv && envc < maxStrings:
+			end := push(w[len("env."):])
+			if !contains(w, '=') { // a variable without a value
+				*at[[2]byte](end) = [2]byte{'=', 0}
+			}
+			envp[envc] = sp
+			envc++
+		}
+	}
+	return sp, argc, envc
+}
+
 // word returns the word of the command line at or after offset i, and where
 // it ends.
 func word(i int) (string, int) {
-	for i < commandLineLen && commandLine[i] == ' ' {
+	for i < commandLineLen && isSeparator(commandLine[i]) {
 		i++
 	}
 	start := i
-	for i < commandLineLen && commandLine[i] != ' ' {
+	for i < commandLineLen && !isSeparator(commandLine[i]) {
 		i++
 	}
 	return view(commandLine[start:i]), i
+}
+
+func isSeparator(b byte) bool { return b == ' ' || b == '\t' || b == '\n' || b == '\r' }
+
+func contains(s string, b byte) bool {
+	for i := 0; i < len(s); i++ {
+		if s[i] == b {
+			return true
+		}
+	}
+	return false
 }
 
 func prefixed(s, prefix string) bool {
@@ -175,9 +192,9 @@ func hexDigit(b byte) int {
 	return -1
 }
 
-// decode writes s at p with its %XX resolved, and a zero byte. The result is
-// never longer than s.
-func decode(p uintptr, s string) {
+// decode writes s at p with its %XX resolved, and a zero byte, whose address
+// it returns. The result is never longer than s.
+func decode(p uintptr, s string) uintptr {
 	for i := 0; i < len(s); i++ {
 		b := s[i]
 		if b == '%' && i+2 < len(s) && hexDigit(s[i+1]) >= 0 && hexDigit(s[i+2]) >= 0 {
@@ -188,4 +205,5 @@ func decode(p uintptr, s string) {
 		p++
 	}
 	*at[byte](p) = 0
+	return p
 }

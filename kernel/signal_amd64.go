@@ -278,15 +278,17 @@ func profileTick(c *processor, now int64) {
 	}
 }
 
-// setProfile starts or stops the profiling timer of thread i. sched is held.
-func setProfile(c *processor, i int32, period int64) {
+// setProfile starts the profiling timer of thread i, or stops it where period
+// is 0. first is when it fires for the first time, in ns from now. sched is
+// held.
+func setProfile(c *processor, i int32, first, period int64) {
 	t := threadAt(i)
 	t.period = period
 	now := t.used
 	if t.state == threadRunning {
 		now += monotonic() - t.started
 	}
-	t.profile = now + period
+	t.profile = now + first
 	if i == c.current {
 		c.arm()
 	}

@@ -17,7 +17,6 @@ type modelPage struct {
 type spaceModel struct {
 	*testMachine
 	pages map[uintptr]modelPage
-	log   []string
 }
 
 // windows are where the histories happen: small, so that operations meet, and

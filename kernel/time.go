@@ -114,7 +114,7 @@ func setitimer(c *processor, which, value uintptr) uintptr {
 	defer sched.unlock()
 	for i := range threadTop {
 		if threadAt(i).state != threadFree && threadAt(i).timerID == 0 {
-			setProfile(c, i, period)
+			setProfile(c, i, period, period)
 		}
 	}
 	return 0
@@ -145,7 +145,7 @@ func timerCall(c *processor, nr, a0, a1, a2 uintptr) uintptr {
 		return errINVAL
 	}
 	if nr == nrTimerDelete {
-		setProfile(c, i, 0)
+		setProfile(c, i, 0, 0)
 		threadAt(i).timerID = 0
 		return 0
 	}
@@ -154,10 +154,10 @@ func timerCall(c *processor, nr, a0, a1, a2 uintptr) uintptr {
 		return errFAULT
 	}
 	period := *at[int64](a2)*1e9 + *at[int64](a2 + 8)
-	setProfile(c, i, period)
-	if first := *at[int64](a2 + 16)*1e9 + *at[int64](a2 + 24); period != 0 && first != 0 {
-		t := threadAt(i)
-		t.profile += first - period
+	first := *at[int64](a2 + 16)*1e9 + *at[int64](a2 + 24)
+	if first == 0 {
+		period = 0 // disarms
 	}
+	setProfile(c, i, first, period)
 	return 0
 }

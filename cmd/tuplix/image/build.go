@@ -116,6 +116,7 @@ func finish(raw, output string, closure map[string]bool) error {
 	if err := l.disarmBoards(); err != nil {
 		return err
 	}
+	l.trimZeroes()
 	out, err := l.addNote()
 	if err != nil {
 		return err
