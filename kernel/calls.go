@@ -23,7 +23,7 @@ const (
 
 // Linux error numbers as results.
 const (
-	errPERM   = ^uintptr(1 - 1)
+	errPERM   = ^uintptr(0)
 	errNOENT  = ^uintptr(2 - 1)
 	errSRCH   = ^uintptr(3 - 1)
 	errINTR   = ^uintptr(4 - 1)

@@ -267,5 +267,8 @@ func testFault(which uintptr) uintptr {
 func recurse(n int) int {
 	var room [256]byte
 	room[n&255] = byte(n)
+	if n > 1<<20 {
+		return n // the stack is long full
+	}
 	return recurse(n+1) + int(room[(n+1)&255])
 }

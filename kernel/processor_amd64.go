@@ -8,7 +8,7 @@ type processor struct {
 	self     uintptr
 	regs     uintptr // of the thread it runs; 0 when idle
 	stack    uintptr // top of the stack for system calls
-	scratch  uintptr
+	_        uintptr // scratch
 	inKernel uint64
 	xsave    uintptr // for faults of the kernel itself
 

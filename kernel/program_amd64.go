@@ -9,9 +9,8 @@ const maxStrings = 512 // arguments and variables
 
 // Auxiliary vector types (elf.h).
 const (
-	atPhdr, atPagesize, atEntry   = 3, 6, 9
-	atRandom, atHwcap, atExecfn   = 25, 16, 31
-	atSecure, atSysinfo, atClktck = 23, 33, 17
+	atPagesize, atEntry, atRandom, atExecfn = 6, 9, 25, 31
+	atSecure, atSysinfo, atClktck           = 23, 33, 17
 )
 
 // makeProgram makes the first thread ready, to enter the Go runtime.

@@ -62,7 +62,6 @@ type thread struct {
 	timer  int32 // position in its processor's timer heap, -1 if none
 	word   uintptr
 	due    int64 // when its wait times out
-	serial uint32
 
 	mask, pending uint64 // signals blocked, signals waiting; bit n-1 for signal n
 	altStack      uintptr

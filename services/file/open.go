@@ -65,7 +65,7 @@ func pebbleOptions(volume vfs.FS, o Options) *pebble.Options {
 		// The volume writes in order by itself; a descriptor to sync ranges of
 		// does not exist, so each would be a whole flush.
 		BytesPerSync: 1 << 30,
-		Logger:                      logger{o.Log},
+		Logger:       logger{o.Log},
 	}
 	p.CompactionConcurrencyRange = func() (int, int) { return 1, 2 }
 	for i := range p.Levels {
