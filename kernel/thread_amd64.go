@@ -54,14 +54,14 @@ const (
 type thread struct {
 	regs registers
 
-	state  uint8
-	wait   uint8
-	poked  bool  // epoll: something to collect when it runs next
-	cpu    int32 // where it runs, or ran last
-	next   int32 // in a run queue, futex chain or queue of calls
-	timer  int32 // position in its processor's timer heap, -1 if none
-	word   uintptr
-	due    int64 // when its wait times out
+	state uint8
+	wait  uint8
+	poked bool  // epoll: something to collect when it runs next
+	cpu   int32 // where it runs, or ran last
+	next  int32 // in a run queue, futex chain or queue of calls
+	timer int32 // position in its processor's timer heap, -1 if none
+	word  uintptr
+	due   int64 // when its wait times out
 
 	mask, pending uint64 // signals blocked, signals waiting; bit n-1 for signal n
 	altStack      uintptr
