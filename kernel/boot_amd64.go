@@ -146,10 +146,11 @@ func readSegments() (list [8]segment, count int) {
 // loader's and our first page tables by the real ones.
 func initMemory() {
 	segments, count := readSegments()
-	first, last := segments[0].start, segments[count-1].end
+	first := segments[0].start
 	resident := (address(&bootArea) + uintptr(len(bootArea)) + pageSize - 1) &^ (pageSize - 1)
 	readOnly := first
-	image := region{uint64(first), uint64(last)}
+	// What follows in the image may lie beyond the end of memory.
+	image := region{uint64(first), uint64(resident)}
 	addMemory(1<<20, mappedAtBoot, image)
 	mem.lock()
 	pageRoot = allocContiguous(1)
@@ -179,9 +180,6 @@ func initMemory() {
 	// them out of what is loaded.
 	if end := (imageEnd() + pageSize - 1) &^ (pageSize - 1); resident < end {
 		insertVMA(2, vma{start: resident, end: end, prot: protRead | protWrite})
-	}
-	if resident < last {
-		addRegion(uint64(resident), uint64(last))
 	}
 }
 
