@@ -174,7 +174,9 @@ const (
 func (c *Config) machine() (args []string, bus string, err error) {
 	switch c.Machine {
 	case "", Q35:
-		return []string{"-machine", "q35"}, busPCI, nil
+		// System management mode is nothing that a guest here uses, and
+		// setting it up takes the firmware 0.2 s of emulation.
+		return []string{"-machine", "q35,smm=off,vmport=off,sata=off"}, busPCI, nil
 	case MicroVM:
 		return []string{"-machine", "microvm,rtc=on", "-global", "virtio-mmio.force-legacy=false"}, busMMIO, nil
 	}
