@@ -25,6 +25,7 @@ func (s *System) newProc() *synthetic {
 		t.text("loadavg", s.loadAverage),
 		t.text("meminfo", s.memoryInfo),
 		t.link("mounts", fixed("self/mounts")),
+		s.newProcNet(t),
 		t.text("stat", s.processorStat),
 		t.text("uptime", s.uptimeText),
 		t.text("version", fixed(systemName+" version "+systemRelease+" ("+runtime.Version()+") "+systemVersion+"\n")),

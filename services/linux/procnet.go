@@ -1,0 +1,100 @@
+package linux
+
+import (
+	"encoding/binary"
+	"encoding/hex"
+	"fmt"
+	"net/netip"
+	"strings"
+
+	"github.com/tuplix/tuplix/services/net"
+)
+
+// Flags of a route (linux/route.h).
+const (
+	routeUp      = 0x1
+	routeGateway = 0x2
+)
+
+// newProcNet makes /proc/net: routes and counters, as proc(5) describes them.
+func (s *System) newProcNet(t *syntheticFS) *synthetic {
+	show := func(format func(net.Snapshot) string) func() string {
+		return func() string {
+			if s.network == nil {
+				return format(net.Snapshot{})
+			}
+			return format(s.network.Snapshot())
+		}
+	}
+	return t.dir("net",
+		t.text("dev", show(networkDevices)),
+		t.text("route", show(routes4)),
+		t.text("ipv6_route", show(routes6)),
+	)
+}
+
+// networkDevices is /proc/net/dev.
+func networkDevices(s net.Snapshot) string {
+	var b strings.Builder
+	b.WriteString("Inter-|   Receive                                                |  Transmit\n" +
+		" face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs drop fifo colls carrier compressed\n")
+	for _, i := range s.Interfaces {
+		c := i.Counters
+		fmt.Fprintf(&b, "%6s: %7d %7d    0    0    0     0          0         0 %8d %7d    0 %4d    0     0       0          0\n",
+			i.Name, c.RxBytes, c.RxPackets, c.TxBytes, c.TxPackets, c.TxDropped)
+	}
+	return b.String()
+}
+
+// routes4 is /proc/net/route: addresses are hexadecimal, in the order that a
+// little-endian machine reads them in.
+func routes4(s net.Snapshot) string {
+	var b strings.Builder
+	b.WriteString("Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT\n")
+	for _, r := range s.Routes {
+		if !r.Destination.Addr().Is4() {
+			continue
+		}
+		flags, gateway := routeUp, uint32(0)
+		if r.Gateway.Is4() {
+			flags |= routeGateway
+			gateway = little(r.Gateway)
+		}
+		mask := ^uint32(0) << (32 - r.Destination.Bits())
+		if r.Destination.Bits() == 0 {
+			mask = 0
+		}
+		fmt.Fprintf(&b, "%s\t%08X\t%08X\t%04X\t0\t0\t0\t%08X\t0\t0\t0\n", r.Device,
+			little(r.Destination.Masked().Addr()), gateway, flags,
+			binary.LittleEndian.Uint32(binary.BigEndian.AppendUint32(nil, mask)))
+	}
+	return b.String()
+}
+
+func little(a netip.Addr) uint32 {
+	b := a.As4()
+	return binary.LittleEndian.Uint32(b[:])
+}
+
+// routes6 is /proc/net/ipv6_route.
+func routes6(s net.Snapshot) string {
+	var b strings.Builder
+	full := func(a netip.Addr) string {
+		v := a.As16()
+		return hex.EncodeToString(v[:])
+	}
+	none := netip.IPv6Unspecified()
+	for _, r := range s.Routes {
+		if !r.Destination.Addr().Is6() {
+			continue
+		}
+		flags, gateway := routeUp, none
+		if r.Gateway.Is6() {
+			flags |= routeGateway
+			gateway = r.Gateway.WithZone("")
+		}
+		fmt.Fprintf(&b, "%s %02x %s 00 %s %08x %08x %08x %08x %8s\n", full(r.Destination.Masked().Addr()),
+			r.Destination.Bits(), full(none), full(gateway), 0, 0, 0, flags, r.Device)
+	}
+	return b.String()
+}
