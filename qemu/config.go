@@ -44,6 +44,7 @@ type Disk struct {
 	Path   string
 	Faults []Fault // errors to inject
 	Log    string  // file that records writes and flushes in their order (dm-log-writes format); may be empty
+	Sector int     // size of a logical sector in bytes; 0: 512
 }
 
 // Fault makes disk requests fail.
@@ -52,6 +53,7 @@ type Fault struct {
 	Errno  int    // what QEMU sees; the guest sees VIRTIO_BLK_S_IOERR
 	Sector int64  // only requests that touch this sector of 512 bytes; negative: all
 	Once   bool   // only the first one
+	After  int    // so many requests of the kind succeed first; not for discard
 }
 
 // Network describes the machine's one network interface.
@@ -206,24 +208,55 @@ func (d *Disk) arguments(bus string) []string {
 		top = "log"
 	}
 	if len(d.Faults) > 0 {
-		add(node{"driver": "blkdebug", "node-name": "faults", "image": top, "inject-error": d.rules(), "discard": "unmap"})
+		faults := d.faults()
+		n := node{"driver": "blkdebug", "node-name": "faults", "image": top, "inject-error": faults.rules, "discard": "unmap"}
+		if len(faults.states) > 0 {
+			n["set-state"] = faults.states
+		}
+		add(n)
 		top = "faults"
 	}
 	add(node{"driver": "raw", "node-name": "disk", "file": top, "discard": "unmap"})
-	return append(args, "-device", "virtio-blk-"+bus+",drive=disk,discard=on,write-zeroes=on")
+	device := "virtio-blk-" + bus + ",drive=disk,discard=on,write-zeroes=on"
+	if d.Sector != 0 {
+		device += fmt.Sprintf(",logical_block_size=%d,physical_block_size=%d", d.Sector, d.Sector)
+	}
+	return append(args, "-device", device)
 }
 
-func (d *Disk) rules() []node {
-	var rules []node
+// injection is faults as blkdebug takes them.
+type injection struct {
+	rules  []node // inject-error
+	states []node // set-state
+}
+
+// faults translates d.Faults. blkdebug has no counter but a state, which an event
+// may change: each request that is to succeed first takes it one further. The
+// states of several counting faults follow one another, so that the second begins
+// to count once the first has struck.
+func (d *Disk) faults() injection {
+	var b injection
+	state := 1 // blkdebug's first
 	for _, f := range d.Faults {
 		rule := node{"event": "none", "iotype": f.Op, "errno": f.Errno, "once": f.Once, "immediately": false}
 		if f.Sector >= 0 {
 			rule["sector"] = f.Sector
 		}
-		rules = append(rules, rule)
+		if f.After > 0 {
+			event := events[f.Op]
+			for range f.After {
+				b.states = append(b.states, node{"event": event, "state": state, "new_state": state + 1})
+				state++
+			}
+			rule["event"], rule["state"] = event, state
+		}
+		b.rules = append(b.rules, rule)
 	}
-	return rules
+	return b
 }
+
+// events are what the layer above blkdebug says before each request.
+var events = map[string]string{"read": "read_aio", "write": "write_aio", "flush": "flush_to_disk"}
 
 func (n *Network) arguments(bus string) []string {
 	if n.None {
