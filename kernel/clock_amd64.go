@@ -184,11 +184,12 @@ func armTimer(due int64) {
 	if !booted { // a hosted test looks at when it was to fire, and plays the timer
 		return
 	}
-	wait := max(due-monotonic(), 1000)
+	// A timer that fires early is armed again, so a bound keeps the products
+	// below from overflowing.
+	wait := min(max(due-monotonic(), 1000), 1_000_000_000)
 	if deadlines {
 		writeMSR(msrTSCDeadline, rdtsc()+uint64(wait)*(tscHz/1000)/1000000)
 		return
 	}
-	wait = min(wait, 1_000_000_000)
 	startTimer(uint32(max(uint64(wait)*(timerHz/1000)/1000000, 1)))
 }

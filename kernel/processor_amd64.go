@@ -166,6 +166,11 @@ func enableVectors() {
 		osxsave  = 1 << 18
 		fsgsbase = 1 << 16
 	)
+	_, _, feature, _ := cpuid(1, 0)
+	_, more, _, _ := cpuid(7, 0)
+	if feature&(1<<26) == 0 || more&1 == 0 {
+		crash("the processor has no XSAVE or no FSGSBASE: a newer one is needed (QEMU: -cpu max)")
+	}
 	writeCR4(readCR4() | osxsave | fsgsbase)
 	lo, _, _, _ := cpuid(0xD, 0)
 	want := uint32(0xE7) & lo // x87, SSE, AVX, opmask, ZMM-hi256, hi16-ZMM
