@@ -145,6 +145,10 @@ func reportPC(pc uintptr) {
 	var n, m number
 	emit("  ")
 	emit(n.hex(uint64(pc)))
+	if threadCount.Load() == 0 {
+		emit("\n") // the runtime has no tables yet
+		return
+	}
 	if f := runtime.FuncForPC(pc); f != nil {
 		emit(" ")
 		emit(f.Name())
@@ -208,7 +212,9 @@ func powerOff(status uint8) {
 		out32(uint16(port), uint32(status))
 	}
 	writePower(&powerOffRegister)
-	spin(1e9) // the machine takes its time
+	if tscHz != 0 {
+		spin(1e9) // the machine takes its time
+	}
 	if powerOffRegister.Width == 0 && hasOption("debugexit") {
 		// No ACPI: a restart ends QEMU too, when it was told -no-reboot.
 		reset()
