@@ -65,7 +65,7 @@ var metals = []metal{
 
 	// A panic of the kernel: why, the registers, the way there, all goroutines.
 	{name: "stack-overflow", args: []string{"overflow"}, status: 2, expect: []string{
-		`kernel panic: kernel stack overflow`, `vector 14`, `ax [0-9a-f]+`, `kernel\.recurse`, `goroutine \d+ .*\n(.*\n)*.*main\.overflow`, `goroutine \d+ .*select \(no cases\)`}},
+		`kernel panic: kernel stack overflow`, `vector 14`, `ax [0-9a-f]+`, `kernel\.recurse`, `goroutine \d+ .*\n(.*\n)*.*main\.overflow`, `main\.overflow\.func1`}},
 	{name: "quiet-overflow", args: []string{"overflow"}, option: "quiet", status: 2, expect: []string{`tuplix: 2 CPUs`, `kernel panic: kernel stack overflow`}},
 	{name: "panic-poweroff", args: []string{"overflow"}, option: "panic=poweroff", status: 2, expect: []string{`kernel panic`}},
 	{name: "panic-reboot", args: []string{"overflow"}, option: "panic=reboot", expect: []string{`kernel panic`, `tuplix: 2 CPUs`, `kernel panic`}, lives: true},

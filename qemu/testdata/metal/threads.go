@@ -114,7 +114,7 @@ func profile() (string, error) {
 	}
 	pprof.StopCPUProfile()
 	samples, total, err := samplesOf(out.Bytes(), "main.hot")
-	if err == nil && (total < 30 || samples < total/2) {
+	if err == nil && (total < 5 || samples < total/2) {
 		err = fmt.Errorf("%d samples of %d are in the hot function", samples, total)
 	}
 	return fmt.Sprintf("%d samples of %d are in the hot function", samples, total), err

@@ -37,7 +37,8 @@ func timers() (string, error) {
 	if late[0] < 0 || single[0] < 0 {
 		return "", fmt.Errorf("too early: %s", report)
 	}
-	if late[n/2] > 50*time.Millisecond || single[25] > 20*time.Millisecond {
+	if late[n/2] > time.Second || single[25] > time.Second { // a busy host may stop the machine for long
+
 		return "", fmt.Errorf("too late: %s", report)
 	}
 	return report, nil
@@ -81,10 +82,10 @@ func measure(irq *kernel.Interrupt) ([]time.Duration, error) {
 		kernel.Out8(0x40, count&0xFF)
 		kernel.Out8(0x40, count>>8)
 		due := time.Now().Add(after)
-		patience := time.AfterFunc(200*time.Millisecond, irq.Wake)
+		patience := time.AfterFunc(5*time.Second, irq.Wake)
 		err := irq.Wait(func() bool {
 			kernel.Out8(0x43, 0xE2) // read back the status: bit 7 is the output
-			return kernel.In8(0x40)&0x80 != 0 || time.Since(due) > 150*time.Millisecond
+			return kernel.In8(0x40)&0x80 != 0 || time.Since(due) > 4*time.Second
 		})
 		if err != nil {
 			return nil, err
