@@ -16,7 +16,7 @@ const (
 	routeGateway = 0x2
 )
 
-// newProcNet makes /proc/net: routes and counters, as proc(5) describes them.
+// newProcNet makes /proc/net: routes, multicast groups and counters, as proc(5) describes them.
 func (s *System) newProcNet(t *syntheticFS) *synthetic {
 	show := func(format func(net.Snapshot) string) func() string {
 		return func() string {
@@ -30,6 +30,8 @@ func (s *System) newProcNet(t *syntheticFS) *synthetic {
 		t.text("dev", show(networkDevices)),
 		t.text("route", show(routes4)),
 		t.text("ipv6_route", show(routes6)),
+		t.text("igmp", show(groups4)),
+		t.text("igmp6", show(groups6)),
 	)
 }
 
@@ -95,6 +97,39 @@ func routes6(s net.Snapshot) string {
 		}
 		fmt.Fprintf(&b, "%s %02x %s 00 %s %08x %08x %08x %08x %8s\n", full(r.Destination.Masked().Addr()),
 			r.Destination.Bits(), full(none), full(gateway), 0, 0, 0, flags, r.Device)
+	}
+	return b.String()
+}
+
+// groups4 is /proc/net/igmp: a line for each interface, one for each of its
+// groups below it.
+func groups4(s net.Snapshot) string {
+	var b strings.Builder
+	b.WriteString("Idx\tDevice    : Count Querier\tGroup    Users Timer\tReporter\n")
+	for _, i := range s.Interfaces {
+		var in []netip.Addr
+		for _, g := range i.Groups {
+			if g.Is4() {
+				in = append(in, g)
+			}
+		}
+		fmt.Fprintf(&b, "%d\t%-10s: %5d %7s\n", i.Index, i.Name, len(in), "V3")
+		for _, g := range in {
+			fmt.Fprintf(&b, "\t\t\t\t%08X %5d %d:%08X\t\t%d\n", little(g), 1, 0, 0, 0)
+		}
+	}
+	return b.String()
+}
+
+// groups6 is /proc/net/igmp6.
+func groups6(s net.Snapshot) string {
+	var b strings.Builder
+	for _, i := range s.Interfaces {
+		for _, g := range i.Groups {
+			if a := g.As16(); g.Is6() {
+				fmt.Fprintf(&b, "%-4d %-15s %s %5d %08X %d\n", i.Index, i.Name, hex.EncodeToString(a[:]), 1, 4, 0)
+			}
+		}
 	}
 	return b.String()
 }

@@ -1,6 +1,7 @@
 package linux
 
 import (
+	"net/netip"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -44,6 +45,9 @@ type Network interface {
 	WhenReady(f func())
 	// Snapshot is what route sockets show.
 	Snapshot() net.Snapshot
+	// JoinedGroup notes a multicast group that a socket has joined, for the
+	// snapshots.
+	JoinedGroup(group netip.Addr)
 }
 
 // socket is a description that the calls on sockets apply to. There are three

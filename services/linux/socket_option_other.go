@@ -2,6 +2,7 @@ package linux
 
 import (
 	"encoding/binary"
+	"net/netip"
 	"syscall"
 	"time"
 
@@ -128,7 +129,13 @@ func (s *inetSocket) membership(join bool, o tcpip.MembershipOption) error {
 		if _, used := err.(*tcpip.ErrPortInUse); used {
 			return syscall.EADDRINUSE
 		}
-		return stackError(err)
+		if err != nil {
+			return stackError(err)
+		}
+		if group, ok := netip.AddrFromSlice(o.MulticastAddr.AsSlice()); ok {
+			s.network.JoinedGroup(group)
+		}
+		return nil
 	}
 	remove := tcpip.RemoveMembershipOption(o)
 	err := s.ep.SetSockOpt(&remove)

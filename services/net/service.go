@@ -46,6 +46,8 @@ type Service struct {
 	servers []netip.Addr
 	search  []string
 	waiting []func() // run when ready
+
+	groups groups
 }
 
 // iface is an attached interface. The configurator owns what is not constant.

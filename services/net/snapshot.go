@@ -32,6 +32,7 @@ type InterfaceState struct {
 	Up        bool
 	Loopback  bool
 	Addresses []netip.Prefix
+	Groups    []netip.Addr // multicast groups that it is in
 	Neighbors []Neighbor
 	Counters  Counters
 	DHCP      *LeaseState // nil without a lease
@@ -144,6 +145,7 @@ func (s *Service) interfaceState(nic tcpip.NICID, info *stack.NICInfo) Interface
 		st.Addresses = append(st.Addresses, p)
 	}
 	slices.SortFunc(st.Addresses, comparePrefixes)
+	st.Groups = s.groupsOf(nic, info)
 	if i := s.byNIC(nic); i != nil {
 		st.Neighbors = s.neighbors(nic)
 		st.Err, st.State = i.failed, i.state
