@@ -58,6 +58,7 @@ func crashInterrupt(c *processor, vector uint64) {
 		emit("\nthe program did not finish its report\n")
 		end(1)
 	case vector < 32:
+		emit("\nthe program failed while it reported\n")
 		end(1)
 	default:
 		endInterrupt()

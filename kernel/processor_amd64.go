@@ -155,8 +155,12 @@ func makeIDT() {
 	}
 }
 
-// xsaveBytes is how much of an XSAVE area is in use.
-var xsaveBytes uintptr
+// xsaveBytes is how much of an XSAVE area is in use, vectorMask the components
+// that are on (XCR0).
+var (
+	xsaveBytes uintptr
+	vectorMask uint64
+)
 
 // enableVectors turns on what FPU, SSE, AVX and AVX-512 state the processor
 // has (not AMX: its tiles would not fit a page, and Go does not use them),
@@ -177,7 +181,8 @@ func enableVectors() {
 	if want&0xE0 != 0xE0 {
 		want &= 0x7
 	}
-	xsetbv(uint64(want))
+	vectorMask = uint64(want)
+	xsetbv(vectorMask)
 	_, size, _, _ := cpuid(0xD, 0)
 	if size > xsaveSize {
 		crash("the processor's vector state is larger than a page")

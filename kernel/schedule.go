@@ -158,7 +158,13 @@ func (c *processor) choose() {
 			return
 		}
 		c.stop(now)
-		c.enqueue(old, false)
+		if to := shortestQueue(); to != c && to.length+1 < c.length {
+			to.enqueue(old, false)
+			kick(to)
+			old = nobody
+		} else {
+			c.enqueue(old, false)
+		}
 		if c.first == old {
 			c.dequeue()
 			c.run(old, now)
@@ -198,6 +204,17 @@ func (c *processor) run(i int32, now int64) {
 		c.quantum = now + slice
 	}
 	c.arm()
+}
+
+// shortestQueue finds the processor where fewest threads wait.
+func shortestQueue() *processor {
+	best := cpuAt(0)
+	for i := 1; i < cpuCount; i++ {
+		if c := cpuAt(i); c.online && c.length < best.length {
+			best = c
+		}
+	}
+	return best
 }
 
 // steal takes a thread from the longest queue of the other processors. sched

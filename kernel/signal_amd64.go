@@ -168,6 +168,11 @@ func sigreturn(t *thread) {
 	if fp := *at[uintptr](sp + frameFP); fp != 0 && fp&63 == 0 && accessible(fp, xsaveBytes, false) {
 		move(r.xsave, fp, xsaveBytes)
 		r.live = 1
+		// What XRSTOR would refuse (SDM volume 1, 13.8): bits of MXCSR that do
+		// not exist, components that are not on, and a header of another form.
+		*at[uint32](r.xsave + 24) &= 0xFFFF
+		*at[uint64](r.xsave + 512) &= vectorMask
+		zero(r.xsave+520, 56)
 	}
 }
 

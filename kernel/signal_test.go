@@ -13,7 +13,8 @@ import (
 // would show it, where Linux would.
 func TestSignalFrame(t *testing.T) {
 	m := newTestMachine(t, 4096, 1)
-	defer func(n uintptr) { xsaveBytes = n }(xsaveBytes)
+	defer func(n uintptr, mask uint64) { xsaveBytes, vectorMask = n, mask }(xsaveBytes, vectorMask)
+	vectorMask = 0xE7
 	alt, stack := m.room(8), m.room(8)
 	i := m.spawn()
 	c, th := cpuAt(0), threadAt(i)
@@ -21,6 +22,7 @@ func TestSignalFrame(t *testing.T) {
 		xsaveBytes = uintptr(576 + m.Intn(2112)&^63)
 		area := bytesAt(th.regs.xsave, int(xsaveBytes))
 		m.Read(area)
+		acceptable(area)
 		words := (*[15]uint64)(unsafe.Pointer(&th.regs))
 		for k := range words {
 			words[k] = m.Uint64()
@@ -82,6 +84,14 @@ func TestSignalFrame(t *testing.T) {
 			words[k] = m.Uint64()
 		}
 		live := was.live
+		hostile := live != 0 && m.Intn(4) == 0
+		if hostile { // what XRSTOR would refuse must not get there
+			fp := *at[uintptr](sp + frameFP)
+			for k := range uintptr(64) {
+				*at[byte](fp + 512 + k) = 0xFF
+			}
+			*at[uint32](fp + 24) = 0xFFFFFFFF
+		}
 		r.live, th.mask, r.ip = 0, 0, 7
 		r.sp = uint64(sp) + 8 // it returned to the restorer
 		sigreturn(th)
@@ -93,10 +103,22 @@ func TestSignalFrame(t *testing.T) {
 		if r.live != live {
 			t.Fatalf("vector state: live %d, was %d", r.live, live)
 		}
-		if live != 0 && !bytes.Equal(area, vectors) {
+		if hostile {
+			before := slices.Clone(area)
+			if acceptable(area); !bytes.Equal(area, before) {
+				t.Fatal("the processor would refuse the vector state")
+			}
+		} else if live != 0 && !bytes.Equal(area, vectors) {
 			t.Fatal("the vector state is another")
 		}
 	}
+}
+
+// acceptable makes an XSAVE area one that XRSTOR takes (SDM volume 1, 13.8).
+func acceptable(area []byte) {
+	area[26], area[27] = 0, 0 // MXCSR has 16 bits
+	area[512] &= byte(vectorMask)
+	clear(area[513:576])
 }
 
 // A signal waits while it is masked, comes once, and the lowest comes first.

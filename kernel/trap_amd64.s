@@ -128,7 +128,7 @@ idle:
 	KERNEL_G
 	MOVQ 0(SP), BX
 	MOVQ 8(SP), CX
-	ANDQ $~15, SP
+	MOVQ C_STACK(GS), SP               // empty now, so the IST stacks stay free for faults
 	SUBQ $32, SP
 	MOVQ BX, 0(SP)
 	MOVQ CX, 8(SP)
