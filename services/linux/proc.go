@@ -39,6 +39,7 @@ func (s *System) newProc() *synthetic {
 			t.dir("fs",
 				t.text("file-max", fixed(fmt.Sprintln(MaxDescriptors))),
 				t.text("nr_open", fixed(fmt.Sprintln(MaxDescriptors))),
+				t.text("pipe-max-size", fixed(fmt.Sprintln(pipeCapacity))),
 			),
 			t.dir("net", t.dir("core", t.text("somaxconn", fixed("4096\n")))),
 			t.dir("vm", t.text("overcommit_memory", fixed("1\n"))),
