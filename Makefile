@@ -12,12 +12,13 @@ BENCH  ?= all
 # The recipes' own commands must not read what is meant for the console.
 quiet = </dev/null
 
-.PHONY: help run test test-host test-machine bench clean-disk
+.PHONY: help run test test-host test-machine test-go bench clean-disk
 
 help:
 	@echo 'make run         boot the shell in QEMU, with its disk in $(DISK)'
 	@echo '                 (PORT=$(PORT) is its web page, MEMORY=$(MEMORY), CPUS=$(CPUS))'
 	@echo 'make test        run all tests, on this host and in QEMU'
+	@echo 'make test-go     run all listed tests of the Go distribution (docs/GO-TESTS.md)'
 	@echo 'make bench       measure against Linux; BENCH=machine measures one part'
 	@echo 'make clean-disk  start anew: remove the disk image'
 
@@ -51,6 +52,10 @@ test-machine: build/tuplix
 	@sh qemu/setup $(quiet)
 	@echo '== tests in QEMU'
 	@go test -timeout 20m $(machines)
+
+test-go:
+	@sh qemu/setup $(quiet)
+	@go test -timeout 60m -v -run 'Distribution$$' ./cmd/tuplix -go.all
 
 bench: build/tuplix
 	@sh qemu/setup -linux $(quiet)

@@ -176,22 +176,28 @@ func (t *tester) one(ctx context.Context, p image.TestPackage) (ok bool, err err
 		fmt.Fprintf(t.out, "?   \t%s\t[no test files]\n", p.ImportPath)
 		return true, nil
 	}
-	file := filepath.Join(t.dir, "test.elf")
+	file, data, ok, err := t.prepare(ctx, p)
+	if err != nil || !ok {
+		return false, err
+	}
+	return t.boot(ctx, p, file, data)
+}
+
+// prepare builds the image of a package's tests and the archive of their files. It
+// reports tests that cannot be built, and then returns !ok.
+func (t *tester) prepare(ctx context.Context, p image.TestPackage) (file, data string, ok bool, err error) {
+	file, data = filepath.Join(t.dir, "test.elf"), filepath.Join(t.dir, "data.tar")
 	wait := startProgress(os.Stderr, "building tests of "+p.ImportPath)
 	err = image.BuildTest(ctx, t.build.options("", file), p)
 	wait.stop()
 	if ctx.Err() != nil {
-		return false, ctx.Err()
+		return "", "", false, ctx.Err()
 	}
 	if err != nil {
 		fmt.Fprintf(t.out, "# %s\n%v\nFAIL\t%s [build failed]\n", p.ImportPath, err, p.ImportPath)
-		return false, nil
+		return "", "", false, nil
 	}
-	data := filepath.Join(t.dir, "data.tar")
-	if err := t.archive(data, p); err != nil {
-		return false, err
-	}
-	return t.boot(ctx, p, file, data)
+	return file, data, true, t.archive(data, p)
 }
 
 func (t *tester) archive(path string, p image.TestPackage) error {
@@ -215,7 +221,7 @@ func (t *tester) boot(ctx context.Context, p image.TestPackage, file, data strin
 	config.Image, config.Initrd = file, data
 	config.Line.Set("quiet", "")
 	config.Line.Set("cwd", p.Dir)
-	config.Line.Env = append(config.Line.Env, "PWD="+p.Dir, "GOROOT="+t.goroot)
+	config.Line.Env = append(config.Line.Env, "PWD="+p.Dir, "GOROOT="+t.goroot, "HOME=/")
 	config.Line.Args = append(config.Line.Args, t.args...)
 
 	ctx, cancel := context.WithTimeout(ctx, t.timeout+endPatience)

@@ -21,9 +21,10 @@ const maxTestData = 256 << 20
 var errTooMuch = fmt.Errorf("the package's directory and testdata hold more than %d MB: too much for a boot module", maxTestData>>20)
 
 // dataArchive collects the files that a package's tests may read, under the
-// names they have on this host: the package's own directory (without other
-// packages below it), testdata directories there and in the directories above,
-// and for packages of the Go distribution what their tests look for in GOROOT.
+// names they have on this host: the package's own directory (of other packages
+// below it the names only), testdata directories there and in the directories
+// above, and for packages of the Go distribution what their tests look for in
+// GOROOT and on a Unix machine.
 type dataArchive struct {
 	out  *tar.Writer
 	done map[string]bool
@@ -48,13 +49,37 @@ func writeTestData(w io.Writer, p image.TestPackage, goroot string) error {
 		}
 	}
 	if p.Standard {
-		for _, name := range []string{"VERSION", "go.env", "lib/time", "src/go.mod", "src/go.sum"} {
-			if err := a.tree(filepath.Join(goroot, name)); err != nil {
-				return err
-			}
+		if err := a.distribution(goroot); err != nil {
+			return err
 		}
 	}
 	return a.out.Close()
+}
+
+// distribution adds what the distribution's tests look for outside their
+// packages.
+func (a *dataArchive) distribution(goroot string) error {
+	for _, name := range []string{"VERSION", "go.env", "lib/time", "src/go.mod", "src/go.sum", "src/unicode"} {
+		if err := a.tree(filepath.Join(goroot, name)); err != nil {
+			return err
+		}
+	}
+	return a.commands()
+}
+
+// commands adds a directory that has the names of many commands in it; tests
+// of package os list it. It has no commands: there is nothing to execute.
+func (a *dataArchive) commands() error {
+	if err := a.directory("/usr/bin", 0o755); err != nil {
+		return err
+	}
+	for n := range 300 {
+		err := a.out.WriteHeader(&tar.Header{Typeflag: tar.TypeReg, Name: fmt.Sprintf("usr/bin/command%d", n), Mode: 0o644})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // isModuleRoot reports whether dir is where a module starts: files above it
@@ -64,7 +89,8 @@ func isModuleRoot(dir string) bool {
 	return err == nil
 }
 
-// flat adds a directory and the files in it.
+// flat adds a directory and what is in it, but not what is in directories
+// there.
 func (a *dataArchive) flat(dir string) error {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
@@ -74,9 +100,6 @@ func (a *dataArchive) flat(dir string) error {
 		return err
 	}
 	for _, e := range entries {
-		if e.IsDir() {
-			continue
-		}
 		if err := a.entry(filepath.Join(dir, e.Name()), e); err != nil {
 			return err
 		}

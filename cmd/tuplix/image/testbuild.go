@@ -88,6 +88,9 @@ func BuildTest(ctx context.Context, o Options, p TestPackage) error {
 		return err
 	}
 	defer w.Close()
+	if err := w.shareExports(p); err != nil {
+		return err
+	}
 	if err := w.inject(p.Dir, p.name+"_test", "zz_tuplix", "_test.go"); err != nil {
 		return err
 	}
