@@ -27,6 +27,19 @@ const (
 
 	minMemTable = 1 << 20
 	maxMemTable = 64 << 20
+
+	// What Pebble has on the way must stay small beside the device: up to ten
+	// logs, one for each memtable and as many kept for reuse, and the tables that
+	// a compaction replaces, which it gives back only once the new ones are
+	// written. Hence on small devices memtables, tables and the first level are a
+	// share of the device.
+	deviceMemTableShare = 64
+	deviceTableShare    = 256
+	minTable            = 256 << 10
+	maxTable            = 2 << 20
+	deviceBaseShare     = 32
+	minBase             = 1 << 20
+	maxBase             = 64 << 20
 )
 
 // Open opens or creates the database in dir of the volume, with options
@@ -37,7 +50,11 @@ func Open(volume vfs.FS, dir string, o Options) (*FS, error) {
 	if o.Space == nil {
 		o.Space = volumeSpace(volume, dir)
 	}
-	db, err := pebble.Open(dir, pebbleOptions(volume, o))
+	p := pebbleOptions(volume, o)
+	if total, _, err := o.Space(); err == nil && total > 0 {
+		suitDevice(p, total)
+	}
+	db, err := pebble.Open(dir, p)
 	if err != nil {
 		return nil, fmt.Errorf("file: open %s: %w", dir, err)
 	}
@@ -74,6 +91,17 @@ func pebbleOptions(volume vfs.FS, o Options) *pebble.Options {
 		p.Levels[i].Compression = func() *sstable.CompressionProfile { return sstable.NoCompression }
 	}
 	return p
+}
+
+// suitDevice bounds what Pebble has on the way on a device of that many bytes.
+func suitDevice(p *pebble.Options, total uint64) {
+	share := func(of, least, most uint64) uint64 { return min(max(total/of, least), most) }
+	p.MemTableSize = min(p.MemTableSize, share(deviceMemTableShare, minMemTable, maxMemTable))
+	p.LBaseMaxBytes = int64(share(deviceBaseShare, minBase, maxBase))
+	table := int64(share(deviceTableShare, minTable, maxTable))
+	for i := range p.TargetFileSizes {
+		p.TargetFileSizes[i] = min(table<<i, 16*maxTable)
+	}
 }
 
 // volumeSpace asks the volume; one that cannot tell (vfs.NewMem) is endless.

@@ -23,8 +23,10 @@ const (
 	// written takes more space than its size until it is compacted.
 	roomStep = 4 << 20
 
-	// reserveShare of the device is kept back, within the two bounds.
-	reserveShare = 16
+	// reserveShare of the device is kept back, within the two bounds: what
+	// suitDevice lets Pebble have on the way, and room for a compaction to write
+	// its new tables. Without that room no deletion would ever free anything.
+	reserveShare = 4
 	minReserve   = 8 << 20
 	maxReserve   = 256 << 20
 
@@ -82,7 +84,9 @@ func (fs *FS) reclaim() {
 	}
 	err := fs.db.Flush()
 	if err == nil {
-		err = fs.db.Compact(context.Background(), []byte{table}, []byte{table + 1}, false)
+		// In many small compactions: a single one would need as much space
+		// again as there is data.
+		err = fs.db.Compact(context.Background(), []byte{table}, []byte{table + 1}, true)
 	}
 	if err != nil {
 		fs.options.Log("file: reclaiming space: %v", err)
