@@ -55,7 +55,7 @@ test-machine: build/tuplix
 
 test-go:
 	@sh qemu/setup $(quiet)
-	@go test -timeout 60m -v -run 'Distribution$$' ./cmd/tuplix -go.all
+	@go test -timeout 60m -v -run 'Distribution$$' ./cmd/tuplix -go.packages all
 
 bench: build/tuplix
 	@sh qemu/setup -linux $(quiet)

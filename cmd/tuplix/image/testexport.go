@@ -1,6 +1,7 @@
 package image
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -25,23 +26,31 @@ func (w *workspace) shareExports(p TestPackage) error {
 		return nil
 	}
 	for _, path := range exporting {
-		clause := "package " + path[strings.LastIndex(path, "/")+1:]
 		names, err := filepath.Glob(filepath.Join(w.goroot, "src", filepath.FromSlash(path), "*_test.go"))
 		if err != nil {
 			return err
 		}
 		for _, name := range names {
-			text, err := os.ReadFile(name)
-			if err != nil {
+			if err := w.shareFile(name, "package "+path[strings.LastIndex(path, "/")+1:]); err != nil {
 				return err
-			}
-			if slices.Contains(strings.Split(string(text), "\n"), clause) {
-				dir, base := filepath.Split(name)
-				// An empty name is a file that the go command does not see.
-				w.overlay[name] = ""
-				w.overlay[dir+"zz_"+strings.TrimSuffix(base, "_test.go")+".go"] = name
 			}
 		}
 	}
+	return nil
+}
+
+// shareFile makes a test file an ordinary one if it has the package clause.
+func (w *workspace) shareFile(name, clause string) error {
+	text, err := os.ReadFile(name)
+	if err != nil || !slices.Contains(strings.Split(string(text), "\n"), clause) {
+		return err
+	}
+	if strings.Contains(string(text), `"testing"`) {
+		return fmt.Errorf("%s is not as this tool knows it (Go 1.26): its tests would not run", name)
+	}
+	dir, base := filepath.Split(name)
+	// An empty name is a file that the go command does not see.
+	w.overlay[name] = ""
+	w.overlay[dir+"zz_"+strings.TrimSuffix(base, "_test.go")+".go"] = name
 	return nil
 }
