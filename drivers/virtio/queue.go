@@ -3,6 +3,7 @@ package virtio
 import (
 	"errors"
 	"fmt"
+	"math"
 	"math/bits"
 	"sync"
 	"syscall"
@@ -304,11 +305,18 @@ func (q *Queue[T]) Serve(done func(token T, written int), idle func()) error {
 
 // PopAll takes back all chains that the device has used, and returns how many.
 func (q *Queue[T]) PopAll(done func(token T, written int)) int {
-	for n := 0; ; n++ {
+	return q.PopMost(math.MaxInt, done)
+}
+
+// PopMost takes back up to most chains that the device has used, and returns
+// how many.
+func (q *Queue[T]) PopMost(most int, done func(token T, written int)) int {
+	for n := range most {
 		token, written, ok := q.Pop()
 		if !ok {
 			return n
 		}
 		done(token, written)
 	}
+	return most
 }
