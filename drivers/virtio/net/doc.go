@@ -4,16 +4,17 @@
 // It imports drivers/virtio and drivers/mmio, and knows nothing of the network
 // stack that uses it.
 //
-// Sending copies nothing: descriptors point at the caller's parts. The device
-// is told of each frame unless it is looking anyway (event index), and tells of
-// completion once for half a ring of frames or when all are sent, not for each.
+// Sending copies nothing: descriptors point at the caller's parts. Frames are
+// queued one by one and the device is told of many at once, unless it is looking
+// anyway (event index); it tells of completion once for half a ring of frames or
+// when all are sent, not for each.
 //
 // Receiving: the ring is filled with single pages; a frame longer than one page
 // (the device joins TCP segments) comes as several, if the device has mergeable
-// buffers. A Frame lends its pages to the receiver until Release. There are
-// twice as many pages as the ring holds, allocated when first needed; a receiver
-// that keeps them all makes the device drop frames, not the system run out of
-// memory.
+// buffers. Frames are delivered in batches, and lend their pages to the receiver
+// until the end of the batch, so that it can look at several frames before it
+// copies any. A batch is at most a quarter of the ring. A receiver that is slow
+// makes the device drop frames, not the system run out of memory.
 //
 // It guarantees that a Frame's header is consistent with its bytes: checksum
 // positions lie inside, the GSO type is one that was negotiated. Frames for

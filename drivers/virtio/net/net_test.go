@@ -23,6 +23,13 @@ func frame(seed, n int) []byte {
 	return b
 }
 
+// send queues a frame and sends it.
+func (d *Device) send(h Header, parts [][]byte, done func()) error {
+	err := d.Transmit(h, parts, done)
+	d.Flush()
+	return err
+}
+
 func join(parts [][]byte) []byte { return bytes.Join(parts, nil) }
 
 func TestProperties(t *testing.T) {
@@ -60,7 +67,7 @@ func TestTransmit(t *testing.T) {
 	h := Header{Flags: FlagNeedsChecksum, GSOType: GSOTCPv4, HeaderLen: 54, GSOSize: 1448, ChecksumStart: 34, ChecksumOffset: 16}
 	big := frame(1, 60000)
 	done := make(chan struct{})
-	if err := d.Transmit(h, [][]byte{big[:14], big[14:54], big[54:]}, func() { close(done) }); err != nil {
+	if err := d.send(h, [][]byte{big[:14], big[14:54], big[54:]}, func() { close(done) }); err != nil {
 		t.Fatal(err)
 	}
 	<-done
@@ -117,6 +124,7 @@ func TestTransmitBlocks(t *testing.T) {
 				t.Error(err)
 			}
 		}
+		d.Flush()
 	}()
 	for full := false; !full; time.Sleep(time.Millisecond) {
 		c.mu.Lock()
@@ -151,10 +159,7 @@ func testLoop(t *testing.T, vectors int) {
 	const senders, frames = 4, 100
 	sizes := []int{14, 60, 1514, 4084, 4085, 9000, 65000}
 	got := make(chan []byte, senders*frames)
-	go d.Receive(func(f *Frame) {
-		got <- join(f.Parts)
-		f.Release()
-	})
+	go d.Receive(func(f *Frame) { got <- join(f.Parts) }, nothing)
 	want := map[string]int{}
 	var mu sync.Mutex
 	var wg sync.WaitGroup
@@ -165,7 +170,7 @@ func testLoop(t *testing.T, vectors int) {
 				mu.Lock()
 				want[string(b)]++
 				mu.Unlock()
-				if err := d.Transmit(Header{}, [][]byte{b[:14], b[14:]}, nil); err != nil {
+				if err := d.send(Header{}, [][]byte{b[:14], b[14:]}, nil); err != nil {
 					t.Error(err)
 				}
 			}
@@ -182,48 +187,80 @@ func testLoop(t *testing.T, vectors int) {
 	}
 }
 
-// TestHoarder never releases frames until the ring is dry, from other
-// goroutines: receiving must stop without growth and go on.
-func TestHoarder(t *testing.T) {
+func nothing() {}
+
+// TestBatches sends bursts of frames: what is lent stays as it is until the end
+// of its batch, a batch has an end, and the pages do not become more.
+func TestBatches(t *testing.T) {
 	c := newCard(everything)
 	d := c.open(t)
-	frames := make(chan *Frame, 10000)
-	go d.Receive(func(f *Frame) { frames <- f })
-	var list []*Frame
-	header := make([]byte, headerSize)
-	for range d.rx.limit {
-		c.deliver(append(header, frame(1, 100)...))
-		list = append(list, <-frames)
+	var lent []*Frame
+	var seeds []int
+	type result struct{ frames, wrong int }
+	batches := make(chan result, 10000)
+	go d.Receive(func(f *Frame) {
+		lent = append(lent, f)
+		seeds = append(seeds, int(f.Parts[0][0]))
+	}, func() {
+		r := result{frames: len(lent)}
+		for i, f := range lent {
+			if !bytes.Equal(join(f.Parts), frame(seeds[i], 5000)) {
+				r.wrong++
+			}
+		}
+		lent, seeds = lent[:0], seeds[:0]
+		batches <- r
+	})
+	const frames = 1000
+	go func() {
+		for i := range frames {
+			c.deliver(append(make([]byte, headerSize), frame(i&0xff, 5000)...))
+		}
+	}()
+	for got := 0; got < frames; {
+		r := <-batches
+		got += r.frames
+		if r.frames > batch || r.wrong > 0 {
+			t.Errorf("a batch of %d frames, %d of them changed", r.frames, r.wrong)
+		}
 	}
-	if d.rx.allocated != d.rx.limit || d.rx.queue.InFlight() != 0 {
-		t.Errorf("%d pages, %d in the ring", d.rx.allocated, d.rx.queue.InFlight())
-	}
-	for _, f := range list {
-		f.Release()
-	}
-	for range 1000 {
-		c.deliver(append(header, frame(1, 100)...))
-		(<-frames).Release()
+	d.dev.Fail(errors.New("end"))
+	if d.rx.allocated > d.rx.queue.Size()+batch+pagesAtOnce {
+		t.Errorf("%d pages for a ring of %d", d.rx.allocated, d.rx.queue.Size())
 	}
 }
 
-func TestReleasedTwice(t *testing.T) {
+// TestQueued checks that frames go out with Flush, all with one notification.
+func TestQueued(t *testing.T) {
 	c := newCard(everything)
 	d := c.open(t)
-	frames := make(chan *Frame, 1)
-	go d.Receive(func(f *Frame) { frames <- f })
+	var done sync.WaitGroup
+	for i := range 10 {
+		done.Add(1)
+		if err := d.Transmit(Header{}, [][]byte{frame(i, 60)}, done.Done); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c.mu.Lock()
+	if n := len(c.sent); n != 0 {
+		t.Errorf("%d frames sent before Flush", n)
+	}
+	c.mu.Unlock()
+	d.Flush()
+	done.Wait()
+	if n := len(c.sent); n != 10 {
+		t.Errorf("%d frames sent", n)
+	}
+}
+
+func TestNoHeader(t *testing.T) {
+	c := newCard(everything)
+	d := c.open(t)
+	go d.Receive(func(*Frame) {}, nothing)
 	c.deliver(frame(0, 100)[:0:0])
 	if err := waitErr(d); err == nil {
 		t.Error("a buffer without a header is accepted")
 	}
-	defer func() {
-		if recover() == nil {
-			t.Error("released twice")
-		}
-	}()
-	f := &Frame{owner: &d.rx}
-	f.Release()
-	f.Release()
 }
 
 func waitErr(d *Device) error {
@@ -238,8 +275,8 @@ func waitErr(d *Device) error {
 func TestBadFrames(t *testing.T) {
 	c := newCard(everything)
 	d := c.open(t)
-	frames := make(chan *Frame, 10)
-	go d.Receive(func(f *Frame) { frames <- f })
+	frames := make(chan Frame, 10)
+	go d.Receive(func(f *Frame) { frames <- Frame{Header: f.Header, Parts: [][]byte{join(f.Parts)}} }, nothing)
 	for _, h := range []Header{
 		{Flags: FlagNeedsChecksum, ChecksumStart: 99, ChecksumOffset: 0},
 		{Flags: FlagNeedsChecksum, ChecksumStart: 0xffff, ChecksumOffset: 0xffff},
@@ -290,12 +327,12 @@ func testHostile(t *testing.T, lie func(c *card), vectors int) {
 	c.hold, c.Vector = true, vectors
 	d := c.open(t)
 	received := make(chan error, 1)
-	go func() { received <- d.Receive(func(f *Frame) { f.Release() }) }()
+	go func() { received <- d.Receive(func(*Frame) {}, nothing) }()
 	var done atomic.Int64
 	sent, failed := int64(0), make(chan error, 1)
 	go func() {
 		for {
-			if err := d.Transmit(Header{}, [][]byte{frame(1, 60)}, func() { done.Add(1) }); err != nil {
+			if err := d.send(Header{}, [][]byte{frame(1, 60)}, func() { done.Add(1) }); err != nil {
 				failed <- err
 				return
 			}
@@ -379,8 +416,7 @@ func FuzzReceive(f *testing.F) {
 				if err := f.Header.check(size, true, true, true); err != nil || size < ethernet {
 					t.Errorf("frame of %d bytes with %+v: %v", size, f.Header, err)
 				}
-				f.Release()
-			})
+			}, nothing)
 		}()
 		c.write(b, int(pages%16)+1)
 		d.dev.Fail(errors.New("end"))

@@ -2,29 +2,29 @@ package net
 
 import (
 	"fmt"
-	"sync"
 
 	"github.com/tuplix/tuplix/drivers/virtio"
 )
 
 const pageSize = 4096
 
-// receiver is the receiving half of a device.
+// receiver is the receiving half of a device. After open it is all Receive's
+// goroutine's.
 //
-// A page is in one of three places: in free, in the ring, or lent with a Frame
-// (or with the frame being put together). Locks: mu guards free and allocated,
-// and is held around Submit.
+// A page is in one of three places: in free, in the ring, or in a frame that is
+// delivered or being put together.
 type receiver struct {
 	device *Device
 	queue  *virtio.Queue[*page]
 
-	mu        sync.Mutex
 	free      []*page
 	allocated int
 	limit     int // most pages
 
-	partial *Frame // of Receive's goroutine: a frame of which pages are missing
-	missing int
+	partial *Frame   // the frame of which pages are missing
+	missing int      // how many
+	lent    []*Frame // delivered in this batch
+	spare   []*Frame // without pages, for reuse
 }
 
 // page is a receive buffer.
@@ -36,16 +36,16 @@ type page struct {
 // pagesAtOnce is how many pages are allocated together.
 const pagesAtOnce = 16
 
+// batch is the most pages taken out of the ring before they are put back: a
+// quarter of it, so that the device does not run out of them meanwhile, and
+// enough for TCP segments that make up 64 KiB.
+const batch = queueSize / 4
+
 // Frame is one received Ethernet frame, without its checksum: Parts in order.
-// Its memory is lent until Release.
 type Frame struct {
 	Header Header
 	Parts  [][]byte
-
-	owner *receiver
-	pages []*page
-	part  [1][]byte // backing of Parts and pages of the usual, short frame
-	one   [1]*page
+	pages  []*page
 }
 
 func (r *receiver) open(d *Device) error {
@@ -60,7 +60,6 @@ func (r *receiver) open(d *Device) error {
 
 // refill gives the device all the pages that it takes.
 func (r *receiver) refill() {
-	r.mu.Lock()
 	for r.queue.Free() > 0 && (len(r.free) > 0 || r.grow()) {
 		k := len(r.free) - 1
 		if r.queue.Submit(r.free[k].chain, r.free[k]) != nil {
@@ -68,7 +67,6 @@ func (r *receiver) refill() {
 		}
 		r.free = r.free[:k]
 	}
-	r.mu.Unlock()
 	r.queue.Kick()
 }
 
@@ -92,10 +90,11 @@ func (r *receiver) grow() bool {
 	return true
 }
 
-// Receive calls deliver with each frame that comes, on the calling goroutine,
-// until the device fails, and returns the reason. deliver owns the frame and
-// releases it, now or later. One goroutine may receive.
-func (d *Device) Receive(deliver func(*Frame)) error {
+// Receive calls deliver with each frame that comes and, when there are no more
+// or many have come, flush; both on the calling goroutine, until the device
+// fails, and returns the reason. Frames and their memory are lent until flush
+// returns. One goroutine may receive.
+func (d *Device) Receive(deliver func(*Frame), flush func()) error {
 	w := d.dev.QueueWaiter(queueRx)
 	take := func(p *page, n int) { d.rx.take(p, n, deliver) }
 	for {
@@ -103,7 +102,9 @@ func (d *Device) Receive(deliver func(*Frame)) error {
 			d.dev.Fail(err)
 			return err
 		}
-		d.rx.queue.PopAll(take)
+		d.rx.queue.PopMost(batch, take)
+		flush()
+		d.rx.reclaim()
 		d.rx.refill()
 	}
 }
@@ -124,16 +125,17 @@ func (r *receiver) take(p *page, n int, deliver func(*Frame)) {
 	r.partial = nil
 	if err := r.check(f); err != nil {
 		r.device.dropped.Add(1)
-		f.Release()
+		r.recycle(f)
 		return
 	}
+	r.lent = append(r.lent, f)
 	deliver(f)
 }
 
 // begin starts a frame with its first page.
 func (r *receiver) begin(p *page, n int) {
 	if n < headerSize {
-		r.put(p)
+		r.free = append(r.free, p)
 		r.device.dev.Fail(fmt.Errorf("receive buffer with %d bytes, less than a header", n))
 		return
 	}
@@ -142,12 +144,12 @@ func (r *receiver) begin(p *page, n int) {
 		buffers = 1
 	}
 	if buffers < 1 || buffers > r.queue.Size() {
-		r.put(p)
+		r.free = append(r.free, p)
 		r.device.dev.Fail(fmt.Errorf("received frame of %d buffers", buffers))
 		return
 	}
-	f := &Frame{Header: h, owner: r}
-	f.Parts, f.pages = f.part[:0], f.one[:0]
+	f := r.newFrame()
+	f.Header = h
 	f.add(p, p.mem[headerSize:n])
 	r.partial, r.missing = f, buffers-1
 }
@@ -169,25 +171,27 @@ func (r *receiver) check(f *Frame) error {
 	return f.Header.check(size, dev.Has(featureGuestChecksum), dev.Has(featureGuestTSO4), dev.Has(featureGuestTSO6))
 }
 
-// Release gives the frame's memory back. Neither it nor its Parts may be used
-// after. From any goroutine; once.
-func (f *Frame) Release() {
-	r := f.owner
-	if r == nil {
-		panic("virtio-net: frame released twice")
+func (r *receiver) newFrame() *Frame {
+	k := len(r.spare) - 1
+	if k < 0 {
+		return &Frame{}
 	}
-	f.owner = nil
-	r.put(f.pages...)
-	f.Parts, f.pages = nil, nil
-	// Receive refills after each batch. But it sleeps if the ring is empty,
-	// and only a release can end that.
-	if r.queue.InFlight() < r.queue.Size()/2 {
-		r.refill()
-	}
+	f := r.spare[k]
+	r.spare = r.spare[:k]
+	return f
 }
 
-func (r *receiver) put(pages ...*page) {
-	r.mu.Lock()
-	r.free = append(r.free, pages...)
-	r.mu.Unlock()
+// recycle takes a frame's pages back.
+func (r *receiver) recycle(f *Frame) {
+	r.free = append(r.free, f.pages...)
+	f.Parts, f.pages = f.Parts[:0], f.pages[:0]
+	r.spare = append(r.spare, f)
+}
+
+// reclaim takes back what was lent for a batch.
+func (r *receiver) reclaim() {
+	for _, f := range r.lent {
+		r.recycle(f)
+	}
+	r.lent = r.lent[:0]
 }

@@ -60,12 +60,13 @@ func (t *transmitter) open(d *Device) error {
 	return nil
 }
 
-// Transmit sends the frame that parts make up, an Ethernet frame without its
-// checksum. It blocks while the ring is full. If it returns nil, done will run
-// once the device is done with parts, which must not change before; it runs on
-// any goroutine, maybe within this or another call of Transmit, and must not
-// block or transmit. EINVAL: h does not fit the frame or the offloads.
-// EMSGSIZE: more than 64 KiB or too many parts. Else the device has failed.
+// Transmit queues the frame that parts make up, an Ethernet frame without its
+// checksum; Flush sends it. It blocks while the ring is full, and then sends
+// what is queued. If it returns nil, done will run once the device is done with
+// parts, which must not change before; it runs on any goroutine, maybe within a
+// call of Transmit or Flush, and must not block or transmit. EINVAL: h does not
+// fit the frame or the offloads. EMSGSIZE: more than 64 KiB or too many parts.
+// Else the device has failed.
 func (d *Device) Transmit(h Header, parts [][]byte, done func()) error {
 	size := 0
 	for _, p := range parts {
@@ -77,47 +78,54 @@ func (d *Device) Transmit(h Header, parts [][]byte, done func()) error {
 	if err := h.check(size, d.offloads.TxChecksum, d.offloads.TSO4, d.offloads.TSO6); err != nil {
 		return fmt.Errorf("virtio-net: %w", err)
 	}
-	if err := d.tx.submit(h, parts, done); err != nil {
-		return err
-	}
-	d.tx.queue.Kick()
-	d.tx.reap()
-	return nil
+	return d.tx.submit(h, parts, done)
+}
+
+// Flush tells the device of all queued frames, with one notification or, if it
+// is looking anyway, none. Whoever has called Transmit calls it before long.
+func (d *Device) Flush() { d.tx.flush() }
+
+func (t *transmitter) flush() {
+	t.queue.Kick()
+	t.reap()
 }
 
 func (t *transmitter) submit(h Header, parts [][]byte, done func()) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	o, err := t.take()
-	if err != nil {
-		return err
-	}
-	o.fill(h, parts, done)
-	for {
-		err := t.queue.Submit(o.chain, o)
-		if err == nil {
-			return nil
-		}
+	for flushed := false; ; flushed = true {
+		err := t.try(h, parts, done)
 		if !errors.Is(err, virtio.ErrFull) {
-			t.put(o)
 			return err
 		}
-		t.room.Wait()
+		if flushed {
+			t.room.Wait()
+			continue
+		}
+		// Room comes from the device, which must know of what it has.
+		t.mu.Unlock()
+		t.flush()
+		t.mu.Lock()
 	}
 }
 
-// take returns an unused outgoing, waiting for one.
-func (t *transmitter) take() (*outgoing, error) {
-	for len(t.free) == 0 {
-		if err := t.device.dev.Err(); err != nil {
-			return nil, err
-		}
-		t.room.Wait()
-	}
+// try puts a frame into the ring. ErrFull: there is no room.
+func (t *transmitter) try(h Header, parts [][]byte, done func()) error {
 	k := len(t.free) - 1
+	if k < 0 {
+		if err := t.device.dev.Err(); err != nil {
+			return err
+		}
+		return virtio.ErrFull
+	}
 	o := t.free[k]
 	t.free = t.free[:k]
-	return o, nil
+	o.fill(h, parts, done)
+	err := t.queue.Submit(o.chain, o)
+	if err != nil {
+		t.put(o)
+	}
+	return err
 }
 
 func (t *transmitter) put(o *outgoing) {

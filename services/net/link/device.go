@@ -39,12 +39,15 @@ type Device interface {
 	// MTU is the largest IP packet in bytes.
 	MTU() int
 	Offloads() Offloads
-	// Transmit queues one Ethernet frame. The parts, and the slice that
-	// holds them, stay unchanged until done is called, on any goroutine. It
-	// blocks while the device's ring is full. After an error done is not
-	// called.
+	// Transmit queues one Ethernet frame; it goes out with the next Flush at
+	// the latest. The parts, and the slice that holds them, stay unchanged
+	// until done is called, on any goroutine. It blocks while the device's
+	// ring is full. After an error done is not called.
 	Transmit(h Header, parts [][]byte, done func()) error
+	// Flush sends what is queued. It follows each series of Transmit.
+	Flush()
 	// Receive delivers frames on the calling goroutine until the device
-	// fails. The parts belong to the device again when deliver returns.
-	Receive(deliver func(h Header, parts [][]byte)) error
+	// fails, and calls flush when there are no more, or many. The parts
+	// belong to the device again when flush returns.
+	Receive(deliver func(h Header, parts [][]byte), flush func()) error
 }

@@ -28,6 +28,8 @@ type Endpoint struct {
 	// delivers; other goroutines ask for the other bits only.
 	validated atomic.Bool
 
+	gro gro // of the goroutine that delivers
+
 	mu         sync.RWMutex
 	dispatcher stack.NetworkDispatcher
 	started    bool
@@ -64,7 +66,7 @@ func (e *Endpoint) Attach(dispatcher stack.NetworkDispatcher) {
 	}
 	e.started = true
 	e.running.Go(func() {
-		err := e.dev.Receive(e.deliver)
+		err := e.dev.Receive(e.deliver, e.flush)
 		if err != nil && e.IsAttached() {
 			e.failed(err)
 		}
@@ -106,18 +108,15 @@ func (e *Endpoint) Capabilities() stack.LinkEndpointCapabilities {
 // GSOMaxSize implements stack.GSOEndpoint.
 func (e *Endpoint) GSOMaxSize() uint32 { return gsoMaxSize }
 
-// SupportedGSO implements stack.GSOEndpoint. The stack does not tell IPv4 and
-// IPv6 apart here, so the device must segment both; if not, the stack does.
+// SupportedGSO implements stack.GSOEndpoint. What the device can not segment is
+// cut here, as late as possible: TCP, IP and the neighbour cache see one large
+// packet instead of dozens. The stack could cut, too (GVisorGSOSupported), but
+// does it in TCP, above all of them.
 //
 // CapabilityTXChecksumOffload is not offered: the stack would then leave out
 // the checksums of UDP datagrams that it fragments, too. With host GSO it
 // leaves out those of all TCP segments but the SYNs, which is what counts.
-func (e *Endpoint) SupportedGSO() stack.SupportedGSO {
-	if e.offloads.TxChecksum && e.offloads.TSO4 && e.offloads.TSO6 {
-		return stack.HostGSOSupported
-	}
-	return stack.GVisorGSOSupported
-}
+func (e *Endpoint) SupportedGSO() stack.SupportedGSO { return stack.HostGSOSupported }
 
 // ARPHardwareType implements stack.LinkEndpoint.
 func (e *Endpoint) ARPHardwareType() header.ARPHardwareType { return header.ARPHardwareEther }

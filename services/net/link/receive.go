@@ -11,19 +11,28 @@ import (
 // payload, and its Ethernet header.
 const maxFrame = header.EthernetMinimumSize + header.IPv6MinimumSize + 65535
 
-// deliver takes one frame in from the device.
+// deliver takes one frame in from the device. TCP segments that may continue
+// one another are held back until flush, all else goes to the stack at once; the
+// order of frames of a connection does not change.
 func (e *Endpoint) deliver(h Header, parts [][]byte) {
+	if s, ok := e.mergeable(h, parts); ok {
+		e.gro.add(s, e.deliverRun)
+		return
+	}
+	e.flush()
+	e.deliverFrame(h, parts)
+}
+
+// flush delivers what is held back.
+func (e *Endpoint) flush() { e.gro.flush(e.deliverRun) }
+
+// deliverFrame delivers a frame as it is.
+func (e *Endpoint) deliverFrame(h Header, parts [][]byte) {
 	size := 0
 	for _, p := range parts {
 		size += len(p)
 	}
 	if size < header.EthernetMinimumSize || size > maxFrame {
-		return
-	}
-	e.mu.RLock()
-	dispatcher := e.dispatcher
-	e.mu.RUnlock()
-	if dispatcher == nil {
 		return
 	}
 	pkt := copyFrame(parts, size)
@@ -34,7 +43,26 @@ func (e *Endpoint) deliver(h Header, parts [][]byte) {
 	}
 	pkt.PktType = kind
 	protocol := header.Ethernet(pkt.LinkHeader().Slice()).Type()
-	e.validated.Store(e.verified(h, protocol, pkt))
+	e.dispatch(protocol, pkt, e.verified(h, protocol, pkt))
+}
+
+// deliverRun delivers TCP segments as one packet.
+func (e *Endpoint) deliverRun(r *run) {
+	pkt := stack.NewPacketBuffer(stack.PacketBufferOptions{Payload: buffer.MakeWithView(r.join())})
+	defer pkt.DecRef()
+	e.ParseHeader(pkt) // mergeable has seen it
+	pkt.PktType = tcpip.PacketHost
+	e.dispatch(r.head.protocol(), pkt, true)
+}
+
+func (e *Endpoint) dispatch(protocol tcpip.NetworkProtocolNumber, pkt *stack.PacketBuffer, validated bool) {
+	e.mu.RLock()
+	dispatcher := e.dispatcher
+	e.mu.RUnlock()
+	if dispatcher == nil {
+		return
+	}
+	e.validated.Store(validated)
 	dispatcher.DeliverNetworkPacket(protocol, pkt)
 }
 

@@ -15,7 +15,8 @@ func (idleDevice) MAC() [6]byte                                 { return [6]byte
 func (idleDevice) MTU() int                                     { return 1500 }
 func (d idleDevice) Offloads() Offloads                         { return d.offloads }
 func (idleDevice) Transmit(Header, [][]byte, func()) error      { return nil }
-func (idleDevice) Receive(func(h Header, parts [][]byte)) error { return nil }
+func (idleDevice) Flush()                                       {}
+func (idleDevice) Receive(func(Header, [][]byte), func()) error { return nil }
 
 // recorder is the stack as the endpoint sees it.
 type recorder struct {
@@ -73,6 +74,7 @@ func TestDelivery(t *testing.T) {
 	} {
 		r := attach(c.offloads)
 		r.endpoint.deliver(c.header, c.parts)
+		r.endpoint.flush()
 		if r.packets != c.packets || r.verified != c.verified {
 			t.Errorf("%s: %d packets, verified %v", c.name, r.packets, r.verified)
 		}
@@ -86,5 +88,7 @@ func FuzzDeliver(f *testing.F) {
 		cut = min(max(cut, 0), len(b))
 		r := attach(Offloads{RxChecksum: true, RxGRO: true})
 		r.endpoint.deliver(Header{Flags: flags}, [][]byte{b[:cut], b[cut:]})
+		r.endpoint.deliver(Header{Flags: flags}, [][]byte{b})
+		r.endpoint.flush()
 	})
 }

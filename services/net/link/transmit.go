@@ -38,19 +38,27 @@ func newTransmission(pkt *stack.PacketBuffer) *transmission {
 
 // gather lists the packet's memory from its link header on.
 func (t *transmission) gather() {
-	views, skip := t.pkt.AsViewList()
+	t.parts = appendFrom(t.parts, t.pkt, 0)
+	if len(t.parts) > maxParts {
+		t.flatten()
+	}
+}
+
+// appendFrom appends the packet's memory, from off bytes after the start of its
+// link header on.
+func appendFrom(parts [][]byte, pkt *stack.PacketBuffer, off int) [][]byte {
+	views, skip := pkt.AsViewList()
+	skip += off
 	for v := views.Front(); v != nil; v = v.Next() {
 		part := v.AsSlice()
 		if skip >= len(part) {
 			skip -= len(part)
 			continue
 		}
-		t.parts = append(t.parts, part[skip:])
+		parts = append(parts, part[skip:])
 		skip = 0
 	}
-	if len(t.parts) > maxParts {
-		t.flatten()
-	}
+	return parts
 }
 
 func (t *transmission) flatten() {
@@ -73,18 +81,38 @@ func (t *transmission) release() {
 
 // WritePackets implements stack.LinkWriter.
 func (e *Endpoint) WritePackets(pkts stack.PacketBufferList) (int, tcpip.Error) {
+	defer e.dev.Flush()
 	for i, pkt := range pkts.AsSlice() {
-		t := newTransmission(pkt)
-		if err := e.dev.Transmit(offloadHeader(pkt), t.parts, t.done); err != nil {
-			t.release()
+		if err := e.transmit(pkt); err != nil {
 			return i, &tcpip.ErrAborted{}
 		}
 	}
 	return pkts.Len(), nil
 }
 
-// offloadHeader says what the stack left undone in pkt. Segments that the
-// stack cut itself (GSOGvisor) are complete.
+func (e *Endpoint) transmit(pkt *stack.PacketBuffer) error {
+	h := offloadHeader(pkt)
+	if !e.takes(h) {
+		return e.transmitCut(pkt)
+	}
+	t := newTransmission(pkt)
+	err := e.dev.Transmit(h, t.parts, t.done)
+	if err != nil {
+		t.release()
+	}
+	return err
+}
+
+// takes tells whether the device does what h asks for.
+func (e *Endpoint) takes(h Header) bool {
+	switch {
+	case h.GSOType == GSOTCPv4 && !e.offloads.TSO4, h.GSOType == GSOTCPv6 && !e.offloads.TSO6:
+		return false
+	}
+	return h.Flags&NeedsChecksum == 0 || e.offloads.TxChecksum
+}
+
+// offloadHeader says what the stack left undone in pkt.
 func offloadHeader(pkt *stack.PacketBuffer) Header {
 	gso := &pkt.GSOOptions
 	if !gso.NeedsCsum || (gso.Type != stack.GSOTCPv4 && gso.Type != stack.GSOTCPv6) {

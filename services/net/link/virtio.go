@@ -5,7 +5,7 @@ import (
 )
 
 // virtioDevice makes the virtio-net driver a Device. The driver's types have
-// the same fields; only the ownership of received frames differs.
+// the same fields.
 type virtioDevice struct{ *virtio.Device }
 
 // Virtio is the Device of a virtio-net driver.
@@ -17,9 +17,6 @@ func (d virtioDevice) Transmit(h Header, parts [][]byte, done func()) error {
 	return d.Device.Transmit(virtio.Header(h), parts, done)
 }
 
-func (d virtioDevice) Receive(deliver func(h Header, parts [][]byte)) error {
-	return d.Device.Receive(func(f *virtio.Frame) {
-		deliver(Header(f.Header), f.Parts)
-		f.Release()
-	})
+func (d virtioDevice) Receive(deliver func(h Header, parts [][]byte), flush func()) error {
+	return d.Device.Receive(func(f *virtio.Frame) { deliver(Header(f.Header), f.Parts) }, flush)
 }
