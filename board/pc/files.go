@@ -75,7 +75,8 @@ func openDisk(devices *metal.Inventory, line *cmdline.Line) (*blk.Device, error)
 	return nil, nil
 }
 
-func openVolume(disk *blk.Device, line *cmdline.Line) (*blockfs.FS, error) {
+func openVolume(device *blk.Device, line *cmdline.Line) (*blockfs.FS, error) {
+	disk := &loudDisk{Device: device}
 	if v, _ := line.Get("format"); v == "force" {
 		if err := blockfs.Format(disk, blockfs.FormatOptions{Force: true}); err != nil {
 			return nil, err
