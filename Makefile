@@ -8,6 +8,7 @@ MEMORY ?= 512M
 CPUS   ?= 2
 DISK   ?= build/disk.img
 BENCH  ?= all
+PLUGS  ?= 200
 
 # The recipes' own commands must not read what is meant for the console.
 quiet = </dev/null
@@ -19,6 +20,7 @@ help:
 	@echo '                 (PORT=$(PORT) is its web page, MEMORY=$(MEMORY), CPUS=$(CPUS))'
 	@echo 'make test        run all tests, on this host and in QEMU'
 	@echo 'make test-go     run all listed tests of the Go distribution (docs/GO-TESTS.md)'
+	@echo 'make soak        pull the plug $(PLUGS) times (PLUGS=$(PLUGS))'
 	@echo 'make bench       measure against Linux; BENCH=machine measures one part'
 	@echo 'make clean-disk  start anew: remove the disk image'
 
@@ -56,6 +58,10 @@ test-machine: build/tuplix
 test-go:
 	@sh qemu/setup $(quiet)
 	@go test -timeout 60m -v -run 'Distribution$$' ./cmd/tuplix -go.packages all
+
+soak:
+	@sh qemu/setup $(quiet)
+	@go test -timeout 0 ./qemu -run 'TestPlug$$' -v -plugs $(PLUGS)
 
 bench: build/tuplix
 	@sh qemu/setup -linux $(quiet)

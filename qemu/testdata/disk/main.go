@@ -22,6 +22,7 @@ var modes = map[string]func(args []int) error{
 	"work":   work,   // SEED WORKERS OPERATIONS STEP: see package qemu/internal/workload
 	"fill":   fill,   // FILES KIB: writes files of a known content
 	"read":   read,   // FILES KIB: reads them
+	"remove": remove, // FILES KIB: fills, and removes all at a line of input
 	"full":   full,   // KIB: writes until the disk is full, and recovers
 	"random": random, // BYTES: reads the random number device
 }

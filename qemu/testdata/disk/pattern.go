@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"errors"
 	"fmt"
@@ -45,6 +46,30 @@ func fill(args []int) error {
 	return nil
 }
 
+// remove fills the disk, removes what it wrote when told so, and goes on writing:
+// space comes back as the store tidies up, which it does while it is written to.
+func remove(args []int) error {
+	if err := fill(args); err != nil {
+		return err
+	}
+	in := bufio.NewScanner(os.Stdin)
+	fmt.Println("filled")
+	in.Scan()
+	for file := range args[0] {
+		if err := os.Remove(path(file)); err != nil {
+			return err
+		}
+	}
+	for range 16 {
+		if err := put(0, args[1]); err != nil {
+			return err
+		}
+	}
+	fmt.Println("removed")
+	in.Scan()
+	return in.Err()
+}
+
 // read reads all files, twice: each must be right or an error.
 func read(args []int) error {
 	failed := 0
@@ -70,11 +95,14 @@ func mustBe(file int, content []byte, kib int) {
 }
 
 // full writes files until there is no room, sees that all of them are there,
-// removes half of them and writes as many again.
+// removes half of them and writes almost as many again: how much fits depends on
+// how tidy the store is.
 func full(args []int) error {
 	kib, files := args[0], 0
-	for os.Remove(path(files)) == nil { // of the last time
-		files++
+	for file := range 1000 { // of the last time
+		if err := os.Remove(path(file)); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
 	}
 	files = 1
 	err := putSoon(0, kib)
@@ -95,13 +123,13 @@ func full(args []int) error {
 			return fmt.Errorf("removing on a full disk: %w", err)
 		}
 	}
-	for file := range files / 2 {
+	for file := range files * 2 / 5 {
 		if err := putSoon(file, kib); err != nil {
 			return fmt.Errorf("file %d after half was removed: %w", file, err)
 		}
 	}
 	fmt.Println("recovered")
-	return allThere(files, kib)
+	return allThere(files*2/5, kib)
 }
 
 func allThere(files, kib int) error {
