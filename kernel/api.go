@@ -165,6 +165,16 @@ func Log() []byte {
 // console unless the command line says quiet.
 func Say(line string) { say(line) }
 
+// AddEntropy mixes the first 256 bytes of p into the kernel's random numbers.
+// They need not be secret, nor random: they cannot make the state worse.
+func AddEntropy(p []byte) {
+	if len(p) == 0 {
+		return
+	}
+	trap(callAddEntropy, uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)), 0, 0, 0)
+	runtime.KeepAlive(p)
+}
+
 // Uptime is the time since boot.
 func Uptime() time.Duration { return time.Duration(monotonic()) }
 

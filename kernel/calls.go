@@ -18,6 +18,7 @@ const (
 	callTest                          // which: a fault on purpose (panic_amd64.go)
 	callAwaitEvents                   // blocks until the runtime should poll (poll.go)
 	callAllocIdentity                 // n -> phys
+	callAddEntropy                    // p, n
 	callEnd
 )
 

@@ -135,3 +135,27 @@ func TestGetrandom(t *testing.T) {
 		t.Error("random bytes go nowhere")
 	}
 }
+
+// Entropy that is added changes what comes next, by each of its bytes.
+func TestAddEntropy(t *testing.T) {
+	m := newTestMachine(t, 1024, 1)
+	p := m.room(1)
+	keys := map[[8]uint32]int{}
+	for n := range 257 {
+		clear(bytesAt(p, pageSize))
+		if n > 0 {
+			bytesAt(p, pageSize)[n-1] = 1
+		}
+		entropyKey = [8]uint32{1, 2, 3}
+		if got := addEntropy(p, pageSize); got != 256 {
+			t.Fatalf("%d bytes taken", got)
+		}
+		if other, ok := keys[entropyKey]; ok {
+			t.Fatalf("the same key with byte %d as with byte %d", n, other)
+		}
+		keys[entropyKey] = n
+	}
+	if addEntropy(0x123000, 8) != errFAULT {
+		t.Error("entropy comes from nowhere")
+	}
+}

@@ -40,6 +40,23 @@ func gather() {
 	stir(words[:]...)
 }
 
+// addEntropy mixes the n bytes at p into the key, at most maxEntropy of them.
+func addEntropy(p, n uintptr) uintptr {
+	const maxEntropy = 256
+	n = min(n, maxEntropy)
+	if !accessible(p, n, false) {
+		return errFAULT
+	}
+	var words [maxEntropy / 8]uint64
+	for i := range n {
+		words[i/8] ^= uint64(*at[byte](p + i)) << (i % 8 * 8)
+	}
+	for i := uintptr(0); i*8 < n; i += 4 {
+		stir(words[i : i+4]...)
+	}
+	return n
+}
+
 // getrandom fills [p, p+n) with random bytes, at most randomChunk of them.
 func getrandom(p, n uintptr) uintptr {
 	const randomChunk = 4096

@@ -132,6 +132,8 @@ func privateCall(c *processor, t *thread, nr, a0, a1, a2 uintptr) uintptr {
 		return mapDevice(uint64(a0), a1, a2 != 0)
 	case callAllocDMA:
 		return allocDMA(a0)
+	case callAddEntropy:
+		return addEntropy(a0, a1)
 	case callAllocIdentity:
 		return allocIdentity(a0)
 	case callNewInterrupt:

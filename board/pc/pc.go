@@ -36,6 +36,7 @@ func start() error {
 	if err := devices.SetWallClock(); err != nil {
 		say("clock: %v", err)
 	}
+	startEntropy(devices, &line)
 	network, err := startNetwork(devices)
 	if err != nil {
 		return err
