@@ -27,11 +27,13 @@ type goPackage struct {
 type skippedTest struct{ test, reason string }
 
 // pattern is the regular expression, as package testing takes them apart, that
-// matches the test only.
+// matches the test only. An element * of its name stands for all subtests.
 func (s skippedTest) pattern() string {
 	elements := strings.Split(s.test, "/")
 	for i, e := range elements {
-		elements[i] = "^" + regexp.QuoteMeta(e) + "$"
+		if elements[i] = ""; e != "*" {
+			elements[i] = "^" + regexp.QuoteMeta(e) + "$"
+		}
 	}
 	return strings.Join(elements, "/")
 }
