@@ -219,18 +219,6 @@ func TestSmallWrites(t *testing.T) {
 	noBreaches(t, na, nb)
 }
 
-func TestTransferWithLoss(t *testing.T) {
-	all := link.Offloads{TxChecksum: true, TSO4: true, TSO6: true, RxChecksum: true, RxGRO: true}
-	sa, sb, na, nb := twoHosts(t,
-		wire.Options{Offloads: all, Loss: 0.02, Seed: 7},
-		wire.Options{Offloads: link.Offloads{}, Loss: 0.02, Seed: 8})
-	transfer(t, sa, sb, netip.MustParseAddr("10.0.0.2"), 1*mib)
-	noBreaches(t, na, nb)
-	if na.Counts().Lost == 0 {
-		t.Error("nothing was lost")
-	}
-}
-
 func TestEcho(t *testing.T) {
 	sa, _, na, nb := twoHosts(t, wire.Options{}, wire.Options{})
 	var q waiter.Queue
