@@ -109,7 +109,11 @@ func serveCalls() {
 	defer workers.Add(-1)
 	r := new(request)
 	for {
-		if _, _, e := syscall.Syscall(callNext, uintptr(unsafe.Pointer(r)), 0, 0); e != 0 {
+		_, _, e := syscall.Syscall(callNext, uintptr(unsafe.Pointer(r)), 0, 0)
+		if e == syscall.EINTR {
+			continue
+		}
+		if e != 0 {
 			panic("kernel: waiting for calls: " + e.Error())
 		}
 		if r.idle == 0 && workers.Load() < maxWorkers {

@@ -285,6 +285,28 @@ func expire(c *processor, i int32, t *thread) {
 	ready(c, i, true)
 }
 
+// interrupt ends the wait of thread i for a signal, with EINTR. A sleep goes
+// on, so that nobody need be told what is left of it, and so does the wait for
+// a service, whose work cannot be taken back: there the signal waits. sched is
+// held.
+func interrupt(c *processor, i int32, t *thread) {
+	result := errINTR
+	switch t.wait {
+	case waitFutex:
+		leaveFutex(i, t)
+	case waitPoll:
+		leavePoll(i, t)
+	case waitCalls:
+		leaveIdle(i, t)
+	case waitEvents: // as if there were some
+		pollerWaits, result = nobody, 0
+	default:
+		return
+	}
+	t.regs.ax = uint64(result)
+	ready(c, i, false)
+}
+
 // onKick serves the interrupt by which another processor asks for attention.
 func onKick(c *processor) {
 	answerFlush()

@@ -80,3 +80,14 @@ func nextCall(c *processor, t *thread, p uintptr) uintptr {
 	c.block(waitCalls, 0, never)
 	return 0
 }
+
+// leaveIdle takes worker w out of those that wait for calls. sched is held.
+func leaveIdle(w int32, t *thread) {
+	for p := &idleFirst; *p != nobody; p = &threadAt(*p).next {
+		if *p == w {
+			*p = t.next
+			idleCount--
+			return
+		}
+	}
+}

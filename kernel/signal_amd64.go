@@ -176,12 +176,17 @@ func sigreturn(t *thread) {
 	}
 }
 
-// send makes a signal wait for thread i. sched is held.
+// send makes a signal wait for thread i, and ends that thread's wait where it
+// is one that a handler may interrupt. sched is held.
 func send(c *processor, i int32, sig uint) {
 	t := threadAt(i)
-	t.pending |= 1 << (sig - 1)
-	if t.state == threadRunning && t.cpu != c.id {
+	bit := uint64(1) << (sig - 1)
+	t.pending |= bit
+	switch {
+	case t.state == threadRunning && t.cpu != c.id:
 		kick(cpuAt(int(t.cpu)))
+	case t.state == threadBlocked && t.mask&bit == 0 && actions[sig].handler > 1:
+		interrupt(c, i, t)
 	}
 }
 

@@ -232,3 +232,64 @@ func TestProfileTimer(t *testing.T) {
 		t.Errorf("deleted it had %d ticks", ticks-before)
 	}
 }
+
+// A signal ends a wait that it may interrupt; others it outlasts.
+func TestSignalInterrupts(t *testing.T) {
+	const timespec, futexWord, events = 0, 64, 128
+	for _, w := range []struct {
+		name   string
+		args   []uintptr // of the call that waits; small ones are places in room
+		ended  bool
+		result uintptr
+	}{
+		{"a futex", []uintptr{nrFutex, futexWord, 128, 0, 0}, true, errINTR},
+		{"epoll", []uintptr{nrEpollWait, 3, events, 1, ^uintptr(0)}, true, errINTR},
+		{"a worker", []uintptr{callNext, events}, true, errINTR},
+		{"the poller", []uintptr{callAwaitEvents}, true, 0},
+		{"a sleep", []uintptr{nrNanosleep, timespec}, false, 0},
+	} {
+		m := newTestMachine(t, 4096, 2)
+		room, stack := m.room(1), m.room(8)
+		a, b := m.spawn(), m.spawn()
+		m.settle()
+		threadAt(b).regs.sp = uint64(stack + 8*pageSize)
+		cpu := func(i int32) *processor { return cpuAt(int(threadAt(i).cpu)) }
+		m.call(cpu(b), nrEpollCreate1)
+		*at[uint64](room) = 1
+		args := append([]uintptr(nil), w.args[1:]...)
+		for k := range args {
+			if place := k == 0 && w.args[0] != nrEpollWait || k == 1 && w.args[0] == nrEpollWait; place {
+				args[k] += room
+			}
+		}
+		m.call(cpu(b), w.args[0], args...)
+		if threadAt(b).state != threadBlocked {
+			t.Fatalf("%s: no wait", w.name)
+		}
+		m.call(cpu(a), nrTgkill, 1, uintptr(b)+1, sigURG)
+		if threadAt(b).state != threadBlocked {
+			t.Fatalf("%s: ended by a signal without a handler", w.name)
+		}
+		threadAt(b).pending = 0
+		actions[sigURG] = action{handler: 0x400000, restorer: 1}
+		m.call(cpu(a), nrTgkill, 1, uintptr(b)+1, sigURG)
+		m.settle()
+		if ended := threadAt(b).state == threadRunning; ended != w.ended {
+			t.Fatalf("%s: ended is %v", w.name, ended)
+		}
+		if !w.ended {
+			continue
+		}
+		if threadAt(b).regs.ip != 0x400000 {
+			t.Errorf("%s: no handler runs", w.name)
+		}
+		threadAt(b).regs.sp += 8
+		m.call(cpu(b), nrSigreturn)
+		if ax := uintptr(threadAt(b).regs.ax); ax != w.result {
+			t.Errorf("%s: %d after the handler", w.name, int64(ax))
+		}
+		if idleFirst != nobody || idleCount != 0 || pollerWaits != nobody {
+			t.Errorf("%s: still in a list", w.name)
+		}
+	}
+}

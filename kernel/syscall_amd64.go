@@ -8,6 +8,8 @@ const (
 	nrYield, nrMincore, nrMadvise, nrNanosleep     = 24, 27, 28, 35
 	nrSetitimer, nrGetpid, nrClone, nrExit, nrKill = 38, 39, 56, 60, 62
 	nrFcntl, nrGettimeofday, nrSyslog              = 72, 96, 103
+	nrSetuid, nrSetgid, nrSetreuid, nrSetregid     = 105, 106, 113, 114
+	nrSetgroups, nrSetresuid, nrSetresgid          = 116, 117, 119
 	nrSigaltstack, nrMlock, nrMunlock              = 131, 149, 150
 	nrPrctl, nrArchPrctl, nrReboot                 = 157, 158, 169
 	nrGettid, nrTkill, nrTime, nrFutex             = 186, 200, 201, 202
@@ -90,6 +92,8 @@ func call(c *processor, t *thread) uintptr {
 		return uintptr(c.current) + 1
 	case nrGetpid:
 		return 1
+	case nrSetuid, nrSetgid, nrSetreuid, nrSetregid, nrSetresuid, nrSetresgid, nrSetgroups:
+		return stayRoot(nr, uint32(a0))
 	case nrArchPrctl:
 		return archPrctl(r, a0, a1)
 	case nrGetaffinity:
@@ -124,6 +128,17 @@ func call(c *processor, t *thread) uintptr {
 		}
 		return handOver(c, t)
 	}
+}
+
+// stayRoot serves the calls that change who the program is: it can become what
+// it is, user 0 in no further group. They are not a service's, because package
+// syscall has every thread make them while the Go scheduler stands still, and
+// no service could run.
+func stayRoot(nr uintptr, id uint32) uintptr {
+	if id != 0 && (nr == nrSetgroups || id != ^uint32(0)) {
+		return errPERM
+	}
+	return 0
 }
 
 func privateCall(c *processor, t *thread, nr, a0, a1, a2 uintptr) uintptr {
