@@ -50,7 +50,8 @@ func isOwn(nr, a0, a3 uintptr) bool {
 		nrTkill, nrKill, nrGettid, nrSetTidAddress, nrGetpid, nrArchPrctl,
 		nrGetaffinity, nrGetcpu, nrClockGettime, nrClockGetres,
 		nrGettimeofday, nrSetitimer, nrTimerCreate, nrTimerSettime,
-		nrTimerDelete, nrEpollCreate, nrEpollCreate1, nrEpollCtl,
+		nrSetuid, nrSetgid, nrSetreuid, nrSetregid, nrSetresuid, nrSetresgid,
+		nrSetgroups, nrTimerDelete, nrEpollCreate, nrEpollCreate1, nrEpollCtl,
 		nrEpollWait, nrEpollPwait, nrEventfd2, nrGetrandom, nrSyslog:
 		return true
 	}
