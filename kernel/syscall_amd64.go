@@ -10,6 +10,7 @@ const (
 	nrFcntl, nrGettimeofday, nrSyslog              = 72, 96, 103
 	nrSetuid, nrSetgid, nrSetreuid, nrSetregid     = 105, 106, 113, 114
 	nrSetgroups, nrSetresuid, nrSetresgid          = 116, 117, 119
+	nrCapget, nrCapset                             = 125, 126
 	nrSigaltstack, nrMlock, nrMunlock              = 131, 149, 150
 	nrPrctl, nrArchPrctl, nrReboot                 = 157, 158, 169
 	nrGettid, nrTkill, nrTime, nrFutex             = 186, 200, 201, 202
@@ -54,7 +55,7 @@ func call(c *processor, t *thread) uintptr {
 		return advise(a0, a1, a2)
 	case nrBrk:
 		return 0
-	case nrMincore, nrRseq:
+	case nrMincore, nrRseq, nrCapget, nrCapset:
 		return errNOSYS
 	case nrMlock, nrMunlock, nrPrctl, nrSetRobustList, nrSetaffinity:
 		return 0
