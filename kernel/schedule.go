@@ -104,7 +104,8 @@ func (c *processor) limitTurn(now int64) {
 }
 
 // block takes the processor from the current thread until ready, or until
-// due, whichever is first. sched is held.
+// due, whichever is first. The thread is in the list of those who wait, if
+// there is one. sched is held.
 func (c *processor) block(wait uint8, word uintptr, due int64) {
 	i := c.current
 	t := c.thread()
@@ -115,6 +116,9 @@ func (c *processor) block(wait uint8, word uintptr, due int64) {
 	c.stop(monotonic())
 	if due != never {
 		c.addTimer(i, due)
+	}
+	if handlerWaits(t) { // sent while it was on its way here
+		interrupt(c, i, t)
 	}
 }
 

@@ -190,6 +190,19 @@ func send(c *processor, i int32, sig uint) {
 	}
 }
 
+// handlerWaits tells whether a signal waits that t has a handler for. sched is
+// held.
+func handlerWaits(t *thread) bool {
+	waiting := t.pending &^ t.mask
+	for sig := 1; waiting != 0; sig++ {
+		if waiting&1 != 0 && actions[sig].handler > 1 {
+			return true
+		}
+		waiting >>= 1
+	}
+	return false
+}
+
 func tgkill(c *processor, tid, sig uintptr) uintptr {
 	if sig > numSignals {
 		return errINVAL
