@@ -251,9 +251,9 @@ var (
 
 // Bounds of a wait for the scheduler, in ns.
 const (
-	pollLately   = int64(1_000_000) // a scheduler that polled this short ago is not stuck
+	pollLately   = int64(2_000_000) // a scheduler that polled this short ago is not stuck
 	pollPatience = int64(50_000)    // for events that no device raised
-	pollSpacing  = int64(200_000)   // between two alerts: each preempts a goroutine
+	pollSpacing  = int64(2_000_000) // between two alerts: each preempts a goroutine
 )
 
 func awaitEvents(c *processor) uintptr {
@@ -264,9 +264,13 @@ func awaitEvents(c *processor) uintptr {
 	return 0
 }
 
+// sysmonThread is sysmon's, the first that the runtime starts: that it polls,
+// every 10 ms, says nothing of the scheduler.
+var sysmonThread = nobody
+
 // notePoll remembers that thread i polled.
 func notePoll(i int32) {
-	if i != pollerThread {
+	if i != pollerThread && i != sysmonThread {
 		lastPolled = monotonic()
 	}
 }

@@ -341,6 +341,9 @@ func clone(c *processor, t *thread, flags, stack, tls uintptr) uintptr {
 		n.regs.fs = uint64(tls)
 	}
 	n.mask = t.mask
+	if sysmonThread == nobody {
+		sysmonThread = i
+	}
 	n.cpu = c.id
 	ready(c, i, false)
 	return uintptr(i) + 1
