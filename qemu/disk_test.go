@@ -63,7 +63,7 @@ func buildImage(pkg string) (string, error) {
 	return path, err
 }
 
-// guest is a machine that runs testdata/disk.
+// guest is a machine that a test has booted.
 type guest struct {
 	*Machine
 	*Console
@@ -85,13 +85,21 @@ func blankDisk(t *testing.T, mib int64) *Disk {
 // bootDisk boots testdata/disk with arguments. The machine ends with the test.
 func bootDisk(t *testing.T, c Config, args ...string) guest {
 	t.Helper()
+	c.Network.None = true
+	c.Line.Args = args
+	return boot(t, "qemu/testdata/disk", c)
+}
+
+// boot boots the image of a package, named relative to the root of the module. The
+// machine ends with the test.
+func boot(t *testing.T, pkg string, c Config) guest {
+	t.Helper()
 	needQEMU(t)
-	path, err := buildImage("qemu/testdata/disk")
+	path, err := buildImage(pkg)
 	if err != nil {
 		t.Fatal(err)
 	}
-	c.Image, c.Network.None = path, true
-	c.Line.Args = args
+	c.Image = path
 	if c.Memory == 0 {
 		c.Memory = 128
 	}

@@ -2,7 +2,6 @@ package pc
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"syscall"
 
@@ -36,26 +35,32 @@ type files struct {
 //
 //	disk=none     use no disk
 //	format=force  make a volume on the disk, whatever is on it
+//
+// An error says what to do about it.
 func openFiles(devices *metal.Inventory, line *cmdline.Line) (*files, error) {
-	f := &files{}
-	var volume vfs.FS
 	disk, err := openDisk(devices, line)
-	switch {
-	case err != nil:
+	if err != nil {
 		return nil, err
-	case disk == nil:
-		say("NO DISK: files are kept in memory and will be LOST at power-off")
-		volume = vfs.NewMem()
-	default:
-		if f.volume, err = openVolume(disk, line); err != nil {
-			return nil, err
-		}
-		volume = f.volume
 	}
+	f := &files{}
+	if disk == nil {
+		say("NO DISK: files are kept in memory and will be LOST at power-off")
+		return f, f.mount(vfs.NewMem())
+	}
+	if f.volume, err = openVolume(disk, line); err != nil {
+		return nil, advise(err)
+	}
+	if err := f.mount(f.volume); err != nil {
+		return nil, advise(err)
+	}
+	return f, nil
+}
+
+func (f *files) mount(volume vfs.FS) (err error) {
 	total := kernel.ReadStats().MemoryTotal
 	budget := min(max(total/storeShare, storeLeast), storeAtMost)
 	f.fs, err = file.Open(volume, "files", file.Options{Memory: int(budget), Log: say})
-	return f, err
+	return err
 }
 
 // openDisk returns the first block device, nil if there is none.
@@ -82,11 +87,7 @@ func openVolume(device *blk.Device, line *cmdline.Line) (*blockfs.FS, error) {
 			return nil, err
 		}
 	}
-	v, err := blockfs.Open(disk, blockfs.Options{FormatBlank: true})
-	if errors.Is(err, blockfs.ErrForeign) {
-		return nil, fmt.Errorf("%w: it is left as it is; to erase it and use it, boot with format=force", err)
-	}
-	return v, err
+	return blockfs.Open(disk, blockfs.Options{FormatBlank: true})
 }
 
 // close makes everything durable before the program ends. The files stay open:

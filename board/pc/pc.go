@@ -60,6 +60,9 @@ func start() error {
 	if err != nil {
 		return err
 	}
+	if err := completeEnvironment(); err != nil {
+		return err
+	}
 	kernel.Serve(system.Call)
 	kernel.OnExit(files.close)
 	network.configure(system)

@@ -61,13 +61,13 @@ func writeDevice(dev Device, p []byte, off int64) error {
 func checkDevice(dev Device) error {
 	s := dev.SectorSize()
 	if s < minSector || s > maxSector || s&(s-1) != 0 {
-		return fmt.Errorf("blockfs: sector size %d: want a power of two from %d to %d", s, minSector, maxSector)
+		return fmt.Errorf("%w: sectors of %d bytes, which is not a power of two from %d to %d", ErrDevice, s, minSector, maxSector)
 	}
 	if dev.Size() < minDeviceBytes {
-		return fmt.Errorf("blockfs: device of %d bytes is too small: at least %d are needed", dev.Size(), minDeviceBytes)
+		return fmt.Errorf("%w: its %d bytes are too few, at least %d are needed", ErrDevice, dev.Size(), minDeviceBytes)
 	}
 	if dev.Size()/blockSize > maxDeviceBlocks {
-		return fmt.Errorf("blockfs: device of %d bytes is too large", dev.Size())
+		return fmt.Errorf("%w: its %d bytes are too many", ErrDevice, dev.Size())
 	}
 	return nil
 }

@@ -55,7 +55,7 @@ func formatAllowed(dev Device, force bool) error {
 	switch {
 	case errors.Is(err, ErrBlank):
 		return nil
-	case err == nil, errors.Is(err, ErrCorrupt), errors.Is(err, ErrVersion):
+	case err == nil, errors.Is(err, ErrCorrupt), errors.Is(err, ErrVersion), errors.Is(err, ErrDevice):
 		return errors.Join(errors.New("blockfs: device holds a blockfs volume: left untouched; call Format with Force to erase it"), err)
 	}
 	return err

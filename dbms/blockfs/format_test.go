@@ -96,7 +96,7 @@ func TestSuperblockCopies(t *testing.T) {
 func TestSectorSizeChanges(t *testing.T) {
 	dev := blockdev.NewMemory(8<<20, 512)
 	must(t, Format(dev, FormatOptions{}))
-	if _, err := Open(sectors{dev, 4096}, Options{}); !errors.Is(err, ErrVersion) {
+	if _, err := Open(sectors{dev, 4096}, Options{}); !errors.Is(err, ErrDevice) {
 		t.Errorf("larger sectors: %v", err)
 	}
 	dev = blockdev.NewMemory(8<<20, 512)

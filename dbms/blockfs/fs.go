@@ -54,8 +54,8 @@ var _ vfs.FS = (*FS)(nil)
 // that nothing is ever appended to a journal that a crash may have torn.
 //
 // Errors: ErrBlank and ErrForeign where there is no volume, ErrVersion for one of
-// a newer format, ErrCorrupt for a damaged one; none of these has changed the
-// device. And those of the device.
+// a newer format, ErrCorrupt for a damaged one, ErrDevice for a device that does not
+// suit; none of these has changed the device. And those of the device.
 func Open(dev Device, opts Options) (*FS, error) {
 	v, err := loadVolume(dev)
 	if errors.Is(err, ErrBlank) && opts.FormatBlank {

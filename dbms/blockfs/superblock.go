@@ -49,6 +49,9 @@ var (
 	ErrCorrupt = errors.New("blockfs: volume is damaged")
 	// ErrVersion says that the volume needs a newer version of this package.
 	ErrVersion = errors.New("blockfs: volume format is not supported")
+	// ErrDevice says that the device's geometry does not suit: it is too small
+	// or too large for a volume, or not the one that the volume was made on.
+	ErrDevice = errors.New("blockfs: device does not suit")
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -146,10 +149,10 @@ func (sb *superblock) sane() bool {
 // fits checks the volume against the device it was found on.
 func (sb *superblock) fits(dev Device) error {
 	if have := uint64(dev.Size() / blockSize); have < sb.blocks {
-		return fmt.Errorf("%w: volume of %d blocks on a device of %d: the device has shrunk", ErrCorrupt, sb.blocks, have)
+		return fmt.Errorf("%w: the volume has %d bytes, the device %d: it has shrunk", ErrDevice, sb.blocks*blockSize, dev.Size())
 	}
 	if int64(dev.SectorSize()) > sb.sector {
-		return fmt.Errorf("%w: formatted for sectors of %d bytes, the device has %d", ErrVersion, sb.sector, dev.SectorSize())
+		return fmt.Errorf("%w: the volume was made for sectors of %d bytes, the device has %d", ErrDevice, sb.sector, dev.SectorSize())
 	}
 	return nil
 }
@@ -188,7 +191,7 @@ func probe(dev Device) error {
 			return err
 		}
 		if at >= 0 {
-			return fmt.Errorf("%w (first at byte %d): left untouched; call blockfs.Format with Force to erase it", ErrForeign, at)
+			return fmt.Errorf("%w (first at byte %d)", ErrForeign, at)
 		}
 	}
 	return ErrBlank

@@ -1,6 +1,7 @@
 package file
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -44,8 +45,14 @@ const (
 	maxBase             = 64 << 20
 )
 
+// ErrDamaged says that the database fails its checks.
+var ErrDamaged = errors.New("file: the stored files are damaged")
+
 // Open opens or creates the database in dir of the volume, with options
 // that keep within the memory budget, and mounts it. Close closes both.
+//
+// Errors: ErrFormat for files that another version stored, ErrDamaged for damaged
+// ones, and those of the volume.
 func Open(volume vfs.FS, dir string, o Options) (*FS, error) {
 	o.fill()
 	o.Memory = max(o.Memory, MinMemory)
@@ -57,6 +64,9 @@ func Open(volume vfs.FS, dir string, o Options) (*FS, error) {
 		suitDevice(p, total)
 	}
 	db, err := pebble.Open(dir, p)
+	if err != nil && pebble.IsCorruptionError(err) {
+		return nil, fmt.Errorf("%w: %w", ErrDamaged, err)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("file: open %s: %w", dir, err)
 	}

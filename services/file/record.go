@@ -3,6 +3,7 @@ package file
 import (
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"syscall"
 )
 
@@ -145,9 +146,17 @@ func encodeSuper() []byte {
 	return b
 }
 
+// ErrFormat says that files were stored by a version that does it otherwise.
+var ErrFormat = errors.New("file: the stored files have a format that this version does not know")
+
 func checkSuper(b []byte) error {
-	if string(b) != string(encodeSuper()) {
-		return errors.New("file: the stored files have a format that this version does not know")
+	if len(b) < superSize {
+		return fmt.Errorf("%w: a superblock of %d bytes", ErrFormat, len(b))
+	}
+	version, block := binary.LittleEndian.Uint32(b), binary.LittleEndian.Uint32(b[4:])
+	if len(b) != superSize || version != recordVersion || block != BlockSize {
+		return fmt.Errorf("%w: version %d with blocks of %d bytes; this one reads version %d with %d",
+			ErrFormat, version, block, recordVersion, BlockSize)
 	}
 	return nil
 }

@@ -53,7 +53,7 @@ func TestProcAndEtc(t *testing.T) {
 	s := newSystem(t)
 	for path, want := range map[string]string{
 		"/proc/meminfo":                "MemTotal:         262144 kB\n",
-		"/proc/self/mounts":            "tuplix / ext4 rw,noatime 0 0\n",
+		"/proc/self/mounts":            "tuplix / tuplix rw,noatime 0 0\n",
 		"/proc/sys/kernel/hostname":    "tuplix\n",
 		"/proc/sys/net/core/somaxconn": "4096\n",
 		"/proc/cmdline":                "quiet\n",

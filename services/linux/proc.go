@@ -21,7 +21,7 @@ func (s *System) newProc() *synthetic {
 		s.newProcess(t),
 		t.text("cmdline", func() string { return s.machine.CommandLine() + "\n" }),
 		t.text("cpuinfo", s.cpuInfo),
-		t.text("filesystems", fixed("\text4\nnodev\tproc\nnodev\tsysfs\n")),
+		t.text("filesystems", fixed("\t"+filesType+"\nnodev\tproc\nnodev\tsysfs\n")),
 		t.text("loadavg", s.loadAverage),
 		t.text("meminfo", s.memoryInfo),
 		t.link("mounts", fixed("self/mounts")),
@@ -190,7 +190,7 @@ func (s *System) uptimeText() string {
 }
 
 func (s *System) mountsText() string {
-	b := "tuplix / ext4 rw,noatime 0 0\n"
+	b := "tuplix / " + filesType + " rw,noatime 0 0\n"
 	for _, m := range s.mounts {
 		b += fmt.Sprintf("%s %s %s ro 0 0\n", m.kind, m.path, m.kind)
 	}
@@ -198,7 +198,7 @@ func (s *System) mountsText() string {
 }
 
 func (s *System) mountInfo() string {
-	b := "1 1 8:1 / / rw,noatime - ext4 tuplix rw\n"
+	b := "1 1 8:1 / / rw,noatime - " + filesType + " tuplix rw\n"
 	for i, m := range s.mounts {
 		b += fmt.Sprintf("%d 1 0:%d / %s ro - %s %s ro\n", i+2, m.root.device(), m.path, m.kind, m.kind)
 	}

@@ -185,9 +185,13 @@ func (s *System) fstatfs(a *[6]uintptr) (int, syscall.Errno) {
 	return s.statfsInto(st.Dev, &a[1])
 }
 
-// The f_type of the file systems. The file service has no number of its own
-// among Linux's and shows that of ext4, which programs know.
-const filesMagic = unix.EXT4_SUPER_MAGIC
+// filesType is what mount tables call the file service, and filesMagic its
+// f_type, "tplx" in ASCII, most significant byte first. It is none of Linux's
+// numbers: what a program knows of another file system does not hold here.
+const (
+	filesType  = "tuplix"
+	filesMagic = 0x74706c78
+)
 
 func (s *System) statfsInto(device uint64, out *uintptr) (int, syscall.Errno) {
 	st, e := object[unix.Statfs_t](out)
