@@ -1,0 +1,89 @@
+package engine
+
+import "time"
+
+// MinRetention is the shortest time for which superseded versions are kept, so
+// that a View that has begun can end.
+const MinRetention = time.Minute
+
+// DefaultRetention is how long superseded versions are kept where nobody said
+// otherwise.
+const DefaultRetention = 7 * 24 * time.Hour
+
+// Op tells who changes the store, and why. All texts are at most MaxOpField
+// bytes; they are kept with the transaction as its provenance, so they must not
+// hold secrets.
+type Op struct {
+	// ID makes the operation happen once: an Update with an ID that has already
+	// taken effect does nothing. If empty, the engine gives the operation an ID
+	// of its own.
+	ID string
+
+	User    string // on whose behalf
+	Program string // which program
+	Task    string // which task or workflow of it
+	Name    string // the procedure's name, or the statement
+
+	NoWait bool // return when the transaction has taken effect, before it is durable
+	Trace  bool // record also which keys were read and written
+}
+
+// Commit is the provenance of one transaction.
+type Commit struct {
+	Version     Version
+	Time        time.Time // wall clock of the machine at the commit, microseconds
+	Op          Op        // without NoWait; ID is as given or as the engine chose
+	RowsRead    int
+	RowsWritten int
+	Keys        [][]byte // of a traced transaction
+}
+
+// Row is one version of a key.
+type Row struct {
+	Key     []byte
+	Version Version // the transaction that wrote it
+	Until   Version // the one that replaced or deleted it; zero if it is the newest
+	Value   []byte
+	Deleted bool   // Version deleted the key; Value is nil
+	Hidden  bool   // a restore has since gone back to before it
+	Restore *Range // not a key but a restore of this range, to version To
+	To      Version
+}
+
+// Collected counts what a collection removed.
+type Collected struct {
+	Versions int64 // superseded versions
+	Commits  int64 // provenance records
+	Bytes    int64 // of both, before compression
+}
+
+// Problem is a violation that a check found.
+type Problem struct {
+	Where string // the place, for people: a key, a table and row, a block
+	What  string
+}
+
+// Metrics are counters since the engine was opened, and states now.
+type Metrics struct {
+	Commits      int64         // transactions that took effect
+	Conflicts    int64         // attempts that were run again or given up
+	Replays      int64         // operations that had already taken effect
+	Syncs        int64         // flushes of the device for commits
+	SyncTime     time.Duration // spent in them, together
+	KeysRead     int64
+	KeysWritten  int64
+	Watchers     int64 // waiting now
+	Wakeups      int64
+	Superseded   int64 // versions kept that are not the newest, estimated
+	Collected    Collected
+	Restores     int64 // whose keys are not yet all rewritten
+	CacheHits    int64
+	CacheMisses  int64
+	LevelFiles   []int64 // of the LSM, by level; nil where there is none
+	LevelBytes   []int64
+	Compactions  int64
+	DeviceBytes  int64 // in use
+	LogBytes     int64 // written to the log
+	WriteStalls  int64
+	OldestReader time.Duration // age of the oldest View under way
+}

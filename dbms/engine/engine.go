@@ -1,0 +1,149 @@
+package engine
+
+import (
+	"context"
+	"iter"
+	"time"
+)
+
+// Engine keeps versioned keys. All methods may be called concurrently.
+type Engine interface {
+	// Update runs fn as one serializable transaction and returns its version.
+	// If fn returns an error, nothing happens and Update returns that error.
+	// fn may be run several times, of which one counts: it must have no effects
+	// but those by its Tx, and must not call the engine.
+	//
+	// Update returns when the transaction is durable, or with op.NoWait when it
+	// has taken effect. Errors: ErrConflict only if the engine gave up after
+	// many attempts, ErrUnknown, ErrFatal, ErrFull, a LimitError, ctx's error
+	// (before the commit: nothing happened), and what fn returned.
+	Update(ctx context.Context, op *Op, fn func(Tx) error) (Version, error)
+
+	// View runs fn on the state at a version, or the newest if at is zero.
+	// The Reader is of no use after fn has returned, and is used by one
+	// goroutine at a time.
+	View(ctx context.Context, at Version, fn func(Reader) error) error
+
+	// Watch waits until a transaction later than since has changed a key in one
+	// of the ranges, and returns a version that includes the change. If that has
+	// happened already it returns at once: no change is ever missed by a caller
+	// that passes the version it has read. It may return without a change
+	// (when the engine can no longer tell), so callers look again.
+	Watch(ctx context.Context, since Version, ranges ...Range) (Version, error)
+
+	// Sync waits until everything up to v is durable; zero means all so far.
+	Sync(ctx context.Context, v Version) error
+
+	// Resolve tells whether the operation of this ID has taken effect, and as
+	// which version. After it has said no, the operation may still take effect
+	// if an Update of it is under way. IDs are kept as long as versions are.
+	Resolve(ctx context.Context, id string) (v Version, done bool, err error)
+
+	// At returns the newest version that was committed not after t.
+	// Errors: ErrTooOld.
+	At(ctx context.Context, t time.Time) (Version, error)
+
+	// Horizon returns the oldest version at which all of r can be read. Where
+	// restores reach back before it, what they show stays readable.
+	Horizon(ctx context.Context, r Range) (Version, error)
+
+	// Retain sets for how long superseded versions of keys in r are kept, at
+	// least MinRetention. Later calls win where ranges overlap. It is itself a
+	// transaction.
+	Retain(ctx context.Context, op *Op, r Range, keep time.Duration) error
+
+	// Collect removes what is beyond retention now, instead of in its time.
+	Collect(ctx context.Context) (Collected, error)
+
+	// Check reads everything and proves the engine's own invariants: checksums,
+	// formats, order and overlap of versions, counts. Each violation is
+	// reported; the error is only about not being able to go on.
+	Check(ctx context.Context, report func(Problem)) error
+
+	// Metrics returns the counters of the engine since it was opened.
+	Metrics() Metrics
+
+	// Close waits for what is under way, makes all durable and lets go of the
+	// device. Later calls fail with ErrClosed.
+	Close() error
+}
+
+// Reader reads the state at one version. Bytes that it returns stay valid only
+// until the next call of the same Reader or Cursor.
+type Reader interface {
+	// Version is the version that is read. In an Update it is the version the
+	// transaction builds on.
+	Version() Version
+
+	// Get returns the value of a key, and whether there is one.
+	Get(key []byte) (value []byte, found bool, err error)
+
+	// GetBatch reads several keys in one go and calls each, in the order of
+	// keys, for those that exist.
+	GetBatch(keys [][]byte, each func(i int, value []byte) error) error
+
+	// Scan returns the keys of r in order, or in reverse order. The cursor must
+	// be closed.
+	Scan(r Range, o ScanOptions) Cursor
+
+	// At reads the same store at an older version.
+	At(v Version) (Reader, error)
+
+	// History returns the versions of a key up to the reader's, newest first,
+	// those that a restore has hidden included.
+	History(key []byte) iter.Seq2[Row, error]
+
+	// Changes returns what became of the keys of r by transactions later than
+	// from, up to the reader's version, in the order of versions and then keys.
+	// A restore appears as one Change with its Restore set.
+	Changes(r Range, from Version) iter.Seq2[Row, error]
+
+	// Commits returns the transactions later than from, up to the reader's
+	// version, oldest first, or newest first if reverse.
+	Commits(from Version, reverse bool) iter.Seq2[Commit, error]
+}
+
+// ScanOptions say how a range is read.
+type ScanOptions struct {
+	Reverse bool
+	Limit   int // the most keys that will be asked for; 0: unknown. A hint for fetching ahead.
+}
+
+// Cursor walks over keys in order. A typical loop:
+//
+//	for c.Next() { use(c.Key(), c.Value()) }
+//	return errors.Join(c.Err(), c.Close())
+type Cursor interface {
+	Next() bool    // goes to the first or next key; false at the end or on an error
+	Key() []byte   // valid until Next
+	Value() []byte // valid until Next
+	Err() error
+	Close() error
+}
+
+// Tx is an Update under way. Its reads show the state that the transaction
+// builds on, without its own writes: package txn lays those over. Each key is
+// written at most once.
+type Tx interface {
+	Reader
+
+	// Put gives a key a value, whether or not it has one. Bytes are copied.
+	Put(key, value []byte) error
+
+	// Delete removes a key, if it is there.
+	Delete(key []byte) error
+
+	// Restore makes the keys of r as they were at an earlier version, in
+	// constant time, whatever their number. What is hidden by it stays in
+	// History and can be read At. The keys of r must not be written by the same
+	// transaction.
+	Restore(r Range, to Version) error
+
+	// Changed reports whether a transaction later than since has written, or
+	// restored, a key in one of the ranges. It may err on the side of true.
+	Changed(since Version, ranges []Range) (bool, error)
+
+	// Count adds to the numbers of rows that the provenance of this transaction
+	// shows, and records keys if the operation is traced.
+	Count(read, written int, keys ...[]byte)
+}

@@ -1,0 +1,63 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+)
+
+// The outcomes of an Update. No error: committed.
+var (
+	// ErrConflict: nothing happened, because of what another transaction did.
+	// Running the whole transaction again may succeed.
+	ErrConflict = errors.New("the transaction conflicts with another one; nothing was changed, run it again")
+
+	// ErrUnknown: the transaction may or may not have taken effect. Resolve
+	// with the operation's ID tells, as soon as the store can be reached.
+	ErrUnknown = errors.New("it is not known whether the transaction took effect; ask for the outcome of its operation")
+
+	// ErrFatal: the store has failed and takes no more transactions until it is
+	// opened again; nothing of this one was acknowledged.
+	ErrFatal = errors.New("the store has failed; it must be opened again")
+)
+
+var (
+	// ErrTooOld: what is asked for is older than what is kept (Horizon).
+	ErrTooOld = errors.New("that version is older than the store keeps")
+
+	// ErrVersion: not a version of this store, or one of its future.
+	ErrVersion = errors.New("not a version of this store")
+
+	// ErrCorrupt: stored bytes do not decode, or fail their checksum. It is
+	// wrapped by errors that name the place.
+	ErrCorrupt = errors.New("stored data is damaged")
+
+	// ErrFull: the device has no room for this transaction; nothing happened.
+	ErrFull = errors.New("the store is full; nothing was changed")
+
+	// ErrClosed: the engine has been closed.
+	ErrClosed = errors.New("the store is closed")
+)
+
+// LimitError refuses what is above one of the limits. Nothing happened.
+type LimitError struct {
+	What  string // what is too large, as in "key" or "rows of a transaction"
+	Size  int64
+	Limit int64
+}
+
+func (e *LimitError) Error() string {
+	return fmt.Sprintf("%s: %d is more than the limit of %d", e.What, e.Size, e.Limit)
+}
+
+// CheckSize returns the LimitError of a key or value that is too large, or nil.
+func CheckSize(key, value []byte) error {
+	switch {
+	case len(key) == 0:
+		return errors.New("empty key")
+	case len(key) > MaxKey:
+		return &LimitError{What: "bytes of a key", Size: int64(len(key)), Limit: MaxKey}
+	case len(value) > MaxValue:
+		return &LimitError{What: "bytes of a value", Size: int64(len(value)), Limit: MaxValue}
+	}
+	return nil
+}
