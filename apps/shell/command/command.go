@@ -52,7 +52,8 @@ type Call struct {
 	// or nil. It is nil where there is no shell around the call.
 	Exec func(ctx context.Context, argv []string, in io.Reader) error
 
-	in  io.Reader // In and Out before they were tied to the context
+	ctx context.Context // of the run
+	in  io.Reader       // In and Out before they were tied to the context
 	out io.Writer
 }
 
@@ -70,7 +71,7 @@ func (e Exit) Error() string { return fmt.Sprintf("exit status %d", int(e)) }
 // error, if any, to c.Err. It ties the streams of c to ctx.
 func (cmd *Command) Status(ctx context.Context, c *Call) int {
 	c.Command = cmd
-	c.in, c.out = c.In, c.Out
+	c.ctx, c.in, c.out = ctx, c.In, c.Out
 	in, release := interruptible(ctx, c.In)
 	defer release()
 	c.In, c.Out = in, contextWriter{ctx, c.Out}
@@ -181,7 +182,8 @@ func (c *Call) Terminal() (width int, ok bool) {
 // Inputs calls each for every file named, or for the standard input where none
 // is named or the name is "-". A file that cannot be read is reported and
 // passed over; the error returned then is an Exit. An error of each stops the
-// walk and is returned as it is.
+// walk and is returned as it is. The readers refuse to read once the call is
+// cancelled; File returns the file behind one.
 func (c *Call) Inputs(names []string, each func(name string, r io.Reader) error) error {
 	if len(names) == 0 {
 		names = []string{"-"}
@@ -200,7 +202,7 @@ func (c *Call) Inputs(names []string, each func(name string, r io.Reader) error)
 			failed = true
 			continue
 		}
-		err = each(name, f)
+		err = each(name, openFile{contextReader{c.ctx, f}, f})
 		f.Close() // opened for reading: closing cannot lose anything
 		if err != nil {
 			return Named(name, err)

@@ -38,6 +38,22 @@ func (r contextReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// openFile is a file that Inputs has opened, tied to the context of the call.
+type openFile struct {
+	contextReader
+	file *os.File
+}
+
+// File returns the file that Inputs opened for a reader; it is not tied to the
+// context of the call.
+func File(r io.Reader) (*os.File, bool) {
+	f, ok := r.(openFile)
+	return f.file, ok
+}
+
+// Tied returns a reader that refuses to read once the call is cancelled.
+func (c *Call) Tied(r io.Reader) io.Reader { return contextReader{c.ctx, r} }
+
 // interruptible ties a reader to ctx. A read that is already waiting is woken
 // too where the reader is a file that the poller knows (a pipe, a terminal or a
 // socket); others do not wait for long. The caller calls release when the

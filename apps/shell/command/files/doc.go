@@ -1,7 +1,7 @@
 /*
-Package files owns the shell's commands about files and directories: ls, find,
-ln, stat, du, tar, gzip and their like, and those of u-root that fit as they
-are (cat, chmod, cp, mkdir, mktemp, mv, rm, touch).
+Package files owns the shell's commands about files and directories: ls, cp, mv,
+rm, find, ln, stat, du, tar, gzip and their like, and those of u-root that fit as
+they are (cat, chmod, mkdir, mktemp, touch).
 
 It may import the frame (package command), u-root's pkg/core, the standard
 library and golang.org/x/sys/unix.

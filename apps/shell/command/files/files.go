@@ -3,11 +3,8 @@ package files
 import (
 	"github.com/u-root/u-root/pkg/core/cat"
 	"github.com/u-root/u-root/pkg/core/chmod"
-	"github.com/u-root/u-root/pkg/core/cp"
 	"github.com/u-root/u-root/pkg/core/mkdir"
 	"github.com/u-root/u-root/pkg/core/mktemp"
-	"github.com/u-root/u-root/pkg/core/mv"
-	"github.com/u-root/u-root/pkg/core/rm"
 	"github.com/u-root/u-root/pkg/core/touch"
 
 	"github.com/tuplix/tuplix/apps/shell/command"
@@ -18,12 +15,10 @@ func Commands() []*command.Command {
 	return []*command.Command{
 		command.Core("cat", "[file...]", "print files one after another", cat.New),
 		command.Core("chmod", "[-R] mode file...", "change the permissions of files", chmod.New),
-		command.Core("cp", "[-rfi] from... to", "copy files and directories", cp.New),
 		command.Core("mkdir", "[-p] [-m mode] directory...", "make directories", mkdir.New),
 		command.Core("mktemp", "[-d] [template]", "make a file or directory of a new name", mktemp.New),
-		command.Core("mv", "[-nu] from... to", "rename or move files and directories", mv.New),
-		command.Core("rm", "[-rfiv] file...", "remove files and, with -r, directories", rm.New),
 		command.Core("touch", "[-amc] [-d time] file...", "make empty files or set the times of files", touch.New),
+		cpCommand, mvCommand, rmCommand,
 		lsCommand, findCommand, lnCommand, rmdirCommand, readlinkCommand,
 		statCommand, duCommand, dfCommand, truncateCommand,
 		tarCommand, gzipCommand, gunzipCommand, zcatCommand,

@@ -113,7 +113,7 @@ func replace(c *command.Call, name string, expand, force, keep bool, turn func(i
 	if err != nil {
 		return err
 	}
-	err = turn(out, in)
+	err = turn(out, c.Tied(in))
 	if closing := out.Close(); err == nil {
 		err = closing
 	}

@@ -5,7 +5,9 @@ import (
 	"bytes"
 	"context"
 	"crypto/md5"
+	"crypto/sha1"
 	"crypto/sha256"
+	"crypto/sha512"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -21,6 +23,9 @@ import (
 var (
 	wcCommand = &command.Command{
 		Name: "wc", Usage: "[-clmw] [file...]", Summary: "count lines, words and bytes", Run: wc,
+	}
+	shaCommand = &command.Command{
+		Name: "shasum", Usage: "[-c] [-a 1|256|512] [file...]", Summary: "print or check SHA checksums", Run: sha,
 	}
 	sha256Command = &command.Command{
 		Name: "sha256sum", Usage: "[-c] [file...]", Summary: "print or check SHA-256 checksums",
@@ -113,10 +118,31 @@ func count(r io.Reader) (n counts, err error) {
 	}
 }
 
-func sum(c *command.Call, kind func() hash.Hash) error {
+// sha is sum with the kind to choose.
+func sha(_ context.Context, c *command.Call) error {
 	o := c.Options()
+	algorithm := o.Int("a,algorithm", "N", 1, 1, "1, 256 or 512")
+	kinds := map[int]func() hash.Hash{1: sha1.New, 256: sha256.New, 512: sha512.New}
+	return sums(c, o, func() (func() hash.Hash, error) {
+		if kind, ok := kinds[*algorithm]; ok {
+			return kind, nil
+		}
+		return nil, command.Usagef("-a: there is no SHA-%d here, but 1, 256 and 512", *algorithm)
+	})
+}
+
+func sum(c *command.Call, kind func() hash.Hash) error {
+	return sums(c, c.Options(), func() (func() hash.Hash, error) { return kind, nil })
+}
+
+// sums prints or checks sums of a kind that is chosen once options are read.
+func sums(c *command.Call, o *command.Options, choose func() (func() hash.Hash, error)) error {
 	check := o.Flag("c,check", "read checksums from the files and check them")
 	names, err := o.Parse(0, -1)
+	if err != nil {
+		return err
+	}
+	kind, err := choose()
 	if err != nil {
 		return err
 	}

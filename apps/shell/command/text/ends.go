@@ -112,7 +112,7 @@ func tail(ctx context.Context, c *command.Call) error {
 		default:
 			err = lastLines(c.Out, r, n)
 		}
-		if f, ok := r.(*os.File); ok && err == nil && *follow {
+		if f, ok := command.File(r); ok && err == nil && *follow {
 			err = grow(ctx, c.Out, f)
 		}
 		return err
@@ -122,7 +122,7 @@ func tail(ctx context.Context, c *command.Call) error {
 // lastBytes skips to the end of a file that can seek, and else keeps the last
 // bytes of what it reads.
 func lastBytes(w io.Writer, r io.Reader, n int) error {
-	if f, ok := r.(*os.File); ok {
+	if f, ok := command.File(r); ok {
 		if end, err := f.Seek(0, io.SeekEnd); err == nil {
 			if _, err := f.Seek(max(0, end-int64(n)), io.SeekStart); err != nil {
 				return err

@@ -5,7 +5,6 @@ import (
 	"io"
 
 	"github.com/u-root/u-root/pkg/core/base64"
-	"github.com/u-root/u-root/pkg/core/shasum"
 
 	"github.com/tuplix/tuplix/apps/shell/command"
 )
@@ -14,10 +13,9 @@ import (
 func Commands() []*command.Command {
 	return []*command.Command{
 		command.Core("base64", "[-d] [file]", "encode or decode base64", base64.New),
-		command.Core("shasum", "[-a 1|256|512] [file...]", "print SHA checksums", shasum.New),
 		grepCommand, headCommand, tailCommand, sortCommand, uniqCommand, wcCommand,
 		cutCommand, trCommand, teeCommand, seqCommand, yesCommand, revCommand,
-		hexdumpCommand, sha256Command, md5Command, cmpCommand,
+		hexdumpCommand, shaCommand, sha256Command, md5Command, cmpCommand,
 		basenameCommand, dirnameCommand,
 	}
 }
