@@ -1,0 +1,248 @@
+package txn
+
+import (
+	"errors"
+	"fmt"
+	"iter"
+
+	"github.com/tuplix/tuplix/dbms/engine"
+)
+
+var (
+	// ErrDone refuses the use of a transaction that has ended.
+	ErrDone = errors.New("the transaction has ended")
+
+	// ErrReadOnly refuses a write in a View or in a Tx made by At.
+	ErrReadOnly = errors.New("the transaction only reads")
+
+	// ErrRestored refuses a write to a key that the same transaction has
+	// restored, and a restore of a range in which it has written.
+	ErrRestored = errors.New("a transaction cannot both restore and write the same keys")
+)
+
+// Tx is a transaction under way.
+type Tx struct {
+	reader   engine.Reader // nil: ended
+	sink     counter       // nil: read-only
+	writes   writeset
+	restores []restore
+	reads    *readset     // interactive only
+	open     *interactive // interactive only
+}
+
+// counter is the part of engine.Tx that a Tx needs before it is applied.
+type counter interface {
+	Count(read, written int, keys ...[]byte)
+}
+
+func (t *Tx) reset() {
+	t.writes.reset()
+	t.restores = t.restores[:0]
+	t.reader, t.sink, t.reads, t.open = nil, nil, nil, nil
+}
+
+func (t *Tx) end() { t.reader, t.sink = nil, nil }
+
+// Writable reports whether the transaction may write.
+func (t *Tx) Writable() bool { return t.sink != nil }
+
+// Version is the version that is read: what the transaction builds on.
+func (t *Tx) Version() engine.Version {
+	if t.reader == nil {
+		return ""
+	}
+	return t.reader.Version()
+}
+
+// Get returns the value of a key as the transaction sees it, and whether there
+// is one. The bytes are valid until the next call.
+func (t *Tx) Get(key []byte) (value []byte, found bool, err error) {
+	if t.reader == nil {
+		return nil, false, ErrDone
+	}
+	if w, ok := t.writes.get(key); ok {
+		return w.value, !w.deleted, nil
+	}
+	r, err := t.readerOf(key)
+	if err != nil {
+		return nil, false, err
+	}
+	if t.reads != nil {
+		t.reads.addKey(key)
+	}
+	return r.Get(key)
+}
+
+// GetBatch reads several keys in one go and calls each for those that exist, in
+// the order of keys.
+func (t *Tx) GetBatch(keys [][]byte, each func(i int, value []byte) error) error {
+	if t.reader == nil {
+		return ErrDone
+	}
+	if t.writes.empty() && len(t.restores) == 0 {
+		if t.reads != nil {
+			t.reads.addKeys(keys)
+		}
+		return t.reader.GetBatch(keys, each)
+	}
+	for i, key := range keys {
+		value, found, err := t.Get(key)
+		if err == nil && found {
+			err = each(i, value)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Put gives a key a value. Bytes are copied.
+func (t *Tx) Put(key, value []byte) error {
+	if err := engine.CheckSize(key, value); err != nil {
+		return err
+	}
+	if err := t.mayWrite(key); err != nil {
+		return err
+	}
+	return t.writes.put(key, value)
+}
+
+// Delete removes a key, if it is there.
+func (t *Tx) Delete(key []byte) error {
+	if err := engine.CheckSize(key, nil); err != nil {
+		return err
+	}
+	if err := t.mayWrite(key); err != nil {
+		return err
+	}
+	return t.writes.delete(key)
+}
+
+// DeleteRange removes the keys of r, one by one, and returns how many.
+// (Restore of r to a version before its first key does so in constant time.)
+func (t *Tx) DeleteRange(r engine.Range) (int, error) {
+	c := t.Scan(r, engine.ScanOptions{})
+	n := 0
+	for c.Next() {
+		if err := t.Delete(c.Key()); err != nil {
+			return n, errors.Join(err, c.Close())
+		}
+		n++
+	}
+	return n, errors.Join(c.Err(), c.Close())
+}
+
+// Count adds to the numbers of rows in the transaction's provenance.
+func (t *Tx) Count(read, written int, keys ...[]byte) {
+	if t.sink != nil {
+		t.sink.Count(read, written, keys...)
+	}
+}
+
+// At returns a read-only Tx on the same store at an older version, without the
+// writes of t. It ends with t.
+func (t *Tx) At(v engine.Version) (*Tx, error) {
+	if t.reader == nil {
+		return nil, ErrDone
+	}
+	r, err := t.reader.At(v)
+	if err != nil {
+		return nil, err
+	}
+	return &Tx{reader: r}, nil
+}
+
+// History returns the versions of a key, newest first, those hidden by a
+// restore included, without the transaction's own write.
+func (t *Tx) History(key []byte) iter.Seq2[engine.Row, error] {
+	if t.reader == nil {
+		return failed[engine.Row](ErrDone)
+	}
+	if t.reads != nil {
+		t.reads.addKey(key)
+	}
+	return t.reader.History(key)
+}
+
+// Changes returns what became of the keys of r later than from, in the order of
+// versions, without the transaction's own writes.
+func (t *Tx) Changes(r engine.Range, from engine.Version) iter.Seq2[engine.Row, error] {
+	if t.reader == nil {
+		return failed[engine.Row](ErrDone)
+	}
+	if t.reads != nil {
+		t.reads.addRange(r)
+	}
+	return t.reader.Changes(r, from)
+}
+
+// Commits returns the transactions later than from, oldest or newest first.
+func (t *Tx) Commits(from engine.Version, reverse bool) iter.Seq2[engine.Commit, error] {
+	if t.reader == nil {
+		return failed[engine.Commit](ErrDone)
+	}
+	return t.reader.Commits(from, reverse)
+}
+
+// Mark is a moment in a transaction, to which its writes can be rolled back.
+type Mark struct {
+	writes   writeset
+	restores int
+}
+
+// Savepoint returns a mark of the present state. It costs little: the writes
+// are shared until one side changes.
+func (t *Tx) Savepoint() Mark {
+	return Mark{writes: t.writes.snapshot(), restores: len(t.restores)}
+}
+
+// RollbackTo forgets all writes since m, which must be of this transaction and
+// not older than a mark already rolled back to. m can be used again.
+func (t *Tx) RollbackTo(m Mark) {
+	t.writes = m.writes.snapshot()
+	t.restores = t.restores[:m.restores]
+}
+
+func (t *Tx) mayWrite(key []byte) error {
+	switch {
+	case t.reader == nil:
+		return ErrDone
+	case t.sink == nil:
+		return ErrReadOnly
+	}
+	for _, s := range t.restores {
+		if s.rng.Contains(key) {
+			return fmt.Errorf("%w: key %q", ErrRestored, key)
+		}
+	}
+	return nil
+}
+
+// apply hands the writes to the engine, each key once and in order.
+func (t *Tx) apply(e engine.Tx) error {
+	for _, s := range t.restores {
+		if err := e.Restore(s.rng, s.to); err != nil {
+			return err
+		}
+	}
+	for w := range t.writes.all() {
+		var err error
+		if w.deleted {
+			err = e.Delete(w.key)
+		} else {
+			err = e.Put(w.key, w.value)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func failed[T any](err error) iter.Seq2[T, error] {
+	return func(yield func(T, error) bool) {
+		var zero T
+		yield(zero, err)
+	}
+}
