@@ -74,10 +74,14 @@ func (cmd *Command) Status(ctx context.Context, c *Call) int {
 	c.ctx, c.in, c.out = ctx, c.In, c.Out
 	in, release := interruptible(ctx, c.In)
 	defer release()
-	c.In, c.Out = in, contextWriter{ctx, c.Out}
+	out := &contextWriter{ctx: ctx, w: c.Out}
+	c.In, c.Out = in, out
 	err := cmd.guarded(ctx, c)
-	if ctx.Err() != nil {
+	switch {
+	case ctx.Err() != nil:
 		return StatusInterrupted
+	case err != nil && out.broken:
+		return StatusBrokenPipe
 	}
 	return report(c, err)
 }

@@ -2,23 +2,29 @@ package command
 
 import (
 	"context"
+	"errors"
 	"io"
 	"os"
+	"syscall"
 	"time"
 )
 
 // contextWriter refuses to write once its context is cancelled, which ends the
-// loop of any command that looks at its errors.
+// loop of any command that looks at its errors. It keeps in mind that nobody reads
+// what is written, for commands that put their own words around that error.
 type contextWriter struct {
-	ctx context.Context
-	w   io.Writer
+	ctx    context.Context
+	w      io.Writer
+	broken bool
 }
 
-func (w contextWriter) Write(p []byte) (int, error) {
+func (w *contextWriter) Write(p []byte) (int, error) {
 	if err := w.ctx.Err(); err != nil {
 		return 0, err
 	}
-	return w.w.Write(p)
+	n, err := w.w.Write(p)
+	w.broken = w.broken || errors.Is(err, syscall.EPIPE)
+	return n, err
 }
 
 // contextReader refuses to read once its context is cancelled.

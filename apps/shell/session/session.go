@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"mvdan.cc/sh/v3/expand"
@@ -89,9 +90,12 @@ var builtins = []string{
 }
 
 // rename puts this shell's own answer in the place of builtins that know
-// nothing of its commands.
-func (s *Session) rename(_ context.Context, args []string) ([]string, error) {
+// nothing of its commands, and ends a shell whose builtins print to nobody: a loop
+// of them in front of head would go on for ever.
+func (s *Session) rename(ctx context.Context, args []string) ([]string, error) {
 	switch {
+	case (args[0] == "echo" || args[0] == "printf") && unheard(interp.HandlerCtx(ctx).Stdout):
+		args = []string{"exit", strconv.Itoa(command.StatusBrokenPipe)}
 	case args[0] == "help":
 		args = append([]string{"/bin/help"}, args[1:]...)
 	case args[0] == "type" && len(args) > 1 && s.knowsAll(args[1:]):
