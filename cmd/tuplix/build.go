@@ -34,6 +34,8 @@ func buildCommand() *command {
 Build makes one ELF file of the package main in DIR (default: the current
 directory) and the system. The file boots in QEMU ("tuplix run" takes it),
 Firecracker and Cloud Hypervisor, and runs as an ordinary Linux program too.
+It is compressed; with -compress=false it is about four times as large and has
+the symbols that a debugger wants, which hold for the compressed one as well.
 
 DIR may be in any module, or outside one; nothing in it is changed. Where the
 program and the system use different versions of a module, the newer one is
@@ -46,6 +48,7 @@ linux/amd64.`,
 func runBuild(ctx context.Context, f *flag.FlagSet, args []string) (int, error) {
 	var b buildFlags
 	b.define(f)
+	compress := f.Bool("compress", true, "compress the image, and leave its symbols out")
 	output := f.String("o", "", "write the image to `file` (default: the directory's name with .elf)")
 	if err := parseFlags(f, args); err != nil {
 		return 0, err
@@ -61,7 +64,9 @@ func runBuild(ctx context.Context, f *flag.FlagSet, args []string) (int, error) 
 		*output = filepath.Base(abs) + ".elf"
 	}
 	p := startProgress(os.Stderr, "building "+*output)
-	err := image.Build(ctx, b.options(f.Arg(0), *output))
+	o := b.options(f.Arg(0), *output)
+	o.Plain = !*compress
+	err := image.Build(ctx, o)
 	p.stop()
 	return 0, err
 }

@@ -89,7 +89,9 @@ func (m *machineFlags) image(ctx context.Context, b *buildFlags, target string) 
 		return "", err
 	}
 	p := startProgress(os.Stderr, "building "+target)
-	err = image.Build(ctx, b.options(target, path))
+	o := b.options(target, path)
+	o.Plain = true // sooner there than a compressed one, and with its symbols
+	err = image.Build(ctx, o)
 	p.stop()
 	return path, err
 }

@@ -188,7 +188,9 @@ func (t *tester) one(ctx context.Context, p image.TestPackage) (ok bool, err err
 func (t *tester) prepare(ctx context.Context, p image.TestPackage) (file, data string, ok bool, err error) {
 	file, data = filepath.Join(t.dir, "test.elf"), filepath.Join(t.dir, "data.tar")
 	wait := startProgress(os.Stderr, "building tests of "+p.ImportPath)
-	err = image.BuildTest(ctx, t.build.options("", file), p)
+	o := t.build.options("", file)
+	o.Plain = true // booted once: to compress it takes longer
+	err = image.BuildTest(ctx, o, p)
 	wait.stop()
 	if ctx.Err() != nil {
 		return "", "", false, ctx.Err()

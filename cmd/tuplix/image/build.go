@@ -28,6 +28,7 @@ type Options struct {
 	Tags    string    // -tags of the go command, to which the image's own are added
 	LDFlags string    // added to -ldflags of the go command
 	GCFlags string    // -gcflags of the go command
+	Plain   bool      // the linked file as it is, with its symbols, in place of a compressed image
 	Log     io.Writer // gets what the go command prints, as it prints it; may be nil
 }
 
@@ -97,11 +98,11 @@ func (w *workspace) produce(ctx context.Context, o Options, args, list []string,
 	if r.err != nil {
 		return r.err
 	}
-	return finish(raw, o.Output, r.closure)
+	return finish(raw, o.Output, r.closure, o.Plain)
 }
 
 // finish makes the linked file raw into the image output.
-func finish(raw, output string, closure map[string]bool) error {
+func finish(raw, output string, closure map[string]bool, plain bool) error {
 	data, err := os.ReadFile(raw)
 	if err != nil {
 		return err
@@ -117,7 +118,11 @@ func finish(raw, output string, closure map[string]bool) error {
 		return err
 	}
 	l.trimZeroes()
-	out, err := l.addNote()
+	wrap := l.compress
+	if plain {
+		wrap = l.addNote
+	}
+	out, err := wrap()
 	if err != nil {
 		return err
 	}

@@ -6,19 +6,22 @@
 // build overlay, so nothing in the application's module is edited. The linked
 // file is then changed in two places (see pvh.go and inittask.go): it gets the
 // note by which boot loaders find the entry of a PVH guest, and the system's
-// packages are initialised before the application's. The result still runs as
-// an ordinary Linux process, because the ELF entry point is left alone.
+// packages are initialised before the application's. Unless it is to be plain,
+// it is then compressed (compress.go): package unpack's code takes the place of
+// the entries and passes on to them. Either way the result still runs as an
+// ordinary Linux process.
 //
 // # Owns
 //
 // The workspace in the user's cache directory that joins the application's
 // module with the system's; the overlay; the arguments of the go command; the
-// edits to the ELF file.
+// edits to the ELF file, and the file around a compressed one.
 //
 // # May import
 //
-// The standard library and golang.org/x/mod. It is host-side code and imports
-// no package of the system: what the image holds is decided by board/pc.
+// The standard library, golang.org/x/mod and package unpack. It is host-side
+// code and imports no package of the system: what the image holds is decided by
+// board/pc.
 //
 // # Guarantees
 //

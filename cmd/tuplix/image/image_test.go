@@ -61,16 +61,18 @@ func writeTree(t *testing.T, files map[string]string) string {
 // The system is initialised before packages that sort before it.
 func TestSystemFirst(t *testing.T) {
 	useStandIn(t)
-	got := build(t, Options{Dir: "testdata/early", LDFlags: "-X main.version=1.2"})
-	if want := "main=\"ready\" library=\"ready\" version=1.2\n"; got != want {
-		t.Errorf("got %q, want %q", got, want)
+	for _, plain := range []bool{true, false} {
+		got := build(t, Options{Dir: "testdata/early", LDFlags: "-X main.version=1.2", Plain: plain})
+		if want := "main=\"ready\" library=\"ready\" version=1.2\n"; got != want {
+			t.Errorf("plain %v: got %q, want %q", plain, got, want)
+		}
 	}
 }
 
 func TestNote(t *testing.T) {
 	useStandIn(t)
 	path := filepath.Join(t.TempDir(), "image")
-	if err := Build(context.Background(), Options{Dir: "testdata/early", Output: path}); err != nil {
+	if err := Build(context.Background(), Options{Dir: "testdata/early", Output: path, Plain: true}); err != nil {
 		t.Fatal(err)
 	}
 	f, err := elf.Open(path)
@@ -192,6 +194,9 @@ func FuzzFinish(f *testing.F) {
 			return
 		}
 		if _, err := l.addNote(); err != nil {
+			return
+		}
+		if _, err := l.compress(); err != nil {
 			return
 		}
 	})

@@ -36,21 +36,29 @@ const EntrySymbol = "github.com/tuplix/tuplix/kernel.pvhEntry"
 const (
 	ehPhoff     = 32
 	ehPhentsize = 54
+	ehSize      = 64
+	phMemsz     = 40
 	phSize      = 56
 )
 
-// addNote returns the file with the PVH note added.
-func (l *linked) addNote() ([]byte, error) {
+// physicalEntry is the address that the PVH note names.
+func (l *linked) physicalEntry() (uint64, error) {
 	entry, ok := l.symbols[EntrySymbol]
 	if !ok {
-		return nil, fmt.Errorf("image: no symbol %s: the kernel is not linked in", EntrySymbol)
+		return 0, fmt.Errorf("image: no symbol %s: the kernel is not linked in", EntrySymbol)
 	}
 	phys, err := l.physical(entry.Value)
+	if err == nil && phys >= 1<<32 {
+		err = fmt.Errorf("image: entry at %#x: a PVH entry must lie below 4 GB", phys)
+	}
+	return phys, err
+}
+
+// addNote returns the file with the PVH note added.
+func (l *linked) addNote() ([]byte, error) {
+	phys, err := l.physicalEntry()
 	if err != nil {
 		return nil, err
-	}
-	if phys >= 1<<32 {
-		return nil, fmt.Errorf("image: entry at %#x: a PVH entry must lie below 4 GB", phys)
 	}
 	header, err := l.stackHeader()
 	if err != nil {
@@ -60,17 +68,23 @@ func (l *linked) addNote() ([]byte, error) {
 	for len(out)%8 != 0 {
 		out = append(out, 0)
 	}
-	ph := out[header : header+phSize]
-	le := binary.LittleEndian
-	le.PutUint32(ph[0:], uint32(elf.PT_NOTE))
-	le.PutUint32(ph[4:], uint32(elf.PF_R))
-	le.PutUint64(ph[8:], uint64(len(out))) // p_offset
-	le.PutUint64(ph[16:], 0)               // p_vaddr: not loaded
-	le.PutUint64(ph[24:], 0)               // p_paddr
-	le.PutUint64(ph[32:], noteSize)        // p_filesz
-	le.PutUint64(ph[40:], noteSize)        // p_memsz
-	le.PutUint64(ph[48:], noteAlign)       // p_align
+	putHeader(out[header:], noteHeader(uint64(len(out))))
 	return append(out, note(phys)...), nil
+}
+
+// noteHeader describes the PVH note at an offset of the file, which is not loaded.
+func noteHeader(offset uint64) elf.ProgHeader {
+	return elf.ProgHeader{Type: elf.PT_NOTE, Flags: elf.PF_R, Off: offset, Filesz: noteSize, Memsz: noteSize, Align: noteAlign}
+}
+
+// putHeader encodes a program header.
+func putHeader(b []byte, h elf.ProgHeader) {
+	le := binary.LittleEndian
+	le.PutUint32(b[0:], uint32(h.Type))
+	le.PutUint32(b[4:], uint32(h.Flags))
+	for i, v := range []uint64{h.Off, h.Vaddr, h.Paddr, h.Filesz, h.Memsz, h.Align} {
+		le.PutUint64(b[8+8*i:], v)
+	}
 }
 
 // stackHeader returns the file offset of the PT_GNU_STACK program header.

@@ -33,5 +33,5 @@ func (l *linked) trimZeroes() {
 	}
 	le := binary.LittleEndian
 	at := le.Uint64(l.data[ehPhoff:]) + uint64(index)*uint64(le.Uint16(l.data[ehPhentsize:]))
-	le.PutUint64(l.data[at+40:], end-last.Vaddr)
+	le.PutUint64(l.data[at+phMemsz:], end-last.Vaddr)
 }
