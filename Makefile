@@ -49,8 +49,6 @@ test-host:
 	@go tool staticcheck ./...
 	@echo '== tests on this host, with the race detector'
 	@go test -race $$(go list ./... | grep -v -x -e '[^ ]*/qemu' -e '[^ ]*/cmd/tuplix')
-	@echo '== what does not run with it'
-	@go test -run WithLoss ./services/net
 
 test-machine: build/tuplix
 	@sh qemu/setup $(quiet)

@@ -76,15 +76,18 @@ func ndpConfigurations() ipv6.NDPConfigurations {
 	return c
 }
 
+// tune sets TCP's options and the sizes of buffers. Recovery is that of RFC 6675:
+// with RACK a connection may end up with no timer at all (docs/decisions/0008).
 func tune(st *stack.Stack, b bufferSizes) error {
 	var (
+		recovery = tcpip.TCPRecovery(0)
 		sack     = tcpip.TCPSACKEnabled(true)
 		moderate = tcpip.TCPModerateReceiveBufferOption(true)
 		nagle    = tcpip.TCPDelayEnabled(true)
 		send     = tcpip.TCPSendBufferSizeRangeOption{Min: b.min, Default: b.normal, Max: b.max}
 		receive  = tcpip.TCPReceiveBufferSizeRangeOption{Min: b.min, Default: b.normal, Max: b.max}
 	)
-	for _, opt := range []tcpip.SettableTransportProtocolOption{&sack, &moderate, &nagle, &send, &receive} {
+	for _, opt := range []tcpip.SettableTransportProtocolOption{&recovery, &sack, &moderate, &nagle, &send, &receive} {
 		if err := st.SetTransportProtocolOption(tcp.ProtocolNumber, opt); err != nil {
 			return fmt.Errorf("net: tuning TCP with %T: %v", opt, err)
 		}
