@@ -87,7 +87,7 @@ func (s *segment) parseIPv4() bool {
 
 func (s *segment) parseIPv6() bool {
 	ip := header.IPv6(s.frame[header.EthernetMinimumSize:])
-	if len(ip) < header.IPv6MinimumSize || ip[0]>>4 != 6 || ip.TransportProtocol() != header.TCPProtocolNumber {
+	if len(ip) < header.IPv6MinimumSize || ip[0]>>4 != 6 || ip.NextHeader() != uint8(header.TCPProtocolNumber) {
 		return false
 	}
 	n := header.IPv6MinimumSize + int(ip.PayloadLength())

@@ -38,7 +38,7 @@ func parse(data []byte) (p packet, ok bool) {
 			return p, false
 		}
 		p.v6, p.l4 = true, eth+header.IPv6MinimumSize
-		p.proto = header.IPv6(data[eth:]).TransportProtocol()
+		p.proto = tcpip.TransportProtocolNumber(header.IPv6(data[eth:]).NextHeader())
 	default:
 		return p, false
 	}
