@@ -3,7 +3,7 @@
 //
 //	go run ./cmd/bench [-rounds N] [-m MEMORY] [-machine KIND] [-only REGEXP] [PART]
 //
-// PART is machine or all. The two are measured in turns and the medians
+// PART is machine or all. In a part, ours and the peer are measured in turns and the medians
 // compared. The result is a table on standard output and build/bench.json: a
 // list of {name, unit, ours, peer, ratio, bound, holds}.
 //

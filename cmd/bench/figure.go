@@ -17,6 +17,7 @@ type figure struct {
 	Unit   string  `json:"unit"`
 	Ours   float64 `json:"ours"`   // median; 0 if it could not be measured
 	Peer   float64 `json:"peer"`   // likewise
+	Than   string  `json:"than"`   // who the peer is
 	Ratio  float64 `json:"ratio"`  // ours / peer
 	Bound  float64 `json:"bound"`  // what the ratio must not pass
 	Better string  `json:"better"` // "lower": the ratio must be at most the bound; "higher": at least
@@ -77,7 +78,7 @@ func median(v []float64) float64 {
 // printTable writes the figures for people.
 func printTable(w io.Writer, figures []figure) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "figure\tunit\tTuplix\tLinux\tratio\tbound\t")
+	fmt.Fprintln(t, "figure\tunit\tTuplix\tpeer\t\tratio\tbound\t")
 	for _, f := range figures {
 		verdict, sign := "holds", "<="
 		if !f.Holds {
@@ -86,7 +87,7 @@ func printTable(w io.Writer, figures []figure) error {
 		if f.Better == higher {
 			sign = ">="
 		}
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s %.2f\t%s\n", f.Name, f.Unit, number(f.Ours), number(f.Peer), number(f.Ratio), sign, f.Bound, verdict)
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%s %.2f\t%s\n", f.Name, f.Unit, number(f.Ours), number(f.Peer), f.Than, number(f.Ratio), sign, f.Bound, verdict)
 	}
 	if err := t.Flush(); err != nil {
 		return err

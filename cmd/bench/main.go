@@ -42,44 +42,68 @@ func run(ctx context.Context) error {
 	if o.only, err = regexp.Compile(*only); err != nil {
 		return err
 	}
-	experiments, err := part(flag.Arg(0))
+	chosen, err := choose(flag.Arg(0))
 	if err != nil {
 		return err
 	}
-	figures, err := measure(ctx, &o, experiments, os.Stderr)
-	if err != nil {
-		return err
+	for _, p := range chosen {
+		figures, err := p.measure(ctx, &o, os.Stderr)
+		if err != nil {
+			return err
+		}
+		about, err := p.about(ctx, &o)
+		if err != nil {
+			return err
+		}
+		fmt.Printf("\n%s: %s, medians of %d rounds\n\n", p.name, about, o.rounds)
+		if err := printTable(os.Stdout, figures); err != nil {
+			return err
+		}
+		if err := writeJSON(filepath.Join(outputDir, "bench.json"), figures); err != nil {
+			return err
+		}
 	}
+	return nil
+}
+
+// part is a group of figures that are measured together.
+type part struct {
+	name    string
+	measure func(ctx context.Context, o *options, log io.Writer) ([]figure, error)
+	about   func(ctx context.Context, o *options) (string, error) // what it was measured on
+}
+
+func parts() []part {
+	return []part{
+		{"machine", measureMachine, aboutMachine},
+	}
+}
+
+// choose returns the parts that a name stands for.
+func choose(name string) ([]part, error) {
+	all := parts()
+	if name == "" || name == "all" {
+		return all, nil
+	}
+	i := slices.IndexFunc(all, func(p part) bool { return p.name == name })
+	if i < 0 {
+		names := "all"
+		for _, p := range all {
+			names += ", " + p.name
+		}
+		return nil, fmt.Errorf("no part %q; the parts are: %s", name, names)
+	}
+	return all[i : i+1], nil
+}
+
+func aboutMachine(ctx context.Context, o *options) (string, error) {
 	how, err := qemu.Describe(ctx)
-	if err != nil {
-		return err
-	}
-	fmt.Printf("\n%s, %d MiB, %s, medians of %d rounds\n\n", o.machine, o.memory, how, o.rounds)
-	if err := printTable(os.Stdout, figures); err != nil {
-		return err
-	}
-	return writeJSON(filepath.Join(outputDir, "bench.json"), figures)
+	return fmt.Sprintf("%s, %d MiB, %s", o.machine, o.memory, how), err
 }
 
-// part returns the experiments of a part of the benchmark.
-func part(name string) ([]experiment, error) {
-	switch name {
-	case "", "all", "machine":
-		return machineExperiments(), nil
-	}
-	return nil, fmt.Errorf("no part %q; the parts are: machine, all", name)
-}
-
-// measure runs the experiments on both systems in turns.
-func measure(ctx context.Context, o *options, experiments []experiment, log io.Writer) ([]figure, error) {
-	cache, err := filepath.Abs(outputDir)
-	if err != nil {
-		return nil, err
-	}
-	if err := os.MkdirAll(cache, 0o755); err != nil {
-		return nil, err
-	}
-	dir, err := os.MkdirTemp(cache, "bench-")
+// measureMachine measures both systems in turns.
+func measureMachine(ctx context.Context, o *options, log io.Writer) ([]figure, error) {
+	dir, cache, err := scratch()
 	if err != nil {
 		return nil, err
 	}
@@ -93,7 +117,7 @@ func measure(ctx context.Context, o *options, experiments []experiment, log io.W
 		return nil, err
 	}
 	var figures []figure
-	for _, e := range experiments {
+	for _, e := range machineExperiments() {
 		if !slices.ContainsFunc(e.figures, func(s spec) bool { return o.only.MatchString(s.name) }) {
 			continue
 		}
@@ -103,7 +127,22 @@ func measure(ctx context.Context, o *options, experiments []experiment, log io.W
 		}
 		figures = append(figures, got...)
 	}
+	for i := range figures {
+		figures[i].Than = peer.name
+	}
 	return figures, nil
+}
+
+// scratch returns an empty directory, to be removed, and where it stands.
+func scratch() (dir, cache string, err error) {
+	if cache, err = filepath.Abs(outputDir); err != nil {
+		return "", "", err
+	}
+	if err := os.MkdirAll(cache, 0o755); err != nil {
+		return "", "", err
+	}
+	dir, err = os.MkdirTemp(cache, "bench-")
+	return dir, cache, err
 }
 
 // run runs one experiment in all rounds. A failure of a system is part of the
