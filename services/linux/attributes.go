@@ -228,14 +228,11 @@ func (s *System) truncate(a *[6]uintptr) (int, syscall.Errno) {
 }
 
 func (s *System) ftruncate(a *[6]uintptr) (int, syscall.Errno) {
-	f, e := s.file(a[0])
+	f, e := s.usableFile(a[0])
 	if e != 0 {
 		return 0, e
 	}
 	defer f.release()
-	if f.flags.Load()&oPath != 0 {
-		return 0, syscall.EBADF
-	}
 	t, ok := f.description.(Truncater)
 	if !ok || !f.writable() || int64(a[1]) < 0 {
 		return 0, syscall.EINVAL
@@ -293,14 +290,11 @@ func (s *System) setUmask(a *[6]uintptr) (int, syscall.Errno) {
 // fsync also serves fdatasync and sync_file_range: the log that is synced
 // holds data and attributes alike.
 func (s *System) fsync(a *[6]uintptr) (int, syscall.Errno) {
-	f, e := s.file(a[0])
+	f, e := s.usableFile(a[0])
 	if e != 0 {
 		return 0, e
 	}
 	defer f.release()
-	if f.flags.Load()&oPath != 0 {
-		return 0, syscall.EBADF
-	}
 	d, ok := f.description.(Syncer)
 	if !ok {
 		return 0, syscall.EINVAL

@@ -139,14 +139,11 @@ const (
 // ioctl serves the requests that mean the same for all files and passes the
 // others to the description.
 func (s *System) ioctl(a *[6]uintptr) (int, syscall.Errno) {
-	f, e := s.file(a[0])
+	f, e := s.usableFile(a[0])
 	if e != 0 {
 		return 0, e
 	}
 	defer f.release()
-	if f.flags.Load()&oPath != 0 {
-		return 0, syscall.EBADF
-	}
 	slot := s.table.slot(int(int32(a[0])))
 	switch uint32(a[1]) {
 	case fioclex:

@@ -14,6 +14,15 @@ var positionCalls = []call{
 }
 
 func (s *System) pread(a *[6]uintptr) (int, syscall.Errno) {
+	return s.positioned(a, (*openFile).pread)
+}
+
+func (s *System) pwrite(a *[6]uintptr) (int, syscall.Errno) {
+	return s.positioned(a, (*openFile).pwrite)
+}
+
+// positioned is pread(2) and pwrite(2).
+func (s *System) positioned(a *[6]uintptr, do func(f *openFile, p []byte, off int64) (int, error)) (int, syscall.Errno) {
 	f, e := s.file(a[0])
 	if e != 0 {
 		return 0, e
@@ -24,7 +33,7 @@ func (s *System) pread(a *[6]uintptr) (int, syscall.Errno) {
 		if p, e = buffer(&a[1], a[2]); e != 0 {
 			err = e
 		} else {
-			n, err = f.pread(p, off)
+			n, err = do(f, p, off)
 		}
 	}
 	f.release()
@@ -47,24 +56,6 @@ func (f *openFile) noPosition() syscall.Errno {
 		return syscall.EISDIR
 	}
 	return syscall.ESPIPE
-}
-
-func (s *System) pwrite(a *[6]uintptr) (int, syscall.Errno) {
-	f, e := s.file(a[0])
-	if e != 0 {
-		return 0, e
-	}
-	n, err := 0, error(syscall.EINVAL)
-	if off := int64(a[3]); off >= 0 {
-		var p []byte
-		if p, e = buffer(&a[1], a[2]); e != 0 {
-			err = e
-		} else {
-			n, err = f.pwrite(p, off)
-		}
-	}
-	f.release()
-	return result(n, err)
 }
 
 // pwrite on a descriptor with O_APPEND appends, as Linux does.

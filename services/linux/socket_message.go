@@ -236,6 +236,14 @@ func (s *System) recvfrom(a *[6]uintptr) (int, syscall.Errno) {
 
 // sendmsg is sendmsg(2).
 func (s *System) sendmsg(a *[6]uintptr) (int, syscall.Errno) {
+	return s.withHeader(a, (*System).sendHeader)
+}
+
+// headerCall sends or receives one message as its header says.
+type headerCall func(s *System, f *openFile, sock socket, h *syscall.Msghdr, flags int) (int, syscall.Errno)
+
+// withHeader is sendmsg(2) and recvmsg(2).
+func (s *System) withHeader(a *[6]uintptr, do headerCall) (int, syscall.Errno) {
 	f, sock, e := s.socketFile(a[0])
 	if e != 0 {
 		return 0, e
@@ -245,7 +253,7 @@ func (s *System) sendmsg(a *[6]uintptr) (int, syscall.Errno) {
 	if e != 0 {
 		return 0, e
 	}
-	return s.sendHeader(f, sock, h, int(int32(a[2])))
+	return do(s, f, sock, h, int(int32(a[2])))
 }
 
 func (s *System) sendHeader(f *openFile, sock socket, h *syscall.Msghdr, flags int) (int, syscall.Errno) {
@@ -284,16 +292,7 @@ func (m *message) load(h *syscall.Msghdr) syscall.Errno {
 
 // recvmsg is recvmsg(2).
 func (s *System) recvmsg(a *[6]uintptr) (int, syscall.Errno) {
-	f, sock, e := s.socketFile(a[0])
-	if e != 0 {
-		return 0, e
-	}
-	defer f.release()
-	h, e := object[syscall.Msghdr](&a[1])
-	if e != 0 {
-		return 0, e
-	}
-	return s.receiveHeader(f, sock, h, int(int32(a[2])))
+	return s.withHeader(a, (*System).receiveHeader)
 }
 
 func (s *System) receiveHeader(f *openFile, sock socket, h *syscall.Msghdr, flags int) (int, syscall.Errno) {

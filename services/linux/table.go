@@ -75,6 +75,17 @@ func (s *System) file(fd uintptr) (*openFile, syscall.Errno) {
 	return f, 0
 }
 
+// usableFile is file for calls that do something with the file, which a descriptor
+// that only names it (O_PATH) does not allow.
+func (s *System) usableFile(fd uintptr) (*openFile, syscall.Errno) {
+	f, e := s.file(fd)
+	if e == 0 && f.flags.Load()&oPath != 0 {
+		f.release()
+		return nil, syscall.EBADF
+	}
+	return f, e
+}
+
 // Has tells whether the descriptor is one of this package's, so that a
 // kernel which owns others (epoll, eventfd, timerfd) can tell whose call it is.
 func (s *System) Has(fd int) bool {
