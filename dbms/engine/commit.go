@@ -42,10 +42,10 @@ type Commit struct {
 type Row struct {
 	Key     []byte
 	Version Version // the transaction that wrote it
-	Until   Version // the one that replaced or deleted it; zero if it is the newest
+	Until   Version // the one that replaced, deleted or first hid it; zero if it is the newest
 	Value   []byte
 	Deleted bool   // Version deleted the key; Value is nil
-	Hidden  bool   // a restore has since gone back to before it
+	Hidden  bool   // a restore has since gone back to before it (another may have brought it back)
 	Restore *Range // not a key but a restore of this range, to version To
 	To      Version
 }

@@ -11,7 +11,9 @@ type Engine interface {
 	// Update runs fn as one serializable transaction and returns its version.
 	// If fn returns an error, nothing happens and Update returns that error.
 	// fn may be run several times, of which one counts: it must have no effects
-	// but those by its Tx, and must not call the engine.
+	// but those by its Tx, and must not call the engine. A nil op is an empty one.
+	// A panic of fn passes through, and nothing happens. A transaction that
+	// writes nothing is one, too: it has a version and a Commit.
 	//
 	// Update returns when the transaction is durable, or with op.NoWait when it
 	// has taken effect. Errors: ErrConflict only if the engine gave up after
@@ -27,8 +29,9 @@ type Engine interface {
 	// Watch waits until a transaction later than since has changed a key in one
 	// of the ranges, and returns a version that includes the change. If that has
 	// happened already it returns at once: no change is ever missed by a caller
-	// that passes the version it has read. It may return without a change
-	// (when the engine can no longer tell), so callers look again.
+	// that passes the version it has read; zero is the newest. It may return
+	// without a change (when the engine can no longer tell), so callers look
+	// again.
 	Watch(ctx context.Context, since Version, ranges ...Range) (Version, error)
 
 	// Sync waits until everything up to v is durable; zero means all so far.
@@ -39,12 +42,15 @@ type Engine interface {
 	// if an Update of it is under way. IDs are kept as long as versions are.
 	Resolve(ctx context.Context, id string) (v Version, done bool, err error)
 
-	// At returns the newest version that was committed not after t.
-	// Errors: ErrTooOld.
+	// At returns the newest version that was committed not after t: for any time
+	// from a commit on, a version that includes it and nothing later than t. At a
+	// time before the first commit the store was empty: that version, or
+	// ErrTooOld, as for times before everything that is kept.
 	At(ctx context.Context, t time.Time) (Version, error)
 
-	// Horizon returns the oldest version at which all of r can be read. Where
-	// restores reach back before it, what they show stays readable.
+	// Horizon returns the oldest version at which all of r can be read; older
+	// reads of keys in r may fail with ErrTooOld. Where restores reach back before
+	// it, what they show stays readable.
 	Horizon(ctx context.Context, r Range) (Version, error)
 
 	// Retain sets for how long superseded versions of keys in r are kept, at
@@ -86,16 +92,21 @@ type Reader interface {
 	// be closed.
 	Scan(r Range, o ScanOptions) Cursor
 
-	// At reads the same store at an older version.
+	// At reads the same store at an older version, or the same one. It is
+	// ErrVersion for a later one. The new Reader ends with this one, and takes
+	// turns with it: they are used by one goroutine at a time.
 	At(v Version) (Reader, error)
 
 	// History returns the versions of a key up to the reader's, newest first,
-	// those that a restore has hidden included.
+	// those that a restore has hidden included. What a restore brought back may
+	// appear once more, as a version made by the restore.
 	History(key []byte) iter.Seq2[Row, error]
 
 	// Changes returns what became of the keys of r by transactions later than
 	// from, up to the reader's version, in the order of versions and then keys.
-	// A restore appears as one Change with its Restore set.
+	// A restore that overlaps r appears as one Row with its Restore set, whole,
+	// before the keys of its transaction. A zero from is the beginning of what is
+	// kept; one before the horizon of r is ErrTooOld.
 	Changes(r Range, from Version) iter.Seq2[Row, error]
 
 	// Commits returns the transactions later than from, up to the reader's
@@ -130,20 +141,23 @@ type Tx interface {
 	// Put gives a key a value, whether or not it has one. Bytes are copied.
 	Put(key, value []byte) error
 
-	// Delete removes a key, if it is there.
+	// Delete removes a key, if it is there; otherwise it leaves no trace.
 	Delete(key []byte) error
 
 	// Restore makes the keys of r as they were at an earlier version, in
 	// constant time, whatever their number. What is hidden by it stays in
-	// History and can be read At. The keys of r must not be written by the same
-	// transaction.
+	// History and can be read At. The keys of r must not be written, or restored
+	// once more, by the same transaction. A zero version is the time before the
+	// first transaction: it removes all keys of r. Errors: ErrVersion, ErrTooOld.
 	Restore(r Range, to Version) error
 
 	// Changed reports whether a transaction later than since has written, or
-	// restored, a key in one of the ranges. It may err on the side of true.
+	// restored, a key in one of the ranges. It may err on the side of true, but
+	// not where there was no transaction later than since.
 	Changed(since Version, ranges []Range) (bool, error)
 
 	// Count adds to the numbers of rows that the provenance of this transaction
-	// shows, and records keys if the operation is traced.
+	// shows, and records keys if the operation is traced. Nothing else adds to
+	// them: what is one row above the seam may be several keys below.
 	Count(read, written int, keys ...[]byte)
 }

@@ -61,3 +61,25 @@ func CheckSize(key, value []byte) error {
 	}
 	return nil
 }
+
+// CheckWrites returns the LimitError of a transaction that writes n keys of
+// together size bytes, keys and values, or nil.
+func CheckWrites(n int, size int64) error {
+	switch {
+	case n > MaxWrites:
+		return &LimitError{What: "keys written by a transaction", Size: int64(n), Limit: MaxWrites}
+	case size > MaxTxBytes:
+		return &LimitError{What: "bytes written by a transaction", Size: size, Limit: MaxTxBytes}
+	}
+	return nil
+}
+
+// CheckOp returns the LimitError of an Op with a text that is too long, or nil.
+func CheckOp(op *Op) error {
+	for _, text := range []string{op.ID, op.User, op.Program, op.Task, op.Name} {
+		if len(text) > MaxOpField {
+			return &LimitError{What: "bytes of a text of the operation", Size: int64(len(text)), Limit: MaxOpField}
+		}
+	}
+	return nil
+}
