@@ -145,27 +145,25 @@ func readSegments() (list [8]segment, count int) {
 // initMemory hands the free memory to the allocator, and replaces the boot
 // loader's and our first page tables by the real ones.
 func initMemory() {
-	segments, count := readSegments()
+	list, count := readSegments()
+	segments := list[:count]
 	first := segments[0].start
 	resident := (address(&bootArea) + uintptr(len(bootArea)) + pageSize - 1) &^ (pageSize - 1)
-	readOnly := first
 	// What follows in the image may lie beyond the end of memory.
 	image := region{uint64(first), uint64(resident)}
 	addMemory(1<<20, mappedAtBoot, image)
+	addGaps(segments)
 	mem.lock()
 	pageRoot = allocContiguous(1)
 	zero(direct(pageRoot), pageSize)
-	for _, s := range segments[:count] {
+	for _, s := range segments {
 		mapImage(s.start, min(s.end, resident), s.flags)
-		if s.flags&pteWrite == 0 {
-			readOnly = s.end
-		}
 	}
 	for i := range memoryMap[:mapCount] {
 		e := &memoryMap[i]
-		mapDirect(e.start, e.start+e.size, uint64(first), uint64(readOnly))
+		mapDirect(e.start, e.start+e.size, segments)
 	}
-	mapDirect(0, 1<<20, 0, 0)
+	mapDirect(0, 1<<20, nil)
 	mapPage(trampolinePage, trampolinePage, pteWrite|pteNX)
 	writeCR3(pageRoot)
 	physOffset = directBase
@@ -186,6 +184,15 @@ func initMemory() {
 // mappedAtBoot is the end of what the first page tables map: the page tables
 // that replace them must lie below.
 const mappedAtBoot = 4 << 30
+
+// addGaps adds the memory between the image's segments: last, so that it is used
+// first. Its neighbours are in use, and part of it held the compressed image, so
+// that the host has most likely given it to the machine already.
+func addGaps(segments []segment) {
+	for i := 1; i < len(segments); i++ {
+		addRegion(uint64(segments[i-1].end), uint64(segments[i].start))
+	}
+}
 
 // addMemory adds the usable memory of the map that lies in [start, end).
 func addMemory(start, end uint64, image region) {
@@ -234,20 +241,20 @@ func mapImage(start, end uintptr, flags uint64) {
 }
 
 // mapDirect maps memory into the kernel's linear map, writable and not
-// executable, but the image's text and constants read-only. mem is held.
-func mapDirect(start, end, protectStart, protectEnd uint64) {
+// executable, but the segments that are not writable read-only. mem is held.
+func mapDirect(start, end uint64, segments []segment) {
 	const large = 2 << 20
 	start &^= pageSize - 1
 	end = (end + pageSize - 1) &^ (pageSize - 1)
 	for p := start; p < end; {
 		va := directBase + uintptr(p)
-		if p&(large-1) == 0 && p+large <= end && (p+large <= protectStart || p >= protectEnd) {
+		if p&(large-1) == 0 && p+large <= end && !isConstant(segments, p, large) {
 			mapLarge(va, p, pteWrite|pteNX)
 			p += large
 			continue
 		}
 		flags := uint64(pteWrite | pteNX)
-		if p >= protectStart && p < protectEnd {
+		if isConstant(segments, p, pageSize) {
 			flags = pteNX
 		}
 		if e := entry(va, true); e != nil && *e&ptePresent == 0 {
@@ -255,6 +262,17 @@ func mapDirect(start, end, protectStart, protectEnd uint64) {
 		}
 		p += pageSize
 	}
+}
+
+// isConstant tells whether part of the n bytes at p is in a segment that is not
+// writable.
+func isConstant(segments []segment, p, n uint64) bool {
+	for _, s := range segments {
+		if s.flags&pteWrite == 0 && p < uint64(s.end) && p+n > uint64(s.start) {
+			return true
+		}
+	}
+	return false
 }
 
 // isMapped tells whether the linear map has all of [phys, phys+n).
