@@ -4,9 +4,8 @@
 // It owns the contract that their methods share (the same that
 // dbms/blockfs.Device and a driver's device have): ReadAt and WriteAt take
 // offsets and lengths in whole sectors, Flush makes completed writes durable,
-// Discard is advice, and all may be called concurrently. A wrapper around any
-// device, such as encryption at rest, belongs into a package of its own below
-// this directory.
+// Discard is advice, and all may be called concurrently. Encryption of any such
+// device is dbms/blockcrypt's.
 //
 // Its packages: crash, a device that loses power, for tests; writelog, which
 // replays a recorded write log.

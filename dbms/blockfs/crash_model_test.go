@@ -93,6 +93,8 @@ type handle struct {
 type model struct {
 	rng     *rand.Rand
 	dev     *crash.Device
+	cover   cover
+	top     Device // the content of dev
 	fs      *FS
 	names   snapshot
 	history []snapshot // from the last durable one to the present

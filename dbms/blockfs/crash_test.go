@@ -40,9 +40,17 @@ func TestCrash(t *testing.T) {
 
 func crashRun(seed uint64) (*model, error) {
 	rng := rand.New(rand.NewPCG(seed, 0xC5A5))
-	dev := crash.New(int64(4+rng.IntN(3))<<20, []int{512, 4096}[rng.IntN(2)])
+	size := int64(4+rng.IntN(3))<<20 + headerOf(seed)
+	dev := crash.New(size, []int{512, 4096}[rng.IntN(2)])
 	m := newModel(rng, dev)
-	if err := Format(dev, FormatOptions{}); err != nil {
+	var err error
+	if m.cover, err = coverOf(seed, dev); err != nil {
+		return m, err
+	}
+	if m.top, err = m.cover(dev); err != nil {
+		return m, err
+	}
+	if err := Format(m.top, FormatOptions{}); err != nil {
 		return m, err
 	}
 	for range 3 {
@@ -69,14 +77,14 @@ func crashRun(seed uint64) (*model, error) {
 func (m *model) boot() error {
 	for m.rng.IntN(3) == 0 {
 		m.dev.CutAfter(m.rng.IntN(12))
-		if _, err := Open(m.dev, Options{inline: true}); err != nil && !m.dev.Cut() {
+		if _, err := Open(m.top, Options{inline: true}); err != nil && !m.dev.Cut() {
 			return fmt.Errorf("open: %w", err)
 		}
 		if err := m.powerCycle(); err != nil {
 			return err
 		}
 	}
-	fs, err := Open(m.dev, Options{inline: true})
+	fs, err := Open(m.top, Options{inline: true})
 	if err != nil {
 		return fmt.Errorf("open: %w", err)
 	}
@@ -92,7 +100,10 @@ func (m *model) powerCycle() error {
 	}
 	m.dev = dev
 	m.note("-- power cut")
-	_, err = Check(dev)
+	if m.top, err = m.cover(dev); err != nil {
+		return err
+	}
+	_, err = Check(m.top)
 	return err
 }
 

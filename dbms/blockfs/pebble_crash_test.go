@@ -41,18 +41,28 @@ func pebbleCrashRun(seed uint64) error {
 	h := &pebbleHistory{rng: rand.New(rand.NewPCG(seed, 0xDB)), keys: []map[string]int{{}}}
 	h.walDir = []string{"", "wal"}[h.rng.IntN(2)]
 	dev := crash.New(16<<20, []int{512, 4096}[h.rng.IntN(2)])
-	if err := Format(dev, FormatOptions{}); err != nil {
+	over, err := coverOf(seed, dev)
+	if err != nil {
+		return err
+	}
+	top, err := over(dev)
+	if err != nil {
+		return err
+	}
+	if err := Format(top, FormatOptions{}); err != nil {
 		return err
 	}
 	for round := range 4 {
-		if err := h.session(dev); err != nil {
+		if err := h.session(dev, top); err != nil {
 			return fmt.Errorf("round %d: %w", round, err)
 		}
-		var err error
 		if dev, err = dev.Crash(h.rng); err != nil {
 			return err
 		}
-		if _, err := Check(dev); err != nil {
+		if top, err = over(dev); err != nil {
+			return err
+		}
+		if _, err := Check(top); err != nil {
 			return fmt.Errorf("round %d: %w", round, err)
 		}
 	}
@@ -62,8 +72,8 @@ func pebbleCrashRun(seed uint64) error {
 // session opens the database, compares it, and commits until the power is out.
 // Pebble panics when its disk fails, so the device forks at the cut and what
 // happens after does not count.
-func (h *pebbleHistory) session(dev *crash.Device) (err error) {
-	fs, err := Open(dev, Options{inline: true})
+func (h *pebbleHistory) session(dev *crash.Device, top Device) (err error) {
+	fs, err := Open(top, Options{inline: true})
 	if err != nil {
 		return err
 	}

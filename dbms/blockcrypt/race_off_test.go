@@ -1,0 +1,8 @@
+//go:build !race
+
+package blockcrypt
+
+const (
+	raceEnabled = false
+	crashSeeds  = 250
+)
