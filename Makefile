@@ -13,7 +13,7 @@ PLUGS  ?= 200
 # The recipes' own commands must not read what is meant for the console.
 quiet = </dev/null
 
-.PHONY: help run test test-host test-machine test-go bench clean-disk
+.PHONY: help run test test-host test-machine test-go soak bench clean-disk
 
 help:
 	@echo 'make run         boot the shell in QEMU, with its disk in $(DISK)'
@@ -24,13 +24,21 @@ help:
 	@echo 'make bench       measure against Linux; BENCH=machine measures one part'
 	@echo 'make clean-disk  start anew: remove the disk image'
 
-run: build/tuplix
+# Set-up comes first: who lacks a package learns of it before anything is built.
+.PHONY: setup
+setup:
 	@sh qemu/setup $(quiet)
+
+.PHONY: setup-linux
+setup-linux:
+	@sh qemu/setup -linux $(quiet)
+
+run: setup build/tuplix
 	@exec build/tuplix run -disk $(DISK) -m $(MEMORY) -smp $(CPUS) -p $(PORT):80 ./apps/shell
 
 # Always asked, since only the go command knows whether it is up to date.
 .PHONY: build/tuplix
-build/tuplix:
+build/tuplix: setup
 	@mkdir -p build
 	@go build -o build/tuplix ./cmd/tuplix $(quiet)
 
@@ -50,21 +58,17 @@ test-host:
 	@echo '== tests on this host, with the race detector'
 	@go test -race $$(go list ./... | grep -v -x -e '[^ ]*/qemu' -e '[^ ]*/cmd/tuplix')
 
-test-machine: build/tuplix
-	@sh qemu/setup $(quiet)
+test-machine: setup build/tuplix
 	@echo '== tests in QEMU'
 	@go test -timeout 20m $(machines)
 
-test-go:
-	@sh qemu/setup $(quiet)
+test-go: setup
 	@go test -timeout 60m -v -run 'Distribution$$' ./cmd/tuplix -go.packages all
 
-soak:
-	@sh qemu/setup $(quiet)
+soak: setup
 	@go test -timeout 0 ./qemu -run 'TestPlug$$' -v -plugs $(PLUGS)
 
-bench: build/tuplix
-	@sh qemu/setup -linux $(quiet)
+bench: setup-linux build/tuplix
 	@go run ./cmd/bench $(BENCH)
 
 clean-disk:

@@ -267,7 +267,7 @@ func explain(stderr string) string {
 	for _, c := range []struct{ sign, meaning string }{
 		{`Failed to get "write" lock`, "the disk is in use by another machine: end that one first"},
 		{"Could not set up host forwarding rule", "a port of the host to be forwarded is in use: choose another one"},
-		{"Cannot set up guest memory", "not enough memory on the host for the guest: choose a smaller -m"},
+		{"annot set up guest memory", "not enough memory on the host for the guest: choose a smaller -m"},
 		{"could not configure /dev/net/tun", "the tap interface cannot be used: create it for this user first (ip tuntap add NAME mode tap user USER)"},
 	} {
 		if strings.Contains(stderr, c.sign) {

@@ -24,6 +24,10 @@ const (
 	storeAtMost = 256 << 20
 )
 
+// leastDisk is the smallest disk that is taken, in bytes: on a smaller one the
+// store's own work fails before the disk is full.
+const leastDisk = 16 << 20
+
 // files is the mounted file system and what it stands on.
 type files struct {
 	fs     *file.FS
@@ -82,6 +86,9 @@ func openDisk(devices *metal.Inventory, line *cmdline.Line) (*blk.Device, error)
 
 func openVolume(device *blk.Device, line *cmdline.Line) (*blockfs.FS, error) {
 	disk := &loudDisk{Device: device}
+	if disk.Size() < leastDisk {
+		return nil, fmt.Errorf("%w: its %d bytes are too few, at least %d are needed", blockfs.ErrDevice, disk.Size(), int64(leastDisk))
+	}
 	if v, _ := line.Get("format"); v == "force" {
 		if err := blockfs.Format(disk, blockfs.FormatOptions{Force: true}); err != nil {
 			return nil, err

@@ -37,8 +37,8 @@ const (
 func advise(err error) error {
 	for _, r := range refusals {
 		if errors.Is(err, r.reason) {
-			return fmt.Errorf("%w: %s", err, r.advice)
+			return fmt.Errorf("%w; %s", err, r.advice)
 		}
 	}
-	return fmt.Errorf("%w: the disk cannot be used: if another version wrote it, boot that one; else use a copy from before, %s", err, byForce)
+	return fmt.Errorf("%w; the disk cannot be used: if another version wrote it, boot that one; else use a copy from before, %s", err, byForce)
 }

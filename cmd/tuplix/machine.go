@@ -134,8 +134,11 @@ func (m *machineFlags) outside() []string {
 // createDisk makes a sparse image file where there is none.
 func (m *machineFlags) createDisk() error {
 	size, err := parseSize(m.diskSize)
-	if err != nil || size < 1<<20 || size%512 != 0 {
-		return usagef("-disk-size %s: give a size such as 512M or 8G", m.diskSize)
+	if err != nil || size < 16<<20 || size%512 != 0 {
+		return usagef("-disk-size %s: give a size such as 512M or 8G, at least 16M", m.diskSize)
+	}
+	if info, err := os.Stat(m.disk); err == nil && !info.Mode().IsRegular() && info.Mode()&os.ModeDevice == 0 {
+		return usagef("-disk %s: that is neither a file nor a device; name a disk image, which is made where there is none", m.disk)
 	}
 	f, err := os.OpenFile(m.disk, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 	if errors.Is(err, os.ErrExist) {

@@ -69,7 +69,7 @@ func parse(t *testing.T, args ...string) (*machineFlags, error) {
 func TestMachineFlags(t *testing.T) {
 	t.Setenv("INHERITED", "from outside")
 	disk := filepath.Join(t.TempDir(), "disk.img")
-	m, err := parse(t, "-disk", disk, "-disk-size", "1M", "-m", "1G", "-smp", "4", "-p", "8080:80", "-p", "53:53/udp",
+	m, err := parse(t, "-disk", disk, "-disk-size", "16M", "-m", "1G", "-smp", "4", "-p", "8080:80", "-p", "53:53/udp",
 		"-env", "A=b c", "-env", "INHERITED", "-machine", "microvm", "-accel", "tcg", "-cmdline", "x=y arg=z", "-panic", "halt")
 	if err != nil {
 		t.Fatal(err)
@@ -84,15 +84,15 @@ func TestMachineFlags(t *testing.T) {
 	if got, want := c.Line.String(), "panic=halt x=y env.A=b%20c env.INHERITED=from%20outside arg=z"; got != want {
 		t.Errorf("command line %q, want %q", got, want)
 	}
-	if info, err := os.Stat(disk); err != nil || info.Size() != 1<<20 {
+	if info, err := os.Stat(disk); err != nil || info.Size() != 16<<20 {
 		t.Errorf("the disk: %v, %v", info, err)
 	}
 	// A disk that is there is left as it is.
-	m.diskSize = "2M"
+	m.diskSize = "32M"
 	if _, err := m.config(); err != nil {
 		t.Fatal(err)
 	}
-	if info, err := os.Stat(disk); err != nil || info.Size() != 1<<20 {
+	if info, err := os.Stat(disk); err != nil || info.Size() != 16<<20 {
 		t.Errorf("the disk: %v, %v", info, err)
 	}
 }

@@ -28,11 +28,13 @@ func pollWhenBusy() {
 	sched.nmsys++
 	checkdead()
 	unlock(&sched.lock)
+	var u urgent
 	for {
-		if _, _, e := linux.Syscall6(awaitEvents, 0, 0, 0, 0, 0, 0); e != 0 {
+		if _, _, e := linux.Syscall6(awaitEvents, u.patience(), 0, 0, 0, 0, 0); e != 0 {
 			var forever note
 			notesleep(&forever)
 		}
+		u.lookAfter()
 		if !netpollinited() {
 			continue
 		}
@@ -43,48 +45,101 @@ func pollWhenBusy() {
 		// As sysmon does: pretend that one more locked M runs, lest a
 		// deadlock be seen between the two steps.
 		incidlelocked(-1)
-		first, n := readyFirst(&list)
-		idle := n
-		for idle > 0 && startIdle() {
-			idle--
+		n := u.ready(&list)
+		for n > 0 && startIdle() {
+			n--
 		}
 		injectglist(&list)
 		incidlelocked(1)
 		netpollAdjustWaiters(delta)
-		if idle > 0 {
-			makeRoom(&first, n)
+		if n > 0 {
+			takeGlobal(true)
 		}
 	}
 }
 
-// atOnce is how many goroutines of one poll go before all that wait for a
-// processor; more of them are the business of a server, to which its other
-// goroutines matter as much.
-const atOnce = 4
+// urgent is goroutines at the head of the global queue, for which a running
+// goroutine is to make room. A signal that finds a P between two goroutines
+// preempts nothing, and a P takes one at a time, so they are looked after until
+// all have been taken.
+type urgent struct {
+	g    [2 * atOnce]guintptr
+	n    int
+	vain int // how often in a row none was taken
+}
 
-// readyFirst moves goroutines from the list to the head of the global queue.
+const (
+	// atOnce is how many goroutines of one poll go before all that wait for a
+	// processor; more of them are the business of a server, to which its other
+	// goroutines matter as much.
+	atOnce = 16
+	// nap is how long a P gets to take a goroutine, in nanoseconds.
+	nap = 200_000
+	// tries is how often a P is asked in vain; then sysmon's turn comes.
+	tries = 3
+)
+
+// patience is how long to wait for events before lookAfter is called, 0 for ever.
+func (u *urgent) patience() uintptr {
+	if u.n == 0 {
+		return 0
+	}
+	return nap
+}
+
+// ready moves goroutines from the list to the head of the global queue, and
+// returns how many.
 //
 //go:nowritebarrierrec
-func readyFirst(list *gList) (first [atOnce]guintptr, n int) {
+func (u *urgent) ready(list *gList) int {
+	old := *u
+	u.n, u.vain = 0, 0
 	trace := traceAcquire()
-	for n < atOnce && !list.empty() {
+	for u.n < atOnce && !list.empty() {
 		gp := list.pop()
 		casgstatus(gp, _Gwaiting, _Grunnable)
 		if trace.ok() {
 			trace.GoUnpark(gp, 0)
 		}
-		first[n].set(gp)
-		n++
+		u.g[u.n].set(gp)
+		u.n++
 	}
 	if trace.ok() {
 		traceRelease(trace)
 	}
+	n := u.n
 	lock(&sched.lock)
 	for i := n - 1; i >= 0; i-- {
-		globrunqputhead(first[i].ptr())
+		globrunqputhead(u.g[i].ptr())
 	}
 	unlock(&sched.lock)
-	return first, n
+	for i := 0; i < min(old.n, atOnce); i++ {
+		u.g[u.n] = old.g[i]
+		u.n++
+	}
+	return n
+}
+
+// lookAfter forgets the goroutines that were taken, and has a P take the next: a
+// running goroutine makes room again only if none was taken at all.
+func (u *urgent) lookAfter() {
+	if u.n == 0 {
+		return
+	}
+	taken := 0
+	for taken < u.n && sched.runq.head != u.g[taken] {
+		taken++
+	}
+	u.n -= taken
+	copy(u.g[:u.n], u.g[taken:])
+	if taken > 0 {
+		u.vain = 0
+	} else if u.vain++; u.vain == tries {
+		u.n = 0
+	}
+	if u.n > 0 && !takeGlobal(taken == 0) {
+		u.n = 0
+	}
 }
 
 // startIdle has an idle P take work, and reports whether there was one.
@@ -100,29 +155,23 @@ func startIdle() bool {
 	return pp != nil
 }
 
-// nap is how long one of the goroutines made ready gets before the next is
-// looked after, in microseconds.
-const nap = 20
-
-// makeRoom preempts the goroutine that has been running longest and has its P
-// run the goroutines at the head of the global queue, one after another.
-func makeRoom(first *[atOnce]guintptr, n int) {
+// takeGlobal has the P that has been running one goroutine longest look at the
+// global queue before its own when it chooses next: it does so whenever its
+// count of choices is a multiple of 61 (findRunnable). Where the P counts at the
+// same moment, one of the two changes is lost. preempt has it choose now. It
+// reports false if no P runs a goroutine.
+func takeGlobal(preempt bool) bool {
 	lock(&allpLock)
-	longest := longestRunning()
-	if longest != nil {
-		takeGlobal(longest)
-		preemptone(longest)
-	}
-	unlock(&allpLock)
-	if longest == nil {
-		return
-	}
-	for i := 1; i < n; i++ {
-		usleep(nap)
-		if sched.runq.head == first[i] {
-			takeGlobal(longest)
+	pp := longestRunning()
+	if pp != nil {
+		t := pp.schedtick
+		pp.schedtick = t + (61-t%61)%61
+		if preempt {
+			preemptone(pp)
 		}
 	}
+	unlock(&allpLock)
+	return pp != nil
 }
 
 // longestRunning is the P whose goroutine has been running longest of those that
@@ -141,13 +190,4 @@ func longestRunning() (longest *p) {
 		}
 	}
 	return longest
-}
-
-// takeGlobal has a P look at the global queue before its own when it chooses
-// next: it does so whenever its count of choices is a multiple of 61
-// (findRunnable). Where the P counts at the same moment, one of the two changes
-// is lost, which costs a delay and no more.
-func takeGlobal(pp *p) {
-	t := pp.schedtick
-	pp.schedtick = t + (61-t%61)%61
 }
