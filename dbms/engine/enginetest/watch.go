@@ -31,7 +31,7 @@ func (s *store) awaitKey(ctx context.Context, key string, ranges ...engine.Range
 			return err
 		}
 		if v < at {
-			return fmt.Errorf("Watch since %x returns %x", at, v)
+			return fmt.Errorf("watching since %x returns %x", at, v)
 		}
 	}
 }

@@ -9,5 +9,6 @@
 // example, writes anew every key that it changes.
 //
 // It imports package engine only, and guarantees all that engine does, but that
-// what it keeps outlives the process.
+// what it keeps outlives the process. It refuses what engine says is refused, and
+// a key that one transaction writes twice.
 package model
