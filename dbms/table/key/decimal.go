@@ -8,7 +8,7 @@ import (
 const MaxDigits = 1000
 
 // MaxExponent bounds the exponent e of 0.d1d2d3... * 10^e, either way.
-const MaxExponent = 100_000
+const MaxExponent = 1000
 
 const (
 	negative = 0x01

@@ -87,8 +87,8 @@ func encodeDecimal(b []byte, d decimalValue) []byte {
 }
 
 func TestOrderDecimal(t *testing.T) {
-	ordered(t, FormDecimal, []decimalValue{{"-1", 1000}, {"-12345", 0}, {"-1234", 0}, {"-101", -1}, {"-10", 0}, {"-99", -1},
-		{"-1", 0}, {"-1", -5}, {"0", 7}, {"1", -1000}, {"1", -2}, {"11", -2}, {"111", -3}, {"9", -1}, {"1", 0}, {"10001", -4},
+	ordered(t, FormDecimal, []decimalValue{{"-1", 999}, {"-12345", 0}, {"-1234", 0}, {"-101", -1}, {"-10", 0}, {"-99", -1},
+		{"-1", 0}, {"-1", -5}, {"0", 7}, {"1", -998}, {"1", -2}, {"11", -2}, {"111", -3}, {"9", -1}, {"1", 0}, {"10001", -4},
 		{"99", -1}, {"10", 0}, {"1000000000000000000000000000001", -29}, {"1", 3}, {"10001", -1}, {"1", 300}}, encodeDecimal)
 	if !bytes.Equal(encodeDecimal(nil, decimalValue{"100", -2}), encodeDecimal(nil, decimalValue{"1", 0})) {
 		t.Error("1.00 is not 1")
