@@ -8,8 +8,9 @@
 // packages are initialised (the image's build sees to that order).
 //
 // It owns the choice: which disk is the store, which network the outside, how
-// memory is divided. It may import everything below; only images import it. It
-// guarantees that a disk that is neither blank nor ours is left as it is, and
-// that whatever is missing is named on the console. It refuses to go on without
-// files: the machine ends with the reason.
+// memory is divided, and what HOME and PATH are unless the command line says. It
+// may import everything below; only images import it. It guarantees that a disk
+// that is neither blank nor ours is left as it is, and that whatever is missing
+// is named on the console. It refuses to go on without files: the machine ends
+// with the reason and what can be done about it.
 package pc
