@@ -16,7 +16,7 @@ const (
 	callPowerOff                      // status
 	callReset                         //
 	callTest                          // which: a fault on purpose (panic_amd64.go)
-	callAwaitEvents                   // blocks until the runtime should poll (poll.go)
+	callAwaitEvents                   // patience ns or 0; blocks until the runtime should poll (alert.go)
 	callAllocIdentity                 // n -> phys
 	callAddEntropy                    // p, n
 	callEnd
@@ -38,5 +38,6 @@ const (
 	errMFILE  = ^uintptr(24 - 1)
 	errNOTSUP = ^uintptr(95 - 1)
 	errNOSYS  = ^uintptr(38 - 1)
+	errLOOP   = ^uintptr(40 - 1)
 	errTIMED  = ^uintptr(110 - 1)
 )

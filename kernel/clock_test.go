@@ -59,16 +59,17 @@ func TestTimespec(t *testing.T) {
 	p := m.room(1)
 	for _, test := range []struct {
 		sec, nsec, want int64
-		ok              bool
+		e               uintptr
 	}{
-		{0, 0, 0, true}, {1, 5, 1e9 + 5, true}, {1 << 40, 0, 1 << 32 * 1e9, true}, {-1, 0, 0, false}, {math.MinInt64, 5, 0, false},
+		{0, 0, 0, 0}, {1, 5, 1e9 + 5, 0}, {1 << 40, 0, 1 << 32 * 1e9, 0}, {0, 999_999_999, 999_999_999, 0},
+		{-1, 0, 0, errINVAL}, {math.MinInt64, 5, 0, errINVAL}, {0, 1e9, 0, errINVAL}, {5, -1, 0, errINVAL}, {1, math.MaxInt64, 0, errINVAL},
 	} {
 		*at[int64](p), *at[int64](p + 8) = test.sec, test.nsec
-		if ns, ok := readTimespec(p); ns != test.want || ok != test.ok {
-			t.Errorf("%d s %d ns: got %d, %v", test.sec, test.nsec, ns, ok)
+		if ns, e := readTimespec(p); ns != test.want || e != test.e {
+			t.Errorf("%d s %d ns: got %d, %d", test.sec, test.nsec, ns, int64(e))
 		}
 	}
-	if _, ok := readTimespec(0x123000); ok {
+	if _, e := readTimespec(0x123000); e != errFAULT {
 		t.Error("a time is read from nowhere")
 	}
 }

@@ -107,7 +107,7 @@ func route(vector, gsi, flags uintptr) uintptr {
 			entry |= 1 << 13
 		}
 		store32(io.Mapped, reg+1)
-		store32(io.Mapped+0x10, bootAPIC<<24)
+		store32(io.Mapped+0x10, interruptTarget(vector)<<24)
 		store32(io.Mapped, reg)
 		store32(io.Mapped+0x10, entry)
 		return 0

@@ -1,5 +1,7 @@
 package kernel
 
+import "sync/atomic"
+
 // Interrupt vectors.
 const (
 	vecPageFault = 14
@@ -15,6 +17,18 @@ var (
 	interruptFD [256]int32
 	nextVector  = uintptr(vecDevice)
 )
+
+// interruptTimes is when the last interrupt of each device vector came, and
+// when the thread that it woke ran, in monotonic ns. The second is the older
+// one while that thread has not run yet.
+var interruptTimes [256]struct{ entered, ran atomic.Int64 }
+
+// wokenFor is the device vector whose interrupt woke a thread that has not run
+// yet, and that thread. sched guards it.
+var wokenFor struct {
+	vector uint64
+	thread int32
+}
 
 // onInterrupt is called for every interrupt and exception of a program or an
 // idle processor.
@@ -66,7 +80,9 @@ func crashInterrupt(c *processor, vector uint64) {
 }
 
 func onDevice(c *processor, vector uint64) {
+	interruptTimes[vector].entered.Store(monotonic())
 	sched.lock()
+	wokenFor.vector, wokenFor.thread = vector, nobody
 	if fd := interruptFD[vector]; fd != 0 {
 		post(c, at[descriptor](descriptors.get(fd)), epollIn, true)
 	}

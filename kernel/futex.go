@@ -37,9 +37,9 @@ func futex(c *processor, word, op, val, timeout uintptr) uintptr {
 	case wait:
 		due := never
 		if timeout != 0 {
-			d, ok := readTimespec(timeout)
-			if !ok {
-				return errFAULT
+			d, e := readTimespec(timeout)
+			if e != 0 {
+				return e
 			}
 			due = monotonic() + d
 		}
@@ -47,9 +47,9 @@ func futex(c *processor, word, op, val, timeout uintptr) uintptr {
 	case waitBitset:
 		due := never
 		if timeout != 0 {
-			d, ok := readTimespec(timeout)
-			if !ok {
-				return errFAULT
+			d, e := readTimespec(timeout)
+			if e != 0 {
+				return e
 			}
 			due = d
 		}
@@ -63,7 +63,10 @@ func futex(c *processor, word, op, val, timeout uintptr) uintptr {
 func futexWait(c *processor, word uintptr, val uint32, due int64) uintptr {
 	sched.lock()
 	defer sched.unlock()
-	if load32(word) != val {
+	switch now, ok := fetch32(word); {
+	case !ok:
+		return errFAULT
+	case now != val:
 		return errAGAIN
 	}
 	i := c.current

@@ -1,6 +1,10 @@
 package kernel
 
-import "unsafe"
+import (
+	"sync/atomic"
+	"time"
+	"unsafe"
+)
 
 // gate is where package syscall of an image enters (the image's build puts it
 // there): it serves a call about state on the caller's own goroutine, so that
@@ -9,12 +13,42 @@ import "unsafe"
 // it; without it, calls reach the same service by trap.
 var gate func(nr, a0, a1, a2, a3, a4, a5 uintptr) (r uintptr, taken bool)
 
-// exit runs before the program ends, by a return from main or os.Exit.
-var exit func()
+// exit runs before the program ends by a return from main or os.Exit; dying
+// where it ends by a panic or by a fatal error that is not the runtime's own, on
+// the goroutine that fails. The image's build has the Go runtime call them.
+var exit, dying func()
 
-// OnExit names what must run before the program ends: a crash does not wait
-// for it.
-func OnExit(f func()) { exit = f }
+// OnExit names what must run before the program ends. A panic waits for it no
+// longer than 5 s, since the goroutine that fails may hold what f needs; a kernel
+// panic and a failure of the Go runtime do not.
+func OnExit(f func()) {
+	w := lastWill{f: f, patience: 5 * time.Second, done: make(chan struct{})}
+	exit, dying = f, w.carryOut
+}
+
+// lastWill is what must be done before a program dies, once.
+type lastWill struct {
+	f        func()
+	patience time.Duration
+	begun    atomic.Bool
+	done     chan struct{}
+}
+
+// carryOut does it, and returns when it is done or the patience at an end. Where
+// several goroutines fail, all wait for the same.
+func (w *lastWill) carryOut() {
+	if w.begun.CompareAndSwap(false, true) {
+		go func() {
+			w.f()
+			close(w.done)
+		}()
+	}
+	select {
+	case <-w.done:
+	case <-time.After(w.patience):
+		Say("the program dies, and its files could not be saved in time: what it did not sync may be lost")
+	}
+}
 
 func passGate(nr, a0, a1, a2, a3, a4, a5 uintptr) (uintptr, bool) {
 	if isOwn(nr, a0, a3) {

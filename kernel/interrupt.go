@@ -1,6 +1,9 @@
 package kernel
 
-import "os"
+import (
+	"os"
+	"time"
+)
 
 // Interrupt is one interrupt vector, delivered to whichever goroutine waits.
 // Interrupts that come while nobody waits are not lost: Wait asks its
@@ -32,7 +35,18 @@ func NewInterrupt() (*Interrupt, error) {
 // Message is what a device writes to raise the interrupt: the address and
 // data of an MSI or MSI-X entry (Intel SDM volume 3, section 11.11).
 func (i *Interrupt) Message() (addr uint64, data uint32) {
-	return 0xFEE00000 | uint64(bootAPIC)<<12, uint32(i.vector)
+	return 0xFEE00000 | uint64(interruptTarget(uintptr(i.vector)))<<12, uint32(i.vector)
+}
+
+// interruptTarget is the local APIC that gets a device vector: the processors take
+// turns. Messages and I/O APICs can name the first 255 only.
+func interruptTarget(vector uintptr) uint32 {
+	if cpuCount > 0 {
+		if apic := cpuAt(int(vector-vecDevice) % cpuCount).apic; apic < 255 {
+			return apic
+		}
+	}
+	return bootAPIC
 }
 
 // Route has the I/O APIC raise the interrupt for a global system interrupt.
@@ -61,4 +75,12 @@ func (i *Interrupt) Wait(ready func() bool) error {
 func (i *Interrupt) Wake() {
 	const in = 1 // EPOLLIN
 	trap(callPostFD, uintptr(i.fd), in, 0, 0, 0)
+}
+
+// Times are when the last interrupt came and when the thread that it woke ran,
+// as Uptime counts. The second may be that of an earlier interrupt: where the
+// thread has not run yet, and where none had to be woken.
+func (i *Interrupt) Times() (entered, ran time.Duration) {
+	t := &interruptTimes[i.vector]
+	return time.Duration(t.entered.Load()), time.Duration(t.ran.Load())
 }

@@ -77,7 +77,9 @@ func forgetMachine() {
 	threadCount.Store(0)
 	descriptors, polls = table{}, table{}
 	pollTop, fdLow = 0, 0
-	runtimeEpoll, pollerWaits = nobody, nobody
+	runtimeEpoll, pollerWaits, pollerThread, sysmonThread = nobody, nobody, nobody, nobody
+	pollerUsed, lastPolled, alertsPaid = 0, 0, 0
+	wokenFor.vector, wokenFor.thread = 0, nobody
 	futexes = 0
 	serving, idleCount = false, 0
 	callsFirst, callsLast, idleFirst = nobody, nobody, nobody

@@ -21,6 +21,7 @@ type descriptor struct {
 	kind     uint8
 	pollable bool
 	owned    bool   // fdConsole: a service has it
+	fresh    uint8  // epoll: whether events wait that nobody has collected
 	polls    int32  // chain of polls by nextFD: who watches this descriptor
 	count    uint64 // eventfd
 	first    int32  // epoll: polls with news, by nextReady
@@ -108,7 +109,7 @@ func allocFD(low int32, kind uint8, pollable bool) (*descriptor, uintptr) {
 		d.ready.Store(0)
 		d.kind, d.pollable = kind, pollable
 		d.polls, d.first, d.last, d.waiter = nobody, nobody, nobody, nobody
-		d.count = 0
+		d.count, d.fresh = 0, notFresh
 		return d, uintptr(fd)
 	}
 	return nil, errMFILE
@@ -186,13 +187,45 @@ func findPoll(d *descriptor, epoll int32) int32 {
 
 // level is the events that stand for a descriptor now.
 func (d *descriptor) level() uint32 {
-	if d.kind == fdEvent {
-		if d.count > 0 {
-			return epollIn | epollOut
-		}
+	switch {
+	case d.kind == fdEvent && d.count > 0:
+		return epollIn | epollOut
+	case d.kind == fdEvent:
 		return epollOut
+	case d.kind == fdEpoll:
+		return d.epollLevel()
 	}
 	return d.ready.Load() &^ fdWatched
+}
+
+// epollLevel is level for an epoll instance: readable while it has news.
+func (d *descriptor) epollLevel() uint32 {
+	for i := d.first; i != nobody; i = pollAt(i).nextReady {
+		p := pollAt(i)
+		news := p.news
+		if p.events&epollEdge == 0 {
+			news = at[descriptor](descriptors.get(p.fd)).level() & p.events
+		}
+		if p.live && news != 0 {
+			return epollIn
+		}
+	}
+	return 0
+}
+
+// nests tells whether e may not watch the epoll instance d: one may be watched by
+// another, and no more.
+func nests(e, d *descriptor, fd int32) bool {
+	if d.kind != fdEpoll {
+		return false
+	}
+	for i := range pollTop {
+		p := pollAt(i)
+		if p.live && p.epoll == fd && at[descriptor](descriptors.get(p.fd)).kind == fdEpoll {
+			return true
+		}
+	}
+	return e.polls != nobody
 }
 
 // post tells everyone who watches d of events. sched is held.
@@ -222,6 +255,13 @@ func queueReady(c *processor, i int32, p *poll, urgent bool) {
 		}
 		e.last = i
 	}
+	e.fresh = max(e.fresh, freshOther)
+	if urgent {
+		e.fresh = freshDevice
+	}
+	if e.polls != nobody {
+		post(c, e, epollIn, urgent)
+	}
 	if e.waiter != nobody {
 		wakeWaiter(c, e, urgent)
 	} else if p.epoll == runtimeEpoll {
@@ -235,76 +275,10 @@ func wakeWaiter(c *processor, e *descriptor, urgent bool) {
 	t := threadAt(w)
 	e.waiter = t.next
 	t.poked = true
+	if urgent {
+		wokenFor.thread = w
+	}
 	ready(c, w, urgent)
-}
-
-// The Go scheduler polls when it has nothing else to do. For when it has, one
-// thread of the runtime waits here until it should poll and make room. A
-// scheduler that has polled lately is left alone: it will again.
-var (
-	runtimeEpoll = nobody // the epoll instance that Go's runtime made: the first
-	pollerWaits  = nobody // the thread in awaitEvents, while it waits
-	pollerThread = nobody
-	lastPolled   int64 // when anybody else polled, monotonic ns
-	lastAlert    int64 // when the thread was last woken
-)
-
-// Bounds of a wait for the scheduler, in ns.
-const (
-	pollLately   = int64(2_000_000) // a scheduler that polled this short ago is not stuck
-	pollPatience = int64(50_000)    // for events that no device raised
-	pollSpacing  = int64(2_000_000) // between two alerts: each preempts a goroutine
-)
-
-func awaitEvents(c *processor) uintptr {
-	sched.lock()
-	defer sched.unlock()
-	pollerWaits, pollerThread = c.current, c.current
-	c.block(waitEvents, 0, never)
-	return 0
-}
-
-// sysmonThread is sysmon's, the first that the runtime starts: that it polls,
-// every 10 ms, says nothing of the scheduler.
-var sysmonThread = nobody
-
-// notePoll remembers that thread i polled.
-func notePoll(i int32) {
-	if i != pollerThread && i != sysmonThread {
-		lastPolled = monotonic()
-	}
-}
-
-// alertPoller has events of the runtime's epoll instance noticed. sched is
-// held.
-func alertPoller(c *processor, urgent bool) {
-	i := pollerWaits
-	if i == nobody || threadAt(i).timer >= 0 {
-		return
-	}
-	now := monotonic()
-	due := max(lastPolled+pollLately, lastAlert+pollSpacing)
-	if !urgent {
-		due = max(due, now+pollPatience)
-	}
-	t := threadAt(i)
-	if due > now {
-		t.cpu = c.id
-		c.addTimer(i, due)
-		c.arm()
-		return
-	}
-	lastAlert = now
-	pollerWaits = nobody
-	t.regs.ax = 0
-	ready(c, i, true)
-}
-
-// calmPoller takes an alert back: somebody polls. sched is held.
-func calmPoller() {
-	if i := pollerWaits; i != nobody {
-		cancelTimer(i)
-	}
 }
 
 // popReady takes the first poll with news; dead ones are freed on the way.
@@ -345,6 +319,7 @@ func collect(c *processor, fd int32, buffer uintptr, most int32) uintptr {
 			if i != nobody {
 				requeue(e, i)
 			}
+			e.fresh = notFresh
 			break
 		}
 		p := pollAt(i)
@@ -370,8 +345,13 @@ func collect(c *processor, fd int32, buffer uintptr, most int32) uintptr {
 			}
 		}
 	}
-	if e.first != nobody && e.waiter != nobody {
+	switch {
+	case e.first == nobody:
+		e.fresh = notFresh
+	case e.waiter != nobody:
 		wakeWaiter(c, e, false)
+	case fd == runtimeEpoll && e.fresh != notFresh:
+		alertPoller(c, e.fresh == freshDevice)
 	}
 	if n == 0 {
 		return errINTR
@@ -438,6 +418,8 @@ func epollControl(c *processor, epfd, op, fd, event uintptr) uintptr {
 	case op == del:
 		removePoll(int32(fd), d, i)
 		return 0
+	case op == add && nests(e, d, int32(fd)):
+		return errLOOP
 	case op == add:
 		i = newPoll()
 		if i == nobody {
@@ -477,8 +459,8 @@ func epollWait(c *processor, epfd, buffer, most uintptr, timeout int64) uintptr 
 	if e.kind != fdEpoll {
 		return errINVAL
 	}
-	if int32(epfd) == runtimeEpoll {
-		notePoll(c.current)
+	if int32(epfd) == runtimeEpoll && leaveToPoller(c) {
+		return 0
 	}
 	if e.first != nobody {
 		if r := collect(c, int32(epfd), buffer, int32(most)); r != errINTR {

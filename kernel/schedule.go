@@ -199,9 +199,16 @@ func (c *processor) run(i int32, now int64) {
 	c.current = i
 	c.regs = address(&t.regs)
 	stats.switches.Add(1)
+	if wokenFor.thread == i {
+		wokenFor.thread = nobody
+		interruptTimes[wokenFor.vector].ran.Store(now)
+	}
 	if t.poked {
 		t.poked = false
-		t.regs.ax = uint64(collect(c, int32(t.word), t.buffer, t.max))
+		t.regs.ax = uint64(errFAULT)
+		if accessible(t.buffer, uintptr(t.max)*epollEventSize, true) {
+			t.regs.ax = uint64(collect(c, int32(t.word), t.buffer, t.max))
+		}
 	}
 	c.quantum = never
 	if c.first != nobody {
@@ -283,8 +290,7 @@ func expire(c *processor, i int32, t *thread) {
 	case waitSleep:
 		t.regs.ax = 0
 	case waitEvents:
-		pollerWaits, lastAlert = nobody, t.due
-		t.regs.ax = 0
+		wakePoller(t)
 	}
 	ready(c, i, true)
 }
@@ -303,7 +309,8 @@ func interrupt(c *processor, i int32, t *thread) {
 	case waitCalls:
 		leaveIdle(i, t)
 	case waitEvents: // as if there were some
-		pollerWaits, result = nobody, 0
+		wakePoller(t)
+		result = 0
 	default:
 		return
 	}

@@ -157,7 +157,9 @@ func mapAnonymous(hint, n uintptr, prot uint8, fixed, noReplace bool) uintptr {
 		if i := findVMA(va); noReplace && i < vmaCount && vmaAt(i).start < va+n {
 			return errEXIST
 		}
-		if !clearRange(va, va+n) {
+		// Whatever fails must fail before anything is taken away: two cuts and
+		// the new mapping.
+		if vmaCount+3 > maxVMAs || !clearRange(va, va+n) {
 			return errNOMEM
 		}
 	} else {

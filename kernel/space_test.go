@@ -322,6 +322,17 @@ func TestManyMappings(t *testing.T) {
 			t.Fatalf("%+v overlaps %+v", a, b)
 		}
 	}
+	// What would need more entries leaves what is there.
+	before := make([]vma, vmaCount)
+	for i := range before {
+		before[i] = *vmaAt(i)
+	}
+	s.want("mmap over a mapping", mapAnonymous(base, pageSize, protRead|protWrite, true, false), errNOMEM)
+	for i, v := range before {
+		if *vmaAt(i) != v {
+			t.Fatalf("mapping %d is %+v, was %+v", i, *vmaAt(i), v)
+		}
+	}
 	// One at a time, from the front: each joins both of its neighbours.
 	for p := base; p < va; p += pageSize {
 		s.want("mprotect", protect(p, pageSize, protRead), 0)

@@ -179,7 +179,7 @@ func privateCall(c *processor, t *thread, nr, a0, a1, a2 uintptr) uintptr {
 	case callReset:
 		reset()
 	case callAwaitEvents:
-		return awaitEvents(c)
+		return awaitEvents(c, int64(a0))
 	case callTest:
 		return testFault(a0)
 	}
@@ -258,26 +258,6 @@ func mmap(c *processor, t *thread, hint, n, prot, flags, fd uintptr) uintptr {
 		return errPERM // W^X
 	}
 	return mapAnonymous(hint, n, uint8(prot&7), flags&(fixed|noReplace) != 0, flags&noReplace != 0)
-}
-
-// accessible makes [p, p+n) resident and tells whether that was possible.
-func accessible(p, n uintptr, write bool) bool {
-	if n == 0 {
-		return true
-	}
-	if p < pageSize || p+n < p || p+n > userEnd {
-		return false
-	}
-	for va := p &^ (pageSize - 1); va < p+n; va += pageSize {
-		e := entry(va, false)
-		if e != nil && *e&ptePresent != 0 && (!write || *e&pteWrite != 0) {
-			continue
-		}
-		if !resolve(va, write, false) {
-			return false
-		}
-	}
-	return true
 }
 
 func archPrctl(r *registers, code, addr uintptr) uintptr {

@@ -2,18 +2,21 @@ package kernel
 
 // System calls about time.
 
-func readTimespec(p uintptr) (ns int64, ok bool) {
+// readTimespec reads a struct timespec of the program: ns, or the error to return.
+func readTimespec(p uintptr) (ns int64, e uintptr) {
 	if !accessible(p, 16, false) {
-		return 0, false
+		return 0, errFAULT
 	}
-	sec, nsec := *at[int64](p), *at[int64](p + 8)
-	if sec < 0 || nsec < 0 || nsec >= 1e9 {
-		return 0, sec >= 0
+	return nanoseconds(*at[int64](p), *at[int64](p + 8), 1)
+}
+
+// nanoseconds adds up seconds and a fraction of one, in units of ns. Longer times
+// than 136 years are cut, others out of range refused.
+func nanoseconds(sec, fraction, unit int64) (ns int64, e uintptr) {
+	if sec < 0 || fraction < 0 || fraction >= 1e9/unit {
+		return 0, errINVAL
 	}
-	if sec > 1<<32 {
-		sec = 1 << 32
-	}
-	return sec*1e9 + nsec, true
+	return min(sec, 1<<32)*1e9 + fraction*unit, 0
 }
 
 func writeTimespec(p uintptr, ns int64) uintptr {
@@ -28,9 +31,9 @@ func writeTimespec(p uintptr, ns int64) uintptr {
 }
 
 func sleep(c *processor, p uintptr, since int64) uintptr {
-	d, ok := readTimespec(p)
-	if !ok {
-		return errFAULT
+	d, e := readTimespec(p)
+	if e != 0 {
+		return e
 	}
 	return sleepUntil(c, monotonic()+d)
 }
@@ -47,9 +50,9 @@ func sleepUntil(c *processor, due int64) uintptr {
 }
 
 func clockSleep(c *processor, clock, flags, p uintptr) uintptr {
-	d, ok := readTimespec(p)
-	if !ok {
-		return errFAULT
+	d, e := readTimespec(p)
+	if e != 0 {
+		return e
 	}
 	const absolute = 1
 	switch {
@@ -109,7 +112,10 @@ func setitimer(c *processor, which, value uintptr) uintptr {
 	if !accessible(value, 32, false) {
 		return errFAULT
 	}
-	period := *at[int64](value)*1e9 + *at[int64](value + 8)*1000
+	period, e := nanoseconds(*at[int64](value), *at[int64](value + 8), 1000)
+	if e != 0 {
+		return e
+	}
 	sched.lock()
 	defer sched.unlock()
 	for i := range threadTop {
@@ -153,8 +159,11 @@ func timerCall(c *processor, nr, a0, a1, a2 uintptr) uintptr {
 	if !accessible(a2, 32, false) {
 		return errFAULT
 	}
-	period := *at[int64](a2)*1e9 + *at[int64](a2 + 8)
-	first := *at[int64](a2 + 16)*1e9 + *at[int64](a2 + 24)
+	period, e := nanoseconds(*at[int64](a2), *at[int64](a2 + 8), 1)
+	first, e2 := nanoseconds(*at[int64](a2 + 16), *at[int64](a2 + 24), 1)
+	if e|e2 != 0 {
+		return errINVAL
+	}
 	if first == 0 {
 		period = 0 // disarms
 	}

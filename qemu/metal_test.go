@@ -35,12 +35,12 @@ var acpiOff = []string{"-machine", "acpi=off", "-no-reboot"}
 var metals = []metal{
 	// Everything that ends well, alone and with company.
 	{name: "checks", expect: []string{`\n0 failed`}},
-	{name: "checks-1cpu", args: []string{"faults", "preempt", "lock", "profile", "vector", "timers", "latency"}, config: Config{CPUs: 1}, expect: []string{`\n0 failed`}},
+	{name: "checks-1cpu", args: []string{"faults", "preempt", "lock", "profile", "vector", "timers", "latency", "interrupts"}, config: Config{CPUs: 1}, expect: []string{`\n0 failed`}},
 	{name: "checks-64MB", args: []string{"faults", "lock", "free", "timers"}, config: Config{Memory: 64, CPUs: 1}, expect: []string{`\n0 failed`}},
 	{name: "checks-microvm", args: []string{"faults", "lock", "profile", "free", "timers"}, config: Config{Machine: MicroVM}, expect: []string{`\n0 failed`}},
 	{name: "checks-microvm-no-acpi", args: []string{"faults", "lock", "timers"}, config: Config{Machine: MicroVM, Extra: acpiOff}, expect: []string{` 2 CPUs`, `\n0 failed`}},
 	{name: "checks-old-cpu", args: []string{"faults", "lock", "clock", "vector", "timers"}, config: Config{Extra: []string{"-cpu", "max,x2apic=off,tsc-deadline=off,rdrand=off,avx=off"}}, expect: []string{`\n0 failed`}},
-	{name: "checks-4cpus", args: []string{"threads", "clock", "signals"}, config: Config{CPUs: 4}, expect: []string{`\n0 failed`}},
+	{name: "checks-4cpus", args: []string{"threads", "clock", "signals", "interrupts"}, config: Config{CPUs: 4}, expect: []string{`\n0 failed`}},
 
 	{name: "stress-1cpu", args: []string{"stress:1500"}, config: Config{CPUs: 1}, expect: []string{`\n1 CPUs: \d+ steps, 0 wrong`}},
 	{name: "stress-2cpus", args: []string{"stress:3000"}, config: Config{CPUs: 2}, expect: []string{`\n2 CPUs: \d+ steps, 0 wrong`}},

@@ -31,7 +31,16 @@ func (w *workspace) addGate() error {
 	if err := w.renameText(filepath.Join(dir, "asm_linux_amd64.s"), "TEXT ·rawSyscallNoError(", "TEXT ·trapRawSyscallNoError("); err != nil {
 		return err
 	}
-	return w.renameText(filepath.Join(w.goroot, "src", "runtime", "os_linux.go"), "\nfunc fcntl(", "\nfunc trapFcntl(")
+	for _, r := range []struct{ file, from, to string }{
+		{"os_linux.go", "\nfunc fcntl(", "\nfunc trapFcntl("},
+		{"panic.go", "\nfunc preprintpanics(", "\nfunc trapPreprintpanics("},
+		{"panic.go", "\nfunc fatal(", "\nfunc trapFatal("},
+	} {
+		if err := w.renameText(filepath.Join(w.goroot, "src", "runtime", r.file), r.from, r.to); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // provide has the go command see text as the file name.
@@ -100,7 +109,11 @@ func isGated(name string) bool {
 
 // renameText provides a file in which one function is out of the way of ours.
 func (w *workspace) renameText(name, from, to string) error {
-	text, err := os.ReadFile(name)
+	source := name
+	if changed := w.overlay[name]; changed != "" {
+		source = changed
+	}
+	text, err := os.ReadFile(source)
 	if err != nil {
 		return err
 	}

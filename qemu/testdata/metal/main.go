@@ -33,6 +33,7 @@ var checks = []check{
 	{"vector", vectors},
 	{"timers", timers},
 	{"latency", latency},
+	{"interrupts", interrupts},
 }
 
 // ends are the checks after which the machine is no more.

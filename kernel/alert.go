@@ -1,0 +1,145 @@
+package kernel
+
+// The Go scheduler polls when it has nothing else to do. For when it has, one
+// thread of the runtime waits here until it should poll and make room
+// (board/pc/_goroot, zz_poll_linux.go).
+//
+// No wake-up is lost: events that nobody has collected make the epoll instance
+// fresh, and while it is fresh one of these holds. A thread that was taken off
+// its waiters has yet to run, and collects when it does; the poller is ready or
+// runs, and looks at fresh before it waits again; or the poller waits with a
+// time limit. Each of them ends in collect, which leaves the instance fresh only
+// if the caller's buffer was full, and then asks for the next of them.
+var (
+	runtimeEpoll = nobody // the epoll instance that Go's runtime made: the first
+	pollerWaits  = nobody // the thread in awaitEvents, while it waits
+	pollerThread = nobody
+	pollerUsed   int64 // processor time of the poller when it was last woken, ns
+	lastPolled   int64 // when anybody else polled, monotonic ns
+	alertsPaid   int64 // until when the poller's time is accounted for, monotonic ns
+)
+
+// How much an epoll instance is in need of being polled.
+const (
+	notFresh    = iota
+	freshOther  // events that no device raised
+	freshDevice // an interrupt
+)
+
+// Bounds of a wait for the scheduler, in ns. Each alert preempts a goroutine, so
+// a scheduler that has polled lately is left alone for a while: it will again.
+const (
+	deviceLately = int64(100_000)   // so short ago, for a device's events
+	pollLately   = int64(2_000_000) // and for others
+	pollPatience = int64(50_000)    // others wait at least this long
+)
+
+// What the poller may cost: one part in pollShare of a processor, and before it
+// is held back, as much as it may have in pollBurst ns. A host that stops the
+// machine meanwhile is not its fault: no time above pollMost counts.
+const (
+	pollShare = 32
+	pollBurst = int64(8_000_000)
+	pollMost  = int64(200_000)
+)
+
+// awaitEvents blocks the poller until the scheduler should poll, or for patience
+// ns if that is not 0. The limit is void once somebody else has polled: then the
+// scheduler has found nothing left to run.
+func awaitEvents(c *processor, patience int64) uintptr {
+	sched.lock()
+	defer sched.unlock()
+	i := c.current
+	t := c.thread()
+	first := pollerThread != i
+	pollerWaits, pollerThread = i, i
+	due := never
+	if patience > 0 {
+		due = monotonic() + patience
+	}
+	c.block(waitEvents, 0, due)
+	if !first {
+		now := monotonic()
+		cost := min(t.used-pollerUsed, pollMost) * pollShare
+		alertsPaid = min(max(alertsPaid, now)+cost, now+pollBurst+pollMost*pollShare)
+	}
+	if e := lookFD(int(runtimeEpoll)); e != nil && e.fresh != notFresh && e.waiter == nobody {
+		alertPoller(c, e.fresh == freshDevice)
+	}
+	return 0
+}
+
+// sysmonThread is sysmon's, the first that the runtime starts.
+var sysmonThread = nobody
+
+// leaveToPoller notes that the current thread polls the runtime's epoll instance,
+// and tells whether it shall find nothing: sysmon, which polls every 10 ms, would
+// put goroutines behind all others, where the poller has room made for them. sched
+// is held.
+func leaveToPoller(c *processor) bool {
+	switch {
+	case c.current == pollerThread:
+	case c.current != sysmonThread:
+		lastPolled = monotonic()
+	case pollerThread != nobody:
+		if e := lookFD(int(runtimeEpoll)); e.fresh != notFresh {
+			alertPoller(c, e.fresh == freshDevice)
+		}
+		return true
+	}
+	return false
+}
+
+// alertPoller has events of the runtime's epoll instance noticed: now, or by a
+// time limit of the poller's wait. If the poller does not wait, it looks by
+// itself before it does. sched is held.
+func alertPoller(c *processor, urgent bool) {
+	i := pollerWaits
+	if i == nobody {
+		return
+	}
+	now := monotonic()
+	due := alertDue(now, urgent)
+	t := threadAt(i)
+	if due <= now {
+		if urgent {
+			wokenFor.thread = i
+		}
+		wakePoller(t)
+		ready(c, i, true)
+		return
+	}
+	if t.timer >= 0 {
+		if t.due <= due {
+			return
+		}
+		cancelTimer(i)
+	}
+	t.cpu = c.id
+	c.addTimer(i, due)
+	c.arm()
+}
+
+// alertDue is when the poller should run for events that come now.
+func alertDue(now int64, urgent bool) int64 {
+	due := alertsPaid - pollBurst
+	if urgent {
+		return max(due, lastPolled+deviceLately)
+	}
+	return max(due, lastPolled+pollLately, now+pollPatience)
+}
+
+// wakePoller ends the wait of the poller, t; the caller makes it ready. sched is
+// held.
+func wakePoller(t *thread) {
+	pollerWaits = nobody
+	pollerUsed = t.used
+	t.regs.ax = 0
+}
+
+// calmPoller takes an alert back: somebody polls. sched is held.
+func calmPoller() {
+	if i := pollerWaits; i != nobody {
+		cancelTimer(i)
+	}
+}
