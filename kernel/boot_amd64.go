@@ -58,6 +58,7 @@ func boot(start uint64) {
 	bootAPIC = initAPIC()
 	newProcessor(0, bootAPIC).load()
 	initClock()
+	findEmulator()
 	enableTimer()
 	gather()
 	threads = makeTable(maxThreads, threadSize)

@@ -59,3 +59,37 @@ func forgetPage(va uintptr) {
 		invlpg(va)
 	}
 }
+
+// QEMU's emulated processors (TCG) have a TLB that starts small and changes its
+// size when it is emptied, by how much of it was in use since the last time.
+// This kernel has one address space and empties it never, so it would stay at
+// what the first milliseconds need, and a program would spend a fifth of its
+// time in walks through page tables. So on them, and on no other, each processor
+// that runs empties its TLB now and then: often at first, while what is in use
+// grows.
+const (
+	renewFirst = int64(8_000_000)   // ns
+	renewMost  = int64(512_000_000) // a filling takes a millisecond or less
+)
+
+var emulated bool // the processors are TCG's
+
+// findEmulator asks CPUID's hypervisor leaf, whose signature is TCGTCGTCGTCG.
+func findEmulator() {
+	const hypervisor = 1 << 31
+	if _, _, feature, _ := cpuid(1, 0); feature&hypervisor == 0 {
+		return
+	}
+	_, b, c, d := cpuid(0x40000000, 0)
+	emulated = b == 0x54474354 && c == 0x43544743 && d == 0x47435447
+}
+
+// renewTLB empties this processor's TLB if it is time to.
+func (c *processor) renewTLB(now int64) {
+	if !emulated || now < c.renewal {
+		return
+	}
+	c.renewAfter = min(max(2*c.renewAfter, renewFirst), renewMost)
+	c.renewal = now + c.renewAfter
+	writeCR3(readCR3())
+}

@@ -30,6 +30,9 @@ type processor struct {
 	idle  uint32 // atomic: halted, or about to
 	flush uint32 // atomic: must drop its TLB
 
+	renewal    int64 // when the TLB is emptied next (renewTLB)
+	renewAfter int64 // ns from there to the next time
+
 	gdt [8]uint64
 	tss [104]byte
 	ptr [10]byte // operand of LGDT

@@ -154,6 +154,7 @@ func (c *processor) choose() {
 	sched.lock()
 	now := monotonic()
 	c.resched = false
+	c.renewTLB(now)
 	old := c.current
 	if old != nobody {
 		if c.first == nobody {
