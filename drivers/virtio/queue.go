@@ -251,6 +251,12 @@ func (q *Queue[T]) ArmMost(n int) bool {
 	return q.arm(func() uint16 { return q.used + uint16(max(min(q.inflight, n), 1)) - 1 })
 }
 
+// ArmAfter is like ArmMost, but asks for no interrupt before n chains have come
+// back, however few are in flight.
+func (q *Queue[T]) ArmAfter(n int) bool {
+	return q.arm(func() uint16 { return q.used + uint16(n) - 1 })
+}
+
 func (q *Queue[T]) arm(event func() uint16) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()

@@ -196,6 +196,9 @@ func TestArm(t *testing.T) {
 			t.Errorf("armed for %d: event %d", n, event())
 		}
 	}
+	if q.ArmAfter(100) || event() != 99 {
+		t.Errorf("armed for 100 whatever is in flight: event %d", event())
+	}
 	if q.Arm() || event() != 0 {
 		t.Errorf("armed: event %d", event())
 	}

@@ -6,8 +6,10 @@
 //
 // Sending copies nothing: descriptors point at the caller's parts. Frames are
 // queued one by one and the device is told of many at once, unless it is looking
-// anyway (event index); it tells of completion once for half a ring of frames or
-// when all are sent, not for each.
+// anyway (event index). It tells of completion once for half a ring of frames, and
+// otherwise only where somebody wants to know: a sender that waits for room, or
+// whose frame is marked so. The rest is taken back in passing, when a frame is
+// sent or frames are received.
 //
 // Receiving: the ring is filled with single pages; a frame longer than one page
 // (the device joins TCP segments) comes as several, if the device has mergeable

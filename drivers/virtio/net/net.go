@@ -91,7 +91,7 @@ func (d *Device) start() error {
 	if d.rx.queue.InFlight() == 0 {
 		return fmt.Errorf("virtio-net: no memory for receive buffers: %w", syscall.ENOMEM)
 	}
-	go d.tx.queue.Serve(d.tx.complete, d.tx.signal)
+	go d.tx.serve()
 	return nil
 }
 

@@ -25,7 +25,7 @@ func frame(seed, n int) []byte {
 
 // send queues a frame and sends it.
 func (d *Device) send(h Header, parts [][]byte, done func()) error {
-	err := d.Transmit(h, parts, done)
+	err := d.Transmit(h, parts, true, done)
 	d.Flush()
 	return err
 }
@@ -92,11 +92,11 @@ func TestTransmitRefused(t *testing.T) {
 		"long":     {Header{}, [][]byte{frame(1, maxFrame+1)}, syscall.EMSGSIZE},
 		"parts":    {Header{}, shred(frame(1, 3000)), syscall.EMSGSIZE},
 	} {
-		if err := d.Transmit(c.h, c.parts, nil); !errors.Is(err, c.want) {
+		if err := d.Transmit(c.h, c.parts, true, nil); !errors.Is(err, c.want) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if err := d.Transmit(Header{Flags: 1, ChecksumStart: 90, ChecksumOffset: 8}, fine, nil); err != nil {
+	if err := d.Transmit(Header{Flags: 1, ChecksumStart: 90, ChecksumOffset: 8}, fine, true, nil); err != nil {
 		t.Error(err)
 	}
 }
@@ -120,7 +120,7 @@ func TestTransmitBlocks(t *testing.T) {
 	go func() {
 		defer close(finished)
 		for i := range frames {
-			if err := d.Transmit(Header{}, [][]byte{frame(i, 60)}, func() { done.Add(1) }); err != nil {
+			if err := d.Transmit(Header{}, [][]byte{frame(i, 60)}, true, func() { done.Add(1) }); err != nil {
 				t.Error(err)
 			}
 		}
@@ -141,6 +141,45 @@ func TestTransmitBlocks(t *testing.T) {
 	}
 	if n := c.Machine.Interrupts(); n > frames/4 {
 		t.Errorf("%d interrupts for %d frames", n, frames)
+	}
+}
+
+// TestTransmitQuietly sends frames of which nobody is waiting to hear: they raise
+// no interrupt, and are done with the next frame, or the next of which somebody
+// is.
+func TestTransmitQuietly(t *testing.T) {
+	c := newCard(everything)
+	d := c.open(t)
+	var done atomic.Int64
+	transmit := func(prompt bool) {
+		t.Helper()
+		if err := d.Transmit(Header{}, [][]byte{frame(1, 60)}, prompt, func() { done.Add(1) }); err != nil {
+			t.Fatal(err)
+		}
+		d.Flush()
+	}
+	sent := func(n int) {
+		for all := false; !all; time.Sleep(time.Millisecond) {
+			c.mu.Lock()
+			all = len(c.sent) == n
+			c.mu.Unlock()
+		}
+	}
+	before := c.Machine.Interrupts()
+	const quiet = 20
+	for i := range quiet {
+		transmit(false)
+		sent(i + 1)
+	}
+	if n := c.Machine.Interrupts() - before; n > 1 { // the event is at its start only until the first Flush
+		t.Errorf("%d interrupts for frames that need none", n)
+	}
+	if n := done.Load(); n < quiet-2 {
+		t.Errorf("%d of %d frames are done after the last was sent", n, quiet)
+	}
+	transmit(true)
+	for done.Load() != quiet+1 {
+		time.Sleep(time.Millisecond)
 	}
 }
 
@@ -237,7 +276,7 @@ func TestQueued(t *testing.T) {
 	var done sync.WaitGroup
 	for i := range 10 {
 		done.Add(1)
-		if err := d.Transmit(Header{}, [][]byte{frame(i, 60)}, done.Done); err != nil {
+		if err := d.Transmit(Header{}, [][]byte{frame(i, 60)}, true, done.Done); err != nil {
 			t.Fatal(err)
 		}
 	}

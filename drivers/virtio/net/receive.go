@@ -106,6 +106,7 @@ func (d *Device) Receive(deliver func(*Frame), flush func()) error {
 		flush()
 		d.rx.reclaim()
 		d.rx.refill()
+		d.tx.reap()
 	}
 }
 

@@ -16,9 +16,11 @@ type transmitter struct {
 	device *Device
 	queue  *virtio.Queue[*outgoing]
 
-	mu   sync.Mutex
-	room sync.Cond   // a frame came back or the device failed
-	free []*outgoing // not in flight
+	mu      sync.Mutex
+	room    sync.Cond   // a frame came back or the device failed
+	free    []*outgoing // not in flight
+	prompt  int         // frames in flight whose done is wanted soon
+	waiting int         // senders that wait for room
 }
 
 // outgoing is one frame in flight. The queue's reference to it keeps the parts.
@@ -28,6 +30,7 @@ type outgoing struct {
 	chain  *virtio.Chain
 	parts  [][]byte
 	done   func()
+	prompt bool
 }
 
 // maxParts is the size of an indirect table: a GSO packet of 64 KiB in single
@@ -64,10 +67,12 @@ func (t *transmitter) open(d *Device) error {
 // checksum; Flush sends it. It blocks while the ring is full, and then sends
 // what is queued. If it returns nil, done will run once the device is done with
 // parts, which must not change before; it runs on any goroutine, maybe within a
-// call of Transmit or Flush, and must not block or transmit. EINVAL: h does not
-// fit the frame or the offloads. EMSGSIZE: more than 64 KiB or too many parts.
-// Else the device has failed.
-func (d *Device) Transmit(h Header, parts [][]byte, done func()) error {
+// call of Transmit or Flush, and must not block or transmit. If prompt is set
+// it runs soon after the device is done, which costs an interrupt; else when a
+// later frame is sent or received, or half a ring of frames is done. EINVAL: h
+// does not fit the frame or the offloads. EMSGSIZE: more than 64 KiB or too many
+// parts. Else the device has failed.
+func (d *Device) Transmit(h Header, parts [][]byte, prompt bool, done func()) error {
 	size := 0
 	for _, p := range parts {
 		size += len(p)
@@ -78,7 +83,7 @@ func (d *Device) Transmit(h Header, parts [][]byte, done func()) error {
 	if err := h.check(size, d.offloads.TxChecksum, d.offloads.TSO4, d.offloads.TSO6); err != nil {
 		return fmt.Errorf("virtio-net: %w", err)
 	}
-	return d.tx.submit(h, parts, done)
+	return d.tx.submit(h, parts, prompt, done)
 }
 
 // Flush tells the device of all queued frames, with one notification or, if it
@@ -90,11 +95,11 @@ func (t *transmitter) flush() {
 	t.reap()
 }
 
-func (t *transmitter) submit(h Header, parts [][]byte, done func()) error {
+func (t *transmitter) submit(h Header, parts [][]byte, prompt bool, done func()) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for flushed := false; ; flushed = true {
-		err := t.try(h, parts, done)
+		err := t.try(h, parts, prompt, done)
 		if !errors.Is(err, virtio.ErrFull) {
 			return err
 		}
@@ -102,7 +107,10 @@ func (t *transmitter) submit(h Header, parts [][]byte, done func()) error {
 			t.room.Wait()
 			continue
 		}
-		// Room comes from the device, which must know of what it has.
+		// Room comes from the device, which must know of what it has, and
+		// of somebody waiting.
+		t.waiting++
+		defer func() { t.waiting-- }()
 		t.mu.Unlock()
 		t.flush()
 		t.mu.Lock()
@@ -110,7 +118,7 @@ func (t *transmitter) submit(h Header, parts [][]byte, done func()) error {
 }
 
 // try puts a frame into the ring. ErrFull: there is no room.
-func (t *transmitter) try(h Header, parts [][]byte, done func()) error {
+func (t *transmitter) try(h Header, parts [][]byte, prompt bool, done func()) error {
 	k := len(t.free) - 1
 	if k < 0 {
 		if err := t.device.dev.Err(); err != nil {
@@ -124,12 +132,19 @@ func (t *transmitter) try(h Header, parts [][]byte, done func()) error {
 	err := t.queue.Submit(o.chain, o)
 	if err != nil {
 		t.put(o)
+		return err
 	}
-	return err
+	if o.prompt = prompt; prompt {
+		t.prompt++
+	}
+	return nil
 }
 
 func (t *transmitter) put(o *outgoing) {
-	o.parts, o.done = nil, nil
+	if o.prompt {
+		t.prompt--
+	}
+	o.parts, o.done, o.prompt = nil, nil, false
 	t.free = append(t.free, o)
 }
 
@@ -144,12 +159,37 @@ func (o *outgoing) fill(h Header, parts [][]byte, done func()) {
 }
 
 // reap moves the completion event on to half a ring from the last frame that
-// came back, or to the last in flight, and takes back what has come meanwhile
-// and so raises no interrupt any more.
+// came back, or to the last in flight if somebody wants to know of that, and
+// takes back what has come meanwhile and so raises no interrupt any more.
 func (t *transmitter) reap() {
-	for t.queue.ArmMost(queueSize/2) && t.queue.PopAll(t.complete) > 0 {
+	for t.arm() && t.queue.PopAll(t.complete) > 0 {
 		t.signal()
 	}
+}
+
+// serve takes frames back that nobody has reaped, until the device fails.
+func (t *transmitter) serve() {
+	w := t.device.dev.QueueWaiter(queueTx)
+	for {
+		if err := w.Wait(t.arm); err != nil {
+			t.device.dev.Fail(err)
+			return
+		}
+		t.queue.PopAll(t.complete)
+		t.signal()
+	}
+}
+
+// arm asks for the interrupt, and tells whether there is something to do
+// already.
+func (t *transmitter) arm() bool {
+	t.mu.Lock()
+	wanted := t.prompt > 0 || t.waiting > 0
+	t.mu.Unlock()
+	if wanted {
+		return t.queue.ArmMost(t.queue.Size() / 2)
+	}
+	return t.queue.ArmAfter(t.queue.Size() / 2)
 }
 
 // complete runs when the device is done with o.

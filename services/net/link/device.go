@@ -41,9 +41,10 @@ type Device interface {
 	Offloads() Offloads
 	// Transmit queues one Ethernet frame; it goes out with the next Flush at
 	// the latest. The parts, and the slice that holds them, stay unchanged
-	// until done is called, on any goroutine. It blocks while the device's
-	// ring is full. After an error done is not called.
-	Transmit(h Header, parts [][]byte, done func()) error
+	// until done is called, on any goroutine: soon after the device is done
+	// if prompt is set, else with a later frame sent or received. It blocks
+	// while the device's ring is full. After an error done is not called.
+	Transmit(h Header, parts [][]byte, prompt bool, done func()) error
 	// Flush sends what is queued. It follows each series of Transmit.
 	Flush()
 	// Receive delivers frames on the calling goroutine until the device

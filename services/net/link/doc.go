@@ -11,6 +11,10 @@
 // as early as possible (GRO), and frames go out many to a notification, so that
 // the stack's costs are paid per batch and not per segment.
 //
+// Acknowledgements that the next data of their connection would carry anyway
+// are held back for a moment (delay), since the stack sends one for each segment
+// and a packet costs the same empty as full.
+//
 // Guarantees: an outgoing payload is not copied, its memory stays unchanged
 // until the device has said done. An incoming frame is copied once, out of the
 // device's buffers into the stack's pooled ones, because gVisor's buffers can

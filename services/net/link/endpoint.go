@@ -28,7 +28,8 @@ type Endpoint struct {
 	// delivers; other goroutines ask for the other bits only.
 	validated atomic.Bool
 
-	gro gro // of the goroutine that delivers
+	gro   gro // of the goroutine that delivers
+	delay delay
 
 	mu         sync.RWMutex
 	dispatcher stack.NetworkDispatcher
@@ -53,6 +54,7 @@ func New(dev Device, failed func(error)) *Endpoint {
 		failed:   failed,
 	}
 	e.mtu.Store(uint32(dev.MTU()))
+	e.delay.late = e.transmitLate
 	return e
 }
 
@@ -156,6 +158,7 @@ func (e *Endpoint) Close() {
 	if f != nil {
 		f()
 	}
+	e.delay.close()
 	if c, ok := e.dev.(io.Closer); ok {
 		if err := c.Close(); err != nil {
 			e.failed(err)

@@ -45,10 +45,8 @@ func newCut(pkt *stack.PacketBuffer, partial bool) *cut {
 		c.done = c.frameDone
 	}
 	c.pkt, c.partial = pkt.IncRef(), partial
-	c.template = append(c.template[:0], pkt.LinkHeader().Slice()...)
-	c.template = append(c.template, pkt.NetworkHeader().Slice()...)
-	c.l4 = len(c.template)
-	c.template = append(c.template, pkt.TransportHeader().Slice()...)
+	c.template = append(c.template[:0], outgoingHeaders(pkt)...)
+	c.l4 = header.EthernetMinimumSize + int(pkt.GSOOptions.L3HdrLen)
 	c.gather()
 
 	size, mss := pkt.Data().Size(), int(pkt.GSOOptions.MSS)
@@ -184,7 +182,7 @@ func (e *Endpoint) transmitCut(pkt *stack.PacketBuffer) error {
 	frames := c.frames // c is gone with its last frame
 	for i := range frames {
 		h, parts := c.next(i)
-		if err := e.dev.Transmit(h, parts, c.done); err != nil {
+		if err := e.dev.Transmit(h, parts, false, c.done); err != nil {
 			c.forget(frames - i)
 			return err
 		}

@@ -3,6 +3,7 @@ package link
 import (
 	"bytes"
 	"errors"
+	"sync"
 	"testing"
 
 	"gvisor.dev/gvisor/pkg/buffer"
@@ -14,13 +15,16 @@ import (
 // sink keeps what is transmitted, and fails after a number of frames.
 type sink struct {
 	idleDevice
+	mu      sync.Mutex
 	frames  [][]byte
 	headers []Header
 	room    int
 	flushes int
 }
 
-func (d *sink) Transmit(h Header, parts [][]byte, done func()) error {
+func (d *sink) Transmit(h Header, parts [][]byte, _ bool, done func()) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
 	if len(d.frames) == d.room {
 		return errors.New("full")
 	}
@@ -30,7 +34,11 @@ func (d *sink) Transmit(h Header, parts [][]byte, done func()) error {
 	return nil
 }
 
-func (d *sink) Flush() { d.flushes++ }
+func (d *sink) Flush() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.flushes++
+}
 
 const testFlags = header.TCPFlagAck | header.TCPFlagPsh | header.TCPFlagFin | header.TCPFlagCwr
 

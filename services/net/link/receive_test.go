@@ -11,12 +11,12 @@ import (
 // idleDevice neither sends nor receives.
 type idleDevice struct{ offloads Offloads }
 
-func (idleDevice) MAC() [6]byte                                 { return [6]byte{2, 0, 0, 0, 0, 1} }
-func (idleDevice) MTU() int                                     { return 1500 }
-func (d idleDevice) Offloads() Offloads                         { return d.offloads }
-func (idleDevice) Transmit(Header, [][]byte, func()) error      { return nil }
-func (idleDevice) Flush()                                       {}
-func (idleDevice) Receive(func(Header, [][]byte), func()) error { return nil }
+func (idleDevice) MAC() [6]byte                                  { return [6]byte{2, 0, 0, 0, 0, 1} }
+func (idleDevice) MTU() int                                      { return 1500 }
+func (d idleDevice) Offloads() Offloads                          { return d.offloads }
+func (idleDevice) Transmit(Header, [][]byte, bool, func()) error { return nil }
+func (idleDevice) Flush()                                        {}
+func (idleDevice) Receive(func(Header, [][]byte), func()) error  { return nil }
 
 // recorder is the stack as the endpoint sees it.
 type recorder struct {

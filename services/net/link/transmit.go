@@ -81,13 +81,47 @@ func (t *transmission) release() {
 
 // WritePackets implements stack.LinkWriter.
 func (e *Endpoint) WritePackets(pkts stack.PacketBufferList) (int, tcpip.Error) {
-	defer e.dev.Flush()
+	sent := false
+	defer func() {
+		if sent {
+			e.dev.Flush()
+		}
+	}()
+	// A segment is full-sized if it fills a packet, options included.
+	most := int(e.MTU()) - header.IPv4MinimumSize - header.TCPMinimumSize
 	for i, pkt := range pkts.AsSlice() {
+		first, hold := e.delay.pass(pkt, most)
+		if first != nil {
+			sent = true
+			if err := e.transmitHeld(first); err != nil {
+				return i, &tcpip.ErrAborted{}
+			}
+		}
+		if hold {
+			continue
+		}
+		sent = true
 		if err := e.transmit(pkt); err != nil {
 			return i, &tcpip.ErrAborted{}
 		}
 	}
 	return pkts.Len(), nil
+}
+
+// transmitHeld queues a packet that was held back, and releases it.
+func (e *Endpoint) transmitHeld(pkt *stack.PacketBuffer) error {
+	defer pkt.DecRef()
+	return e.transmit(pkt)
+}
+
+// transmitLate sends packets whose time to be held has run out. The stack was
+// told that they were sent. An error means that the device has failed, which
+// Receive reports.
+func (e *Endpoint) transmitLate(pkts []*stack.PacketBuffer) {
+	for _, pkt := range pkts {
+		_ = e.transmitHeld(pkt)
+	}
+	e.dev.Flush()
 }
 
 func (e *Endpoint) transmit(pkt *stack.PacketBuffer) error {
@@ -96,7 +130,10 @@ func (e *Endpoint) transmit(pkt *stack.PacketBuffer) error {
 		return e.transmitCut(pkt)
 	}
 	t := newTransmission(pkt)
-	err := e.dev.Transmit(h, t.parts, t.done)
+	// Nobody waits for TCP's memory: it is the peer's acknowledgement that
+	// makes room. Sockets of other protocols count what is not yet sent.
+	prompt := pkt.TransportProtocolNumber != header.TCPProtocolNumber
+	err := e.dev.Transmit(h, t.parts, prompt, t.done)
 	if err != nil {
 		t.release()
 	}

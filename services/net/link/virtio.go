@@ -13,8 +13,8 @@ func Virtio(d *virtio.Device) Device { return virtioDevice{d} }
 
 func (d virtioDevice) Offloads() Offloads { return Offloads(d.Device.Offloads()) }
 
-func (d virtioDevice) Transmit(h Header, parts [][]byte, done func()) error {
-	return d.Device.Transmit(virtio.Header(h), parts, done)
+func (d virtioDevice) Transmit(h Header, parts [][]byte, prompt bool, done func()) error {
+	return d.Device.Transmit(virtio.Header(h), parts, prompt, done)
 }
 
 func (d virtioDevice) Receive(deliver func(h Header, parts [][]byte), flush func()) error {

@@ -108,7 +108,7 @@ func (n *NIC) Close() error {
 }
 
 // Transmit implements link.Device.
-func (n *NIC) Transmit(h link.Header, parts [][]byte, done func()) error {
+func (n *NIC) Transmit(h link.Header, parts [][]byte, _ bool, done func()) error {
 	select {
 	case <-n.closed:
 		return errClosed
