@@ -35,10 +35,11 @@ func startNetwork(devices *metal.Inventory) (*network, error) {
 	}
 	n := &network{config: config, servers: make(chan resolver, 1)}
 	n.service, err = net.New(net.Options{
-		Config:   config,
-		Memory:   kernel.ReadStats().MemoryTotal,
-		Resolver: n.learn,
-		Log:      say,
+		Config:    config,
+		Memory:    kernel.ReadStats().MemoryTotal,
+		Resolver:  n.learn,
+		Monotonic: kernel.Uptime,
+		Log:       say,
 	})
 	if err != nil {
 		return nil, err

@@ -23,6 +23,9 @@ type Options struct {
 	// Resolver is told the name servers and search domains, when they change
 	// and at first. May be nil. It is called by one goroutine at a time.
 	Resolver func(servers []netip.Addr, search []string)
+	// Monotonic is a clock that is cheap to read and never goes back, for
+	// TCP's timing. nil: package time's.
+	Monotonic func() time.Duration
 	// Log is told what an administrator may want to know. May be nil.
 	Log func(format string, args ...any)
 }
@@ -83,7 +86,7 @@ func New(o Options) (*Service, error) {
 		o.Log = func(string, ...any) {}
 	}
 	s := &Service{opts: o, events: newEventQueue(), ready: make(chan struct{})}
-	st, err := newStack(o.Memory, (*ndpEvents)(s))
+	st, err := newStack(o.Memory, newClock(o.Monotonic), (*ndpEvents)(s))
 	if err != nil {
 		return nil, err
 	}
