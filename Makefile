@@ -69,7 +69,7 @@ soak: setup
 	@go test -timeout 0 ./qemu -run 'TestPlug$$' -v -plugs $(PLUGS)
 
 bench: setup-linux build/tuplix
-	@go run ./cmd/bench $(BENCH)
+	@PATH="$$PATH:/usr/sbin:/sbin" go run ./cmd/bench $(BENCH)
 
 clean-disk:
 	@rm -f $(DISK)
