@@ -1,0 +1,75 @@
+package embedded
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+// background is the goroutine that repairs behind restores and collects what is
+// beyond retention. It works in short steps and rests in between, so that
+// transactions wait for it little and seldom.
+type background struct {
+	turn   sync.Mutex // held by who repairs and collects
+	kick   chan struct{}
+	ctx    context.Context
+	cancel context.CancelFunc
+	done   chan struct{}
+}
+
+const (
+	collectEvery = time.Minute
+	restShare    = 8 // it rests so many times as long as it works
+)
+
+func (b *background) init() {
+	b.kick = make(chan struct{}, 1)
+	b.ctx, b.cancel = context.WithCancel(context.Background())
+}
+
+func (b *background) start(e *Engine) {
+	b.done = make(chan struct{})
+	go b.run(e)
+}
+
+// wake has it look for restores.
+func (b *background) wake() {
+	select {
+	case b.kick <- struct{}{}:
+	default:
+	}
+}
+
+func (b *background) stop() {
+	b.cancel()
+	if b.done != nil {
+		<-b.done
+	}
+}
+
+func (b *background) run(e *Engine) {
+	defer close(b.done)
+	b.wake() // there may be restores from before
+	every := time.NewTicker(collectEvery)
+	defer every.Stop()
+	for {
+		var err error
+		select {
+		case <-b.ctx.Done():
+			return
+		case <-b.kick:
+			err = b.repair(e)
+		case <-every.C:
+			_, err = e.collect(b.ctx, pace{share: restShare})
+		}
+		if err != nil && b.ctx.Err() == nil {
+			e.opts.Log("store: repair and collection: %v", err)
+		}
+	}
+}
+
+func (b *background) repair(e *Engine) error {
+	b.turn.Lock()
+	defer b.turn.Unlock()
+	return e.repairAll(b.ctx, pace{share: restShare})
+}

@@ -1,0 +1,99 @@
+package embedded
+
+import (
+	"encoding/binary"
+	"errors"
+)
+
+// A block holds the records of many transactions, in the order of their versions.
+// Its key is the version of the last.
+//
+//	 0        1
+//	├────────┼────────────────────────────────────────────────────────────
+//	 format   each: version less that of the one before (uvarint; the first
+//	          less 0), length of the record (uvarint), record
+//
+// Every transaction is in one block, in the end. Until then its record lies in
+// the header of one of its rows; or, if it has put none or is traced, in a trace:
+//
+//	 0        1
+//	├────────┼──────────────────────────────────────────────────────────
+//	 format   length of the record (uvarint), record, keys: each its length
+//	          (uvarint) and bytes
+const (
+	blockFormat = 1
+	traceFormat = 1
+
+	blockCommits = 512      // commits after which a block is written,
+	blockBytes   = 32 << 10 // or bytes
+)
+
+var errBlock = errors.New("malformed block of commits")
+
+// block is put together in memory until it is written.
+type block struct {
+	bytes       []byte
+	first, last version
+	count       int
+}
+
+// add appends a record, whose version is later than all before.
+func (b *block) add(v version, record []byte) {
+	if b.count == 0 {
+		b.bytes = append(b.bytes[:0], blockFormat)
+		b.first, b.last = v, 0
+	}
+	b.bytes = binary.AppendUvarint(b.bytes, uint64(v-b.last))
+	b.bytes = binary.AppendUvarint(b.bytes, uint64(len(record)))
+	b.bytes = append(b.bytes, record...)
+	b.last = v
+	b.count++
+}
+
+func (b *block) full() bool { return b.count >= blockCommits || len(b.bytes) >= blockBytes }
+
+func (b *block) clear() { *b = block{bytes: b.bytes[:0]} }
+
+// parseBlock calls each for the records of a block.
+func parseBlock(b []byte, each func(v version, record []byte) error) error {
+	d := decoder{rest: b}
+	if d.byte() != blockFormat {
+		return errBlock
+	}
+	for v := noVersion; len(d.rest) > 0; {
+		step, record := version(d.uvarint()), d.run()
+		if d.failed || step == 0 || v+step < v {
+			return errBlock
+		}
+		v += step
+		if err := each(v, record); err != nil {
+			return err
+		}
+	}
+	if d.failed {
+		return errBlock
+	}
+	return nil
+}
+
+func appendTrace(b, record []byte, keys [][]byte) []byte {
+	b = append(b, traceFormat)
+	b = append(binary.AppendUvarint(b, uint64(len(record))), record...)
+	for _, k := range keys {
+		b = append(binary.AppendUvarint(b, uint64(len(k))), k...)
+	}
+	return b
+}
+
+func parseTrace(b []byte) (record []byte, keys [][]byte, err error) {
+	d := decoder{rest: b}
+	format := d.byte()
+	record = d.run()
+	for len(d.rest) > 0 {
+		keys = append(keys, d.run())
+	}
+	if d.failed || format != traceFormat {
+		return nil, nil, errBlock
+	}
+	return record, keys, nil
+}

@@ -1,0 +1,231 @@
+package embedded
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/tuplix/tuplix/dbms/engine"
+)
+
+// collectBatch is how many rows go in one step.
+const collectBatch = 64
+
+// Collect removes what is beyond retention, after repairing what restores left.
+func (e *Engine) Collect(ctx context.Context) (engine.Collected, error) {
+	if err := e.enter(); err != nil {
+		return engine.Collected{}, err
+	}
+	defer e.leave()
+	return e.collect(ctx, pace{})
+}
+
+func (e *Engine) collect(ctx context.Context, p pace) (engine.Collected, error) {
+	e.background.turn.Lock()
+	defer e.background.turn.Unlock()
+	c := collection{e: e, ctx: ctx, pace: p}
+	err := e.repairAll(ctx, p)
+	if err == nil {
+		err = c.run()
+	}
+	e.counters.collect(c.done)
+	return c.done, err
+}
+
+// collection is one pass. The horizon moves first; readers look at it after they
+// have read.
+type collection struct {
+	e    *Engine
+	ctx  context.Context
+	pace pace
+	done engine.Collected
+}
+
+func (c *collection) run() error {
+	s, err := c.advance()
+	if err != nil {
+		return err
+	}
+	for i := range s {
+		if err := c.history(s.rangeOf(i), s[i].horizon); err != nil {
+			return err
+		}
+	}
+	if err := c.records(s.oldest()); err != nil {
+		return err
+	}
+	return c.hides(s)
+}
+
+// advance moves the horizons to where retention ends, but not beyond what a
+// restore that is not repaired goes back to, and writes them down.
+func (c *collection) advance() (stretches, error) {
+	e := c.e
+	e.commit.Lock()
+	defer e.commit.Unlock()
+	if err := e.failed(); err != nil {
+		return nil, err
+	}
+	if err := e.writeBlock(); err != nil {
+		return nil, err
+	}
+	next := append(stretches(nil), e.retention.stretches()...)
+	now := e.opts.Now()
+	for i := range next {
+		h := min(versionAt(now.Add(-next[i].keep)), e.last.Load())
+		for _, hide := range e.hides.unrepaired() {
+			if hide.r.Overlaps(next.rangeOf(i)) {
+				h = min(h, hide.to)
+			}
+		}
+		next[i].horizon = max(next[i].horizon, h)
+	}
+	next = next.joined()
+	err := e.guard(func() error { return e.db.Set(metaKey(metaRetention), next.encode(), pebble.NoSync) })
+	if err == nil {
+		e.retention.set(next)
+	}
+	return next, err
+}
+
+// history removes the rows of a range that ended at the horizon or before.
+func (c *collection) history(rng engine.Range, horizon version) error {
+	low, high := historyBounds(rng)
+	return c.sweep(low, high, horizon, func(key, _ []byte) (bool, error) {
+		_, until, err := splitHistory(key)
+		if err != nil {
+			return false, corruptKey(key, err)
+		}
+		return until <= horizon, nil
+	}, func(n, size int64) {
+		c.done.Versions += n
+		c.done.Bytes += size
+		c.e.counters.superseded.Add(-n)
+	})
+}
+
+// records removes the provenance, and the IDs of operations, up to the horizon.
+// A block goes when its last transaction does.
+func (c *collection) records(horizon version) error {
+	count := func(n, size int64) {
+		c.done.Commits += n
+		c.done.Bytes += size
+	}
+	for _, prefix := range []byte{prefixCommits, prefixTrace} {
+		err := c.sweep([]byte{prefix}, versionKey(prefix, horizon+1), horizon,
+			func(key, _ []byte) (bool, error) { return true, nil }, count)
+		if err != nil {
+			return err
+		}
+	}
+	return c.sweep([]byte{prefixOp}, []byte{prefixOp + 1}, horizon, func(_, value []byte) (bool, error) {
+		return len(value) == versionSize && readVersion(value) <= horizon, nil
+	}, func(int64, int64) {})
+}
+
+// sweep deletes the entries between two keys that are to go, step by step.
+func (c *collection) sweep(low, high []byte, horizon version, goes func(key, value []byte) (bool, error), count func(n, size int64)) error {
+	for low != nil {
+		var err error
+		if low, err = c.sweepStep(low, high, horizon, goes, count); err != nil {
+			return err
+		}
+		if err := c.pace.rest(c.ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// sweepStep deletes one batch and returns where the next begins, nil at the end.
+// It does not hold on to an iterator while it rests.
+func (c *collection) sweepStep(low, high []byte, horizon version, goes func(key, value []byte) (bool, error), count func(n, size int64)) (next []byte, err error) {
+	c.pace.begin()
+	it, err := c.e.db.NewIter(&pebble.IterOptions{
+		LowerBound: low, UpperBound: high, PointKeyFilters: within(noVersion, horizon+1),
+	})
+	if err != nil {
+		return nil, storage(err)
+	}
+	b := c.e.db.NewBatch()
+	var n, size int64
+	for ok := it.First(); ok && err == nil && next == nil; ok = it.Next() {
+		var value []byte
+		if value, err = it.ValueAndErr(); err != nil {
+			break
+		}
+		var gone bool
+		if gone, err = goes(it.Key(), value); err != nil || !gone {
+			continue
+		}
+		if n++; n == collectBatch {
+			next = append(bytes.Clone(it.Key()), 0)
+		}
+		size += int64(len(it.Key()) + len(value))
+		err = b.DeleteSized(it.Key(), uint32(len(value)), nil)
+	}
+	if err = errors.Join(storage(err), storage(it.Close())); err == nil && n > 0 {
+		if err = c.e.failed(); err == nil {
+			err = c.e.guard(func() error { return c.e.db.Apply(b, pebble.NoSync) })
+		}
+	}
+	if err == nil {
+		count(n, size)
+	}
+	return next, errors.Join(err, b.Close())
+}
+
+// hides forgets restores of which nothing is left to tell.
+func (c *collection) hides(s stretches) error {
+	e := c.e
+	e.commit.Lock()
+	defer e.commit.Unlock()
+	for _, h := range e.hides.kept() {
+		if !h.repaired || h.until > s.horizon(h.r) || h.until > s.oldest() {
+			continue
+		}
+		if err := e.guard(func() error { return e.db.Delete(h.storeKey(), pebble.NoSync) }); err != nil {
+			return err
+		}
+		e.hides.replace(h, nil)
+	}
+	return nil
+}
+
+// pace makes background work rest, so that it takes a bounded share of the time.
+type pace struct {
+	share int // rests so many times as long as it works; 0: never
+	begun time.Time
+}
+
+func (p *pace) begin() {
+	if p.share > 0 && p.begun.IsZero() {
+		p.begun = time.Now()
+	}
+}
+
+// workSlice is how long work goes on before it rests.
+const workSlice = time.Millisecond
+
+// rest waits, if it is time for that.
+func (p *pace) rest(ctx context.Context) error {
+	if p.share == 0 || p.begun.IsZero() {
+		return ctx.Err()
+	}
+	worked := time.Since(p.begun)
+	if worked < workSlice {
+		return ctx.Err()
+	}
+	p.begun = time.Time{}
+	t := time.NewTimer(worked * time.Duration(p.share))
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-t.C:
+		return nil
+	}
+}

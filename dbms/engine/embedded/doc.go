@@ -1,0 +1,44 @@
+// Package embedded is the engine of the seam on Pebble: versioned keys in a
+// directory of any vfs.FS, be it blockfs on a disk, a directory of the host, or
+// memory.
+//
+// It owns that directory: the keys in Pebble (layout.go), the versions, the
+// restores, the provenance and the retention. It imports Pebble and package
+// engine.
+//
+// # How it works
+//
+// The present lies at plain keys, each row with its version in front; a read of
+// the newest state is one Get. What is replaced or deleted moves to history, where
+// it lies by key and the version at which it ended; a read of the past is one
+// more seek, and only for keys that have changed since (read.go, past.go).
+// Transactions run one after another on their callers' goroutines, and share
+// flushes (update.go). A restore is one record, and background work makes it true
+// of the rows (hide.go, restore.go, repair.go). Provenance rides on the rows and
+// is gathered in blocks (commit.go, block.go, commitlog.go).
+//
+//	Update ──► tx: Get, Put, Delete, Restore ──► one batch ──► Pebble ──► flush
+//	               │                                 │
+//	               └ recall: rows read               └ present row, past row, record
+//
+//	View ──► reader ──► present row, if it is old enough
+//	                    history, if not
+//	                    restores not yet repaired, if there are any
+//
+//	background: repair ──► collect, in short steps
+//
+// # Guarantees
+//
+// Those of package engine. A view takes no lock and never makes a transaction
+// wait; what it costs does not depend on how many there are. A failed device ends
+// all transactions until the store is opened anew (engine.ErrFatal), and reading
+// goes on. Bytes that were stored are checked when they are read: what does not
+// decode gives engine.ErrCorrupt, which names the key.
+//
+// # What it refuses
+//
+// A store of another format, a directory with something else in it, what is above
+// the limits of package engine, and more than maxBatch of old and new rows in one
+// transaction. There is no limit on how long a transaction's function runs, and
+// all others wait for it: it must be short, and must not call the engine.
+package embedded

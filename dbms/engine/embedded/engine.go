@@ -1,0 +1,180 @@
+package embedded
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/tuplix/tuplix/dbms/engine"
+)
+
+// Engine is a store in a Pebble database. It satisfies engine.Engine.
+//
+// Locks, in the order in which they may be taken: commit, log.mu, who.mu,
+// watchers.mu. Readers take none but log.mu, for the newest commits.
+type Engine struct {
+	db   *pebble.DB
+	opts Options
+	born version // the store's first; older ones do not exist
+
+	// Of the versions, from old to new: what of readers' versions is durable,
+	// published, and perhaps already visible in Pebble.
+	durable atomic.Uint64
+	last    atomicVersion
+	started atomicVersion
+
+	// deleted is the newest version that may have made a key disappear: a key
+	// that is not there has been absent at least since then.
+	deleted atomicVersion
+
+	commit     sync.Mutex // held by the one transaction that runs
+	log        commitLog
+	who        *whoTable
+	hides      hideList
+	retention  retention
+	window     window
+	watchers   watchers
+	counters   counters
+	transacted sync.Pool // of *tx
+	readers    readerPool
+
+	background background
+	failure    atomic.Pointer[error] // why no more transactions are taken
+	users      users
+}
+
+type atomicVersion struct{ n atomic.Uint64 }
+
+func (a *atomicVersion) Load() version   { return version(a.n.Load()) }
+func (a *atomicVersion) Store(v version) { a.n.Store(uint64(v)) }
+
+// raise stores v unless what is there is later.
+func (a *atomicVersion) raise(v version) {
+	for old := a.n.Load(); old < uint64(v); old = a.n.Load() {
+		if a.n.CompareAndSwap(old, uint64(v)) {
+			return
+		}
+	}
+}
+
+var _ engine.Engine = (*Engine)(nil)
+
+// corrupt names the place of damage.
+func corrupt(where string, err error) error {
+	return fmt.Errorf("%w: %s: %w", engine.ErrCorrupt, where, err)
+}
+
+// corruptKey is corrupt for a key of the user, of which a part is shown.
+func corruptKey(key []byte, err error) error {
+	if len(key) > shownKey {
+		return corrupt(fmt.Sprintf("key %q and %d bytes more", key[:shownKey], len(key)-shownKey), err)
+	}
+	return corrupt(fmt.Sprintf("key %q", key), err)
+}
+
+const shownKey = 100
+
+// storage translates an error of Pebble.
+func storage(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case pebble.IsCorruptionError(err):
+		return fmt.Errorf("%w: %w", engine.ErrCorrupt, err)
+	case errors.Is(err, pebble.ErrClosed):
+		return engine.ErrClosed
+	}
+	return err
+}
+
+// fail ends all writing, for a reason that the operator must know.
+func (e *Engine) fail(why error) {
+	err := fmt.Errorf("%w: %w", engine.ErrFatal, why)
+	if e.failure.CompareAndSwap(nil, &err) {
+		e.opts.Log("store: no more transactions until it is opened again: %v", why)
+	}
+}
+
+// failed is the reason for which no transactions are taken, nil if they are.
+func (e *Engine) failed() error {
+	if p := e.failure.Load(); p != nil {
+		return *p
+	}
+	return nil
+}
+
+// Sync waits until everything up to v is durable.
+func (e *Engine) Sync(ctx context.Context, v engine.Version) error {
+	if err := e.enter(); err != nil {
+		return err
+	}
+	defer e.leave()
+	want := e.last.Load()
+	if v != "" {
+		var err error
+		if want, err = e.internal(v); err != nil {
+			return err
+		}
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return e.sync(want)
+}
+
+// sync makes the log durable up to v, which has been published. Many that wait
+// at once share a flush, Pebble sees to that.
+func (e *Engine) sync(v version) error {
+	if version(e.durable.Load()) >= v {
+		return nil
+	}
+	if err := e.failed(); err != nil {
+		return err
+	}
+	upTo := e.last.Load()
+	begun := time.Now()
+	if err := e.guard(func() error { return e.db.LogData(nil, pebble.Sync) }); err != nil {
+		return err
+	}
+	e.synced(upTo, begun)
+	return e.failed()
+}
+
+// synced notes that a flush which began after v was published has succeeded.
+func (e *Engine) synced(v version, begun time.Time) {
+	e.counters.syncs.Add(1)
+	e.counters.syncTime.Add(int64(time.Since(begun)))
+	for old := e.durable.Load(); old < uint64(v); old = e.durable.Load() {
+		if e.failure.Load() != nil || e.durable.CompareAndSwap(old, uint64(v)) {
+			return
+		}
+	}
+}
+
+// guard runs a write to Pebble. Where Pebble gives up with a panic, the store has
+// failed, not the program.
+func (e *Engine) guard(write func() error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			e.fail(fmt.Errorf("write: %v", p))
+			err = e.failed()
+		}
+	}()
+	return storage(write())
+}
+
+// Close ends the store. It waits for transactions and views under way.
+func (e *Engine) Close() error {
+	if !e.users.close() {
+		return engine.ErrClosed
+	}
+	e.background.stop()
+	e.watchers.close()
+	e.users.wait()
+	return errors.Join(e.settleLog(), e.closeDB())
+}

@@ -1,0 +1,137 @@
+package embedded
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
+)
+
+// Open opens the store in a directory, and makes one where there is none. The
+// file system is blockfs in an image and on a disk file, vfs.Default in a
+// directory of the host, vfs.NewMem in tests.
+//
+// Errors: ErrFormat for what is not a store of this version, engine.ErrCorrupt
+// for a damaged one, and those of the file system.
+func Open(fs vfs.FS, dir string, opts Options) (*Engine, error) {
+	opts.fill()
+	e := &Engine{opts: opts, who: newWhoTable()}
+	e.background.init()
+	e.users.gone = make(chan struct{}, 1)
+	p := pebbleOptions(fs, &e.opts)
+	p.Logger = pebbleLogger{e}
+	p.EventListener = e.listener()
+	db, err := pebble.Open(dir, p)
+	if err != nil {
+		return nil, fmt.Errorf("open the store in %s: %w", dir, storage(err))
+	}
+	e.db = db
+	if err := e.load(); err != nil {
+		return nil, errors.Join(fmt.Errorf("open the store in %s: %w", dir, err), storage(db.Close()))
+	}
+	if !opts.NoBackground {
+		e.background.start(e)
+	}
+	return e, nil
+}
+
+// load brings what is kept in memory up to date with what is stored.
+func (e *Engine) load() error {
+	b, err := getMeta(e.db, metaFormat)
+	if err != nil {
+		return err
+	}
+	if b == nil {
+		if err := e.create(); err != nil {
+			return err
+		}
+	} else if e.born, err = parseFormat(b); err != nil {
+		return err
+	}
+	if err := errors.Join(e.who.load(e.db), e.hides.load(e.db), e.retention.load(e), e.loadCounts()); err != nil {
+		return err
+	}
+	newest, err := e.loadLog()
+	if err != nil {
+		return err
+	}
+	newest = max(newest, e.born)
+	if hides := e.hides.kept(); len(hides) > 0 {
+		newest = max(newest, hides[len(hides)-1].until)
+	}
+	e.last.Store(newest)
+	e.started.Store(newest)
+	e.deleted.Store(newest)
+	e.durable.Store(uint64(newest)) // it was read from the device
+	e.window.reset(newest)
+	return nil
+}
+
+// create makes an empty store in an empty database.
+func (e *Engine) create() error {
+	it, err := e.db.NewIter(nil)
+	if err != nil {
+		return storage(err)
+	}
+	empty := !it.First()
+	if err := it.Close(); err != nil {
+		return storage(err)
+	}
+	if !empty {
+		_, err := parseFormat(nil)
+		return err
+	}
+	e.born = noVersion.after(e.opts.Now())
+	b := e.db.NewBatch()
+	err = errors.Join(
+		b.Set(metaKey(metaFormat), appendFormat(nil, e.born), nil),
+		b.Set(metaKey(metaRetention), newRetention(e.opts.Retention, e.born).encode(), nil))
+	if err == nil {
+		err = e.guard(func() error { return e.db.Apply(b, pebble.Sync) })
+	}
+	return err
+}
+
+// settleLog writes what is only in memory, before closing.
+func (e *Engine) settleLog() error {
+	if err := e.failed(); err != nil {
+		return err
+	}
+	if err := e.writeBlock(); err != nil {
+		return err
+	}
+	b := e.db.NewBatch()
+	if err := saveCount(b, &e.counters.superseded); err != nil {
+		return err
+	}
+	return e.guard(func() error { return e.db.Apply(b, pebble.Sync) })
+}
+
+func (e *Engine) closeDB() error {
+	return e.guard(func() error { return e.db.Close() })
+}
+
+// pebbleLogger passes on what the operator should know, and drops the chatter.
+type pebbleLogger struct{ e *Engine }
+
+func (pebbleLogger) Infof(string, ...any) {}
+
+func (l pebbleLogger) Errorf(format string, args ...any) { l.e.opts.Log(format, args...) }
+
+// Fatalf is Pebble's end of the road. The store fails; the panic ends the
+// operation, which guard turns into an error.
+func (l pebbleLogger) Fatalf(format string, args ...any) {
+	err := fmt.Errorf(format, args...)
+	l.e.fail(err)
+	panic(err)
+}
+
+// listener watches over Pebble's background work.
+func (e *Engine) listener() *pebble.EventListener {
+	return &pebble.EventListener{
+		BackgroundError: func(err error) { e.opts.Log("store: background work: %v", err) },
+		DataCorruption:  func(i pebble.DataCorruptionInfo) { e.opts.Log("store: damaged data: %v", i) },
+		WriteStallBegin: func(pebble.WriteStallBeginInfo) { e.counters.stalls.Add(1) },
+	}
+}

@@ -1,0 +1,97 @@
+package embedded
+
+import (
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/bloom"
+	"github.com/cockroachdb/pebble/v2/sstable"
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/tuplix/tuplix/dbms/engine"
+)
+
+// Options say how a store is opened. The zero value is sensible.
+type Options struct {
+	// Memory is the budget in bytes for cached blocks and for what is not yet in
+	// tables; 0 is DefaultMemory, less than MinMemory is taken for that.
+	Memory int
+
+	// Retention is for how long superseded versions are kept where Retain did
+	// not say otherwise. It is recorded when a store is made and of no effect
+	// later. 0 is engine.DefaultRetention.
+	Retention time.Duration
+
+	// Now is the wall clock. It may jump. Nil is time.Now.
+	Now func() time.Time
+
+	// Log takes what the operator should know, such as a failing device. Nil
+	// drops it.
+	Log func(format string, args ...any)
+
+	// NoBackground leaves out the goroutine that repairs after restores and
+	// collects what is beyond retention: Collect does both.
+	NoBackground bool
+
+	tune func(*pebble.Options) // tests make levels, tables and blocks small
+}
+
+const (
+	// DefaultMemory suits a machine of 512 MB or more.
+	DefaultMemory = 128 << 20
+
+	// MinMemory is the least budget that works.
+	MinMemory = 8 << 20
+
+	memTableShare = 8 // of the budget; there may be memTables of them
+	memTables     = 4
+	minMemTable   = 1 << 20
+	maxMemTable   = 64 << 20
+	blockSize     = 8 << 10
+	bloomBits     = 10
+	maxOpenFiles  = 500
+)
+
+func (o *Options) fill() {
+	if o.Memory == 0 {
+		o.Memory = DefaultMemory
+	}
+	o.Memory = max(o.Memory, MinMemory)
+	if o.Retention == 0 {
+		o.Retention = engine.DefaultRetention
+	}
+	o.Retention = max(o.Retention, engine.MinRetention)
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Log == nil {
+		o.Log = func(string, ...any) {}
+	}
+}
+
+// pebbleOptions are those of the Pebble below. Half of the memory is for cached
+// blocks, the other half for up to four memtables.
+func pebbleOptions(fs vfs.FS, o *Options) *pebble.Options {
+	p := &pebble.Options{
+		FS:                          fs,
+		FormatMajorVersion:          pebble.FormatValueSeparation,
+		CacheSize:                   int64(o.Memory / 2),
+		MemTableSize:                uint64(min(max(o.Memory/memTableShare, minMemTable), maxMemTable)),
+		MemTableStopWritesThreshold: memTables,
+		L0CompactionThreshold:       2,
+		L0StopWritesThreshold:       20,
+		MaxOpenFiles:                maxOpenFiles,
+		// blockfs has no descriptors to sync ranges of, so each would be a flush.
+		BytesPerSync: 1 << 30,
+	}
+	p.CompactionConcurrencyRange = func() (int, int) { return 1, 2 }
+	for i := range p.Levels {
+		p.Levels[i].BlockSize = blockSize
+		p.Levels[i].FilterPolicy = bloom.FilterPolicy(bloomBits)
+	}
+	p.BlockPropertyCollectors = []func() sstable.BlockPropertyCollector{newSpanCollector}
+	if o.tune != nil {
+		o.tune(p)
+	}
+	return p
+}

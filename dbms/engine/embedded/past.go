@@ -1,0 +1,194 @@
+package embedded
+
+import (
+	"bytes"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/tuplix/tuplix/dbms/engine"
+)
+
+// pastCursor merges the present rows that were there at the reader's version
+// with the rows of history that were in effect then. A key is in one of them or
+// in none, since what is stored of it does not overlap.
+//
+// Both iterators see the same state of Pebble.
+type pastCursor struct {
+	r       *reader
+	rng     engine.Range
+	reverse bool
+	begun   bool
+	data    source // the present rows
+	hist    source // history
+	now     *source
+	rows    int64
+	skips   int // rows of history left behind by steps, since the last seek
+	err     error
+}
+
+// source is one of the two, at its next row that counts.
+type source struct {
+	it    *pebble.Iterator
+	valid bool
+	key   []byte
+	value []byte
+}
+
+func newPastCursor(r *reader, data *pebble.Iterator, rng engine.Range, reverse bool) engine.Cursor {
+	c := &pastCursor{r: r, rng: rng, reverse: reverse}
+	c.data.it = data
+	low, high := historyBounds(rng)
+	var err error
+	c.hist.it, err = data.Clone(pebble.CloneOptions{IterOptions: &pebble.IterOptions{
+		LowerBound: low, UpperBound: high, PointKeyFilters: within(r.at+1, endVersion),
+	}})
+	if err != nil {
+		c.err = storage(err)
+	}
+	if err := r.e.retention.checkRange(rng, r.at); err != nil {
+		c.err = err
+	}
+	return c
+}
+
+func (c *pastCursor) Next() bool {
+	if c.err != nil {
+		return false
+	}
+	if !c.begun {
+		c.begun = true
+		c.nextData(step(c.data.it, c.reverse, false))
+		c.nextHistory(step(c.hist.it, c.reverse, false))
+	} else if c.now == &c.data {
+		c.nextData(step(c.data.it, c.reverse, true))
+	} else {
+		c.nextHistory(step(c.hist.it, c.reverse, true))
+	}
+	return c.choose()
+}
+
+// choose takes the source whose key comes first.
+func (c *pastCursor) choose() bool {
+	switch {
+	case c.err != nil || !c.data.valid && !c.hist.valid:
+		c.now = nil
+		return false
+	case !c.hist.valid:
+		c.now = &c.data
+	case !c.data.valid:
+		c.now = &c.hist
+	case (bytes.Compare(c.data.key, c.hist.key) < 0) != c.reverse:
+		c.now = &c.data
+	default:
+		c.now = &c.hist
+	}
+	c.rows++
+	return true
+}
+
+// nextData goes on to a present row that was there.
+func (c *pastCursor) nextData(ok bool) {
+	it := c.data.it
+	for ; ok && c.err == nil; ok = step(it, c.reverse, true) {
+		row, err := rowAt(it)
+		if err != nil {
+			c.err = err
+		} else if row.since <= c.r.at {
+			c.data.valid, c.data.key, c.data.value = true, it.Key()[1:], row.value
+			return
+		}
+	}
+	c.data.valid = false
+	c.fail(it.Error())
+}
+
+// nextHistory goes on to a past row that was in effect.
+func (c *pastCursor) nextHistory(ok bool) {
+	it := c.hist.it
+	for ok && c.err == nil {
+		group, until, err := splitHistory(it.Key())
+		if err != nil {
+			c.err = corruptKey(it.Key(), err)
+			break
+		}
+		row, err := rowAt(it)
+		if err != nil {
+			c.err = err
+			break
+		}
+		if row.since <= c.r.at && c.r.at < until {
+			c.hist.key, c.err = appendUnescaped(c.hist.key[:0], group)
+			c.hist.valid, c.hist.value = true, row.value
+			return
+		}
+		ok = c.skip(group, until)
+	}
+	c.hist.valid = false
+	c.fail(it.Error())
+}
+
+// skip leaves a row of history that was not in effect: by a step, and after many
+// of those by a seek to where the key's row may be, or behind the key.
+func (c *pastCursor) skip(group []byte, until version) bool {
+	it := c.hist.it
+	if c.skips++; c.skips < nextsPerSeek {
+		return step(it, c.reverse, true)
+	}
+	c.skips = 0
+	here := bytes.Clone(group)
+	switch ended := until <= c.r.at; {
+	case ended == c.reverse && !ended:
+		return it.SeekGE(groupEnd(here)) // forward, and this one began after
+	case ended == c.reverse:
+		return it.SeekLT(here) // backward, and this one ended before
+	}
+	return it.SeekGE((c.r.at + 1).append(here))
+}
+
+// nextsPerSeek is how many steps cost about as much as a seek.
+const nextsPerSeek = 8
+
+// groupEnd turns what the history keys of a key begin with into what is after
+// them.
+func groupEnd(group []byte) []byte {
+	group[len(group)-1]++
+	return group
+}
+
+// rowAt is the row at an iterator's place.
+func rowAt(it *pebble.Iterator) (row, error) {
+	raw, err := it.ValueAndErr()
+	if err != nil {
+		return row{}, storage(err)
+	}
+	r, err := parseRow(raw)
+	if err != nil {
+		return row{}, corruptKey(it.Key()[1:], err)
+	}
+	return r, nil
+}
+
+func (c *pastCursor) fail(err error) {
+	if c.err == nil {
+		c.err = storage(err)
+	}
+}
+
+func (c *pastCursor) Key() []byte   { return c.now.key }
+func (c *pastCursor) Value() []byte { return c.now.value }
+func (c *pastCursor) Err() error    { return c.err }
+
+func (c *pastCursor) Close() error {
+	if c.data.it == nil {
+		return nil
+	}
+	c.r.e.counters.keysRead.Add(c.rows)
+	err := c.data.it.Close()
+	if c.hist.it != nil {
+		if herr := c.hist.it.Close(); err == nil {
+			err = herr
+		}
+	}
+	c.data.it, c.hist.it = nil, nil
+	return storage(err)
+}

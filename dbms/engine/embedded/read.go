@@ -1,0 +1,281 @@
+package embedded
+
+import (
+	"context"
+	"errors"
+	"io"
+	"sync"
+	"sync/atomic"
+	"time"
+	"weak"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/tuplix/tuplix/dbms/engine"
+)
+
+// How a key is read at version t, while others write:
+//
+//   - The present row is from t or before: that is it. No transaction up to t can
+//     come any more, so nothing could replace it at t.
+//   - The present row is later: what was there at t ended later than t and is in
+//     history, since it went there in the same step in which the later row came.
+//   - There is no present row, and no key has been deleted since t: there was none.
+//   - Otherwise history has it, or there was none.
+//
+// So no snapshot of Pebble is needed. The list of restores that are not yet
+// repaired is taken before the first row is read (hide.go). Whether t is still
+// kept is seen after reading: the horizon moves before anything is removed.
+
+// reader reads the state at a version. It satisfies engine.Reader.
+type reader struct {
+	e      *Engine
+	at     version
+	active []*hide // restores that are not repaired, oldest first
+	key    []byte  // a key in Pebble
+	held   io.Closer
+	past   []*reader // made by At
+	begun  atomic.Int64 // when the view began, nanoseconds since 1970; 0: not in use
+}
+
+var _ engine.Reader = (*reader)(nil)
+
+// readerPool keeps readers for the next views, and finds those in use.
+type readerPool struct {
+	idle sync.Pool
+	mu   sync.Mutex
+	all  []weak.Pointer[reader]
+}
+
+// oldest is when the oldest view under way began, 0 if there is none.
+func (p *readerPool) oldest() int64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	oldest, kept := int64(0), p.all[:0]
+	for _, w := range p.all {
+		r := w.Value()
+		if r == nil {
+			continue
+		}
+		kept = append(kept, w)
+		if b := r.begun.Load(); b != 0 && (oldest == 0 || b < oldest) {
+			oldest = b
+		}
+	}
+	p.all = kept
+	return oldest
+}
+
+// newReader makes a reader at a version.
+func (e *Engine) newReader(at version) *reader {
+	r, _ := e.readers.idle.Get().(*reader)
+	if r == nil {
+		r = &reader{e: e}
+		e.readers.mu.Lock()
+		e.readers.all = append(e.readers.all, weak.Make(r))
+		e.readers.mu.Unlock()
+	}
+	r.at = at
+	r.active = e.hides.unrepaired()
+	return r
+}
+
+func (e *Engine) freeReader(r *reader) {
+	r.end()
+	r.begun.Store(0)
+	r.active = nil
+	e.readers.idle.Put(r)
+}
+
+// View runs fn on the state at a version.
+func (e *Engine) View(ctx context.Context, at engine.Version, fn func(engine.Reader) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if err := e.enter(); err != nil {
+		return err
+	}
+	defer e.leave()
+	v := e.last.Load()
+	if at != "" {
+		var err error
+		if v, err = e.internal(at); err != nil {
+			return err
+		}
+		if err := e.retention.checkAny(v); err != nil {
+			return err
+		}
+	}
+	r := e.newReader(v)
+	defer e.freeReader(r)
+	r.begun.Store(time.Now().UnixNano())
+	return fn(r)
+}
+
+// Version is the version that is read.
+func (r *reader) Version() engine.Version { return r.at.external() }
+
+// At reads the same store at an older version.
+func (r *reader) At(v engine.Version) (engine.Reader, error) {
+	at, err := r.e.internal(v)
+	if err != nil {
+		return nil, err
+	}
+	if at > r.at {
+		return nil, engine.ErrVersion
+	}
+	if err := r.e.retention.checkAny(at); err != nil {
+		return nil, err
+	}
+	p := &reader{e: r.e, at: at, active: r.e.hides.unrepaired()}
+	r.past = append(r.past, p)
+	return p, nil
+}
+
+// end lets go of everything.
+func (r *reader) end() {
+	r.release()
+	for _, p := range r.past {
+		p.end()
+	}
+	r.past = nil
+}
+
+// release lets go of what the last read returned.
+func (r *reader) release() {
+	if r.held != nil {
+		// Closing reports what the read already has.
+		_ = r.held.Close()
+		r.held = nil
+	}
+}
+
+// Get returns the value of key.
+func (r *reader) Get(key []byte) (value []byte, found bool, err error) {
+	r.e.counters.keysRead.Add(1)
+	if coveredBy(r.active, key) {
+		return r.getHidden(key)
+	}
+	raw, err := r.stored(key)
+	if err != nil {
+		return nil, false, err
+	}
+	if raw == nil && r.e.deleted.Load() <= r.at {
+		return nil, false, nil
+	}
+	if raw != nil {
+		row, err := parseRow(raw)
+		if err != nil {
+			return nil, false, corruptKey(key, err)
+		}
+		if row.since <= r.at {
+			return row.value, true, nil
+		}
+	}
+	s, err := r.before(key, r.at, false)
+	if err != nil {
+		return nil, false, err
+	}
+	return s.value, s.present, r.e.retention.check(key, r.at)
+}
+
+// GetBatch reads several keys.
+func (r *reader) GetBatch(keys [][]byte, each func(i int, value []byte) error) error {
+	return getBatch(r, keys, each)
+}
+
+func getBatch(r engine.Reader, keys [][]byte, each func(i int, value []byte) error) error {
+	for i, key := range keys {
+		value, found, err := r.Get(key)
+		if err != nil {
+			return err
+		}
+		if !found {
+			continue
+		}
+		if err := each(i, value); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// stored returns the present row of key as it is in Pebble, nil if there is none.
+// It is valid until release.
+func (r *reader) stored(key []byte) ([]byte, error) {
+	r.release()
+	r.key = appendData(r.key[:0], key)
+	raw, closer, err := r.e.db.Get(r.key)
+	if err != nil {
+		if errors.Is(err, pebble.ErrNotFound) {
+			return nil, nil
+		}
+		return nil, storage(err)
+	}
+	r.held = closer
+	return raw, nil
+}
+
+// state is what a key is at some moment: its row, or none, and since when.
+type state struct {
+	row     // since is also that of an absence; 0 if the key never was, as far as is kept
+	present bool
+}
+
+// physical is the state of key at t by what is stored, without the restores that
+// are not repaired. The row is valid until release.
+func (r *reader) physical(key []byte, t version) (state, error) {
+	raw, err := r.stored(key)
+	if err != nil {
+		return state{}, err
+	}
+	if raw != nil {
+		row, err := parseRow(raw)
+		if err != nil {
+			return state{}, corruptKey(key, err)
+		}
+		if row.since <= t {
+			return state{row: row, present: true}, nil
+		}
+	}
+	return r.before(key, t, true)
+}
+
+// before is the state of key at t by its history. Of an absence, it only finds
+// out since when if that is asked for.
+func (r *reader) before(key []byte, t version, since bool) (state, error) {
+	r.release()
+	group := appendGroup(nil, key)
+	low := group
+	r.key = (t + 1).append(append(r.key[:0], group...))
+	if !since {
+		low = r.key
+	}
+	it, err := r.e.db.NewIter(&pebble.IterOptions{LowerBound: low, UpperBound: appendGroupEnd(nil, key)})
+	if err != nil {
+		return state{}, storage(err)
+	}
+	r.held = it
+	if it.SeekGE(r.key) {
+		raw, err := it.ValueAndErr()
+		if err != nil {
+			return state{}, storage(err)
+		}
+		row, err := parseRow(raw)
+		if err != nil {
+			return state{}, corruptKey(key, err)
+		}
+		if row.since <= t {
+			return state{row: row, present: true}, nil
+		}
+	}
+	s := state{}
+	if since && it.Prev() {
+		_, until, err := splitHistory(it.Key())
+		if err != nil {
+			return state{}, corruptKey(key, err)
+		}
+		s.since = until
+	}
+	return s, storage(it.Error())
+}

@@ -1,0 +1,79 @@
+package embedded
+
+import (
+	"bytes"
+	"hash/maphash"
+)
+
+// recall keeps the rows that a transaction has read, so that writing them need
+// not read them again. It is bounded and small to clear; what does not fit is
+// read again.
+type recall struct {
+	items []recalled
+	slots [recallSlots]uint16 // item number plus 1, by hash, open addressing
+	bytes []byte
+}
+
+type recalled struct {
+	key, row []byte // row is nil if there is none
+	slot     int
+}
+
+const (
+	recallItems = 128
+	recallSlots = 4 * recallItems // a power of two, never more than a quarter full
+	recallBytes = 64 << 10
+)
+
+var recallSeed = maphash.MakeSeed()
+
+// find returns the stored row of key, and whether it is known.
+func (c *recall) find(key []byte) (stored []byte, known bool) {
+	if len(c.items) == 0 {
+		return nil, false
+	}
+	i := c.probe(key)
+	if c.slots[i] == 0 {
+		return nil, false
+	}
+	return c.items[c.slots[i]-1].row, true
+}
+
+// keep copies a row that was read and returns the copy. nil is for none.
+func (c *recall) keep(key, stored []byte) []byte {
+	if len(c.items) == recallItems || len(c.bytes)+len(key)+len(stored) > recallBytes {
+		return bytes.Clone(stored)
+	}
+	it := recalled{key: c.copy(key), slot: c.probe(key)}
+	if stored != nil {
+		it.row = c.copy(stored)
+	}
+	c.items = append(c.items, it)
+	c.slots[it.slot] = uint16(len(c.items))
+	return it.row
+}
+
+// copy puts b into the buffer. Growing leaves what was copied before where it is.
+func (c *recall) copy(b []byte) []byte {
+	n := len(c.bytes)
+	c.bytes = append(c.bytes, b...)
+	return c.bytes[n:len(c.bytes):len(c.bytes)]
+}
+
+// probe is the slot where key is or would be.
+func (c *recall) probe(key []byte) int {
+	for i := int(maphash.Bytes(recallSeed, key)); ; i++ {
+		i &= recallSlots - 1
+		if n := c.slots[i]; n == 0 || bytes.Equal(c.items[n-1].key, key) {
+			return i
+		}
+	}
+}
+
+func (c *recall) clear() {
+	for _, it := range c.items {
+		c.slots[it.slot] = 0
+	}
+	clear(c.items)
+	c.items, c.bytes = c.items[:0], c.bytes[:0]
+}

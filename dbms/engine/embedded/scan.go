@@ -1,0 +1,171 @@
+package embedded
+
+import (
+	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/tuplix/tuplix/dbms/engine"
+)
+
+// Scan returns the keys of a range. There are three ways, from fast to slow:
+//
+//   - Nothing has been committed since the reader's version: the present rows are
+//     what it sees (presentCursor).
+//   - Otherwise those of the present rows that are old enough, merged with those
+//     of history that were in effect (pastCursor).
+//   - Where a restore is not repaired, all that is stored of each key is looked at
+//     (hiddenCursor). Only the parts of the range that were restored are read like
+//     this.
+func (r *reader) Scan(rng engine.Range, o engine.ScanOptions) engine.Cursor {
+	if rng.Empty() {
+		return &failedCursor{}
+	}
+	parts := cut(rng, r.active)
+	if len(parts) == 1 {
+		return r.scanPart(parts[0], o)
+	}
+	return &chainCursor{r: r, parts: parts, o: o}
+}
+
+// scanPart scans a range that is wholly or not at all restored.
+func (r *reader) scanPart(p part, o engine.ScanOptions) engine.Cursor {
+	if p.hidden {
+		return newHiddenCursor(r, p.r, o.Reverse)
+	}
+	low, high := dataBounds(p.r)
+	it, err := r.e.db.NewIter(&pebble.IterOptions{LowerBound: low, UpperBound: high})
+	if err != nil {
+		return &failedCursor{err: storage(err)}
+	}
+	if r.e.started.Load() <= r.at {
+		return &presentCursor{e: r.e, it: it, reverse: o.Reverse}
+	}
+	return newPastCursor(r, it, p.r, o.Reverse)
+}
+
+// failedCursor has no keys.
+type failedCursor struct{ err error }
+
+func (c *failedCursor) Next() bool    { return false }
+func (c *failedCursor) Key() []byte   { return nil }
+func (c *failedCursor) Value() []byte { return nil }
+func (c *failedCursor) Err() error    { return c.err }
+func (c *failedCursor) Close() error  { return nil }
+
+// presentCursor goes over the present rows.
+type presentCursor struct {
+	e          *Engine
+	it         *pebble.Iterator
+	reverse    bool
+	begun      bool
+	key, value []byte
+	rows       int64
+	err        error
+}
+
+func (c *presentCursor) Next() bool {
+	if c.err != nil || !c.move() {
+		return false
+	}
+	raw, err := c.it.ValueAndErr()
+	if err != nil {
+		c.err = storage(err)
+		return false
+	}
+	c.key = c.it.Key()[1:]
+	row, err := parseRow(raw)
+	if err != nil {
+		c.err = corruptKey(c.key, err)
+		return false
+	}
+	c.value = row.value
+	c.rows++
+	return true
+}
+
+func (c *presentCursor) move() bool {
+	ok := step(c.it, c.reverse, c.begun)
+	c.begun = true
+	if !ok {
+		c.err = storage(c.it.Error())
+	}
+	return ok
+}
+
+func (c *presentCursor) Key() []byte   { return c.key }
+func (c *presentCursor) Value() []byte { return c.value }
+func (c *presentCursor) Err() error    { return c.err }
+
+func (c *presentCursor) Close() error {
+	if c.it == nil {
+		return nil
+	}
+	c.e.counters.keysRead.Add(c.rows)
+	err := c.it.Close()
+	c.it = nil
+	return storage(err)
+}
+
+// step moves an iterator on, or to its first place.
+func step(it *pebble.Iterator, reverse, begun bool) bool {
+	switch {
+	case reverse && begun:
+		return it.Prev()
+	case reverse:
+		return it.Last()
+	case begun:
+		return it.Next()
+	}
+	return it.First()
+}
+
+// chainCursor goes over the parts of a range, one after another.
+type chainCursor struct {
+	r     *reader
+	parts []part
+	o     engine.ScanOptions
+	now   engine.Cursor
+	err   error
+}
+
+func (c *chainCursor) Next() bool {
+	for c.err == nil {
+		if c.now != nil && c.now.Next() {
+			return true
+		}
+		if c.err = c.closePart(); c.err != nil || len(c.parts) == 0 {
+			return false
+		}
+		next := 0
+		if c.o.Reverse {
+			next = len(c.parts) - 1
+		}
+		c.now = c.r.scanPart(c.parts[next], c.o)
+		c.parts = append(c.parts[:next:next], c.parts[next+1:]...)
+	}
+	return false
+}
+
+func (c *chainCursor) closePart() error {
+	if c.now == nil {
+		return nil
+	}
+	err := c.now.Err()
+	if cerr := c.now.Close(); err == nil {
+		err = cerr
+	}
+	c.now = nil
+	return err
+}
+
+func (c *chainCursor) Key() []byte   { return c.now.Key() }
+func (c *chainCursor) Value() []byte { return c.now.Value() }
+func (c *chainCursor) Err() error    { return c.err }
+
+func (c *chainCursor) Close() error {
+	if c.now == nil {
+		return nil
+	}
+	now := c.now
+	c.now, c.parts = nil, nil
+	return now.Close()
+}

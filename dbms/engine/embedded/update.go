@@ -1,0 +1,202 @@
+package embedded
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/tuplix/tuplix/dbms/engine"
+)
+
+// Transactions run one after another, on their callers' goroutines:
+//
+//	lock commit
+//	  next version             clock, or one more than the last
+//	  fn                       reads the newest state, fills a batch
+//	  record of the commit     into the batch: on a row, or as a trace
+//	  started, apply, last     the batch is visible; readers go by last
+//	unlock
+//	wake watchers
+//	wait for the flush         which many transactions share
+//
+// A transaction that wrote nothing and has no ID is not written down by itself:
+// its record goes out with those of others, and nobody waits for it.
+
+var noOp engine.Op
+
+// Update runs fn as a transaction, alone.
+func (e *Engine) Update(ctx context.Context, op *engine.Op, fn func(engine.Tx) error) (engine.Version, error) {
+	if op == nil {
+		op = &noOp
+	}
+	if err := checkOp(op); err != nil {
+		return "", err
+	}
+	if err := e.enter(); err != nil {
+		return "", err
+	}
+	defer e.leave()
+	t := e.newTx(op)
+	if err := e.execute(ctx, t, fn); err != nil {
+		e.freeTx(t)
+		return "", err
+	}
+	v := t.version
+	e.watchers.wake(t)
+	if len(t.restores) > 0 {
+		e.background.wake()
+	}
+	err := e.settle(t)
+	e.freeTx(t)
+	if err != nil {
+		return "", err
+	}
+	return v.external(), nil
+}
+
+// execute runs fn and makes its effects visible.
+func (e *Engine) execute(ctx context.Context, t *tx, fn func(engine.Tx) error) error {
+	e.commit.Lock()
+	defer e.commit.Unlock()
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if err := e.failed(); err != nil {
+		return err
+	}
+	if t.op.ID != "" {
+		v, done, err := e.operation(t.op.ID)
+		if err != nil {
+			return err
+		}
+		if done {
+			e.counters.replays.Add(1)
+			t.version, t.replayed = v, true
+			return nil
+		}
+	}
+	now := e.opts.Now()
+	t.begin(e.last.Load().after(now), now)
+	if err := fn(t); err != nil {
+		return err
+	}
+	if t.err != nil {
+		return t.err
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return e.apply(t)
+}
+
+// apply commits what t has written. The commit lock is held.
+func (e *Engine) apply(t *tx) error {
+	record := t.seal()
+	if t.batch.Empty() {
+		e.publish(t, record)
+		return nil
+	}
+	e.started.Store(t.version)
+	if t.deletes {
+		e.deleted.Store(t.version)
+	}
+	if err := e.guard(func() error { return e.write(t) }); err != nil {
+		return err
+	}
+	t.applied = true
+	e.publish(t, record)
+	return nil
+}
+
+func (e *Engine) write(t *tx) error {
+	if t.op.NoWait {
+		return e.db.Apply(t.batch, pebble.NoSync)
+	}
+	return e.db.ApplyNoSyncWait(t.batch, pebble.Sync)
+}
+
+// publish shows the committed transaction to readers and whoever else must know.
+func (e *Engine) publish(t *tx, record []byte) {
+	if t.newWho != 0 {
+		e.who.add(t.newWho, who{t.op.User, t.op.Program, t.op.Name})
+	}
+	e.log.committed(t.version, record, t.wroteBlock)
+	e.window.add(t)
+	e.hides.add(t.restores)
+	if t.retain != nil {
+		e.retention.set(t.retain)
+	}
+	e.last.Store(t.version)
+	e.counters.committed(t)
+}
+
+// settle waits, where that is wanted, until t is durable.
+func (e *Engine) settle(t *tx) error {
+	switch {
+	case t.op.NoWait || !t.applied && !t.replayed:
+		return nil
+	case t.replayed:
+		return e.sync(t.version)
+	}
+	begun := time.Now()
+	if err := t.batch.SyncWait(); err != nil {
+		e.fail(err)
+	}
+	if err := e.failed(); err != nil {
+		return fmt.Errorf("%w: %w", engine.ErrUnknown, err)
+	}
+	e.synced(t.version, begun)
+	return nil
+}
+
+// operation looks for the operation of an ID.
+func (e *Engine) operation(id string) (v version, done bool, err error) {
+	var b [1 + engine.MaxOpField]byte
+	value, closer, err := e.db.Get(opKey(b[:0], id))
+	if errors.Is(err, pebble.ErrNotFound) {
+		return 0, false, nil
+	}
+	if err != nil {
+		return 0, false, storage(err)
+	}
+	if len(value) != versionSize {
+		err = corrupt(fmt.Sprintf("operation %q", id), errCommit)
+	} else {
+		v = readVersion(value)
+	}
+	return v, err == nil, errors.Join(err, closer.Close())
+}
+
+// Resolve tells whether an operation has taken effect.
+func (e *Engine) Resolve(ctx context.Context, id string) (engine.Version, bool, error) {
+	if err := e.enter(); err != nil {
+		return "", false, err
+	}
+	defer e.leave()
+	if err := ctx.Err(); err != nil {
+		return "", false, err
+	}
+	if id == "" || len(id) > engine.MaxOpField {
+		return "", false, nil
+	}
+	v, done, err := e.operation(id)
+	if err == nil && !done && strings.HasPrefix(id, chosenPrefix) {
+		v, done, err = e.chosenOperation(id)
+	}
+	if err != nil || !done {
+		return "", false, err
+	}
+	return v.external(), true, nil
+}
+
+func checkOp(op *engine.Op) error {
+	longest := max(len(op.ID), len(op.User), len(op.Program), len(op.Task), len(op.Name))
+	if longest > engine.MaxOpField {
+		return &engine.LimitError{What: "bytes of a text of an operation", Size: int64(longest), Limit: engine.MaxOpField}
+	}
+	return nil
+}

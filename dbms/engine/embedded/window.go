@@ -1,0 +1,86 @@
+package embedded
+
+import (
+	"sync"
+
+	"github.com/tuplix/tuplix/dbms/engine"
+)
+
+// window is the keys that were written last, for Changed and Watch: two
+// generations of bounded size, of which the older is dropped when the newer is
+// full.
+type window struct {
+	mu     sync.Mutex
+	gens   [2]generation // the newer first
+	covers version       // all writes later than this are in the window
+}
+
+type generation struct {
+	keys     keyList
+	versions []version // of the keys; they never fall
+}
+
+const (
+	windowKeys  = 4096
+	windowBytes = 256 << 10
+)
+
+// reset empties the window of a store whose newest version is v.
+func (w *window) reset(v version) { w.covers = v }
+
+// add enters the writes of a transaction. Restores are not in the window, they
+// are in a list of their own.
+func (w *window) add(t *tx) {
+	if t.keys.len() == 0 {
+		return
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if t.keys.len() > windowKeys || len(t.keys.bytes) > windowBytes {
+		w.gens[0].clear()
+		w.gens[1].clear()
+		w.covers = t.version
+		return
+	}
+	if g := &w.gens[0]; g.keys.len()+t.keys.len() > windowKeys || len(g.keys.bytes)+len(t.keys.bytes) > windowBytes {
+		if n := len(w.gens[1].versions); n > 0 {
+			w.covers = w.gens[1].versions[n-1]
+		}
+		w.gens[0], w.gens[1] = w.gens[1], w.gens[0]
+		w.gens[0].clear()
+	}
+	g := &w.gens[0]
+	for i := range t.keys.len() {
+		g.keys.add(t.keys.at(i))
+		g.versions = append(g.versions, t.version)
+	}
+}
+
+func (g *generation) clear() {
+	g.keys.clear()
+	g.versions = g.versions[:0]
+}
+
+// changed tells whether a key of the ranges was written later than since. known
+// is whether the window reaches back so far.
+func (w *window) changed(since version, ranges []engine.Range) (changed, known bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if since < w.covers {
+		return false, false
+	}
+	for i := range w.gens {
+		g := &w.gens[i]
+		for j := len(g.versions) - 1; j >= 0; j-- {
+			if g.versions[j] <= since {
+				return false, true
+			}
+			for k := range ranges {
+				if ranges[k].Contains(g.keys.at(j)) {
+					return true, true
+				}
+			}
+		}
+	}
+	return false, true
+}
