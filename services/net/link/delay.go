@@ -18,9 +18,11 @@ import (
 // Only a pure acknowledgement of at most one full-sized segment of new data in
 // order is held, on a connection that has lately sent data right after such a
 // one, and until the second tick of delayTick at the latest. One that runs out
-// of time unused costs its connection that trust. Repeated acknowledgements,
-// those with SACK blocks, the first after either, and window updates go out at
-// once, because the sender's recovery depends on them (RFC 5681, 4.2).
+// of time unused costs its connection that trust, each time for longer: the peer
+// may be waiting for it before it sends the rest of a request (Nagle's
+// algorithm). Repeated acknowledgements, those with SACK blocks, the first after
+// either, and window updates go out at once, because the sender's recovery
+// depends on them (RFC 5681, 4.2).
 type delay struct {
 	mu    sync.Mutex
 	flows [delayFlows]flow
@@ -35,19 +37,22 @@ const (
 	// forgotten is acknowledged at once, until it is known again.
 	delayFlows = 256
 	delayTick  = 20 * time.Millisecond
+
+	firstLesson, lastLesson = 2, 64
 )
 
 // flow is what is known of one connection's outgoing packets.
 type flow struct {
-	key     flowKey
-	sent    uint32 // acknowledgement number that the peer was sent
-	window  uint16 // of the last pure acknowledgement, held or sent
-	replies bool   // data has followed an acknowledgement soon
-	gap     bool   // the last acknowledgement told of a gap, or repeated
-	asked   time.Time
-	held    *stack.PacketBuffer
-	number  uint32 // that the held one acknowledges
-	tick    uint32 // when it was held
+	key    flowKey
+	sent   uint32 // acknowledgement number that the peer was sent
+	window uint16 // of the last pure acknowledgement, held or sent
+	doubt  uint8  // how often data has yet to follow an acknowledgement soon
+	lesson uint8  // what doubt will be when one runs out of time again
+	gap    bool   // the last acknowledgement told of a gap, or repeated
+	asked  time.Time
+	held   *stack.PacketBuffer
+	number uint32 // that the held one acknowledges
+	tick   uint32 // when it was held
 }
 
 // flowKey names a connection: addresses and ports as in the headers.
@@ -59,6 +64,11 @@ type flowKey struct {
 func (k *flowKey) slot() uint32 {
 	h := k.ports ^ binary.LittleEndian.Uint32(k.addresses[4:]) ^ binary.LittleEndian.Uint32(k.addresses[28:])
 	return h * 0x9E3779B1 >> 16 % delayFlows
+}
+
+// newFlow is a connection of which nothing is known but that ack was sent.
+func newFlow(key flowKey, ack uint32) flow {
+	return flow{key: key, sent: ack, gap: true, doubt: 1, lesson: firstLesson}
 }
 
 // pass takes note of a packet that is to be sent. first, if not nil, is to be
@@ -76,13 +86,13 @@ func (d *delay) pass(pkt *stack.PacketBuffer, most int) (first *stack.PacketBuff
 	f := &d.flows[key.slot()]
 	if f.key != key {
 		first = d.take(f)
-		*f = flow{key: key, sent: tcp.AckNumber(), gap: true}
+		*f = newFlow(key, tcp.AckNumber())
 	}
 	const ends = header.TCPFlagSyn | header.TCPFlagRst
 	switch flags := tcp.Flags(); {
 	case flags&ends != 0:
 		d.drop(f)
-		*f = flow{key: key, sent: tcp.AckNumber(), gap: true}
+		*f = newFlow(key, tcp.AckNumber())
 	case flags != header.TCPFlagAck || pkt.Data().Size() > 0:
 		d.carry(f, tcp)
 	default:
@@ -112,9 +122,14 @@ func connection(pkt *stack.PacketBuffer) (key flowKey, tcp header.TCP, ok bool) 
 
 // carry notes a packet that acknowledges along with its data or FIN.
 func (d *delay) carry(f *flow, tcp header.TCP) {
-	d.drop(f)
+	if f.held != nil {
+		d.drop(f)
+		f.lesson = max(f.lesson-1, firstLesson)
+	}
 	if !f.asked.IsZero() {
-		f.replies = f.sent == tcp.AckNumber() && time.Since(f.asked) < delayTick
+		if f.doubt > 0 && f.sent == tcp.AckNumber() && time.Since(f.asked) < delayTick {
+			f.doubt--
+		}
 		f.asked = time.Time{}
 	}
 	f.sent = tcp.AckNumber()
@@ -129,14 +144,14 @@ func (d *delay) acknowledge(f *flow, pkt *stack.PacketBuffer, tcp header.TCP, mo
 	}
 	news := int32(number - f.sent)
 	plain := isPlain(tcp[header.TCPMinimumSize:])
-	if f.replies && !f.gap && plain && news > 0 && news <= int32(most) && (f.held == nil || number != f.number) {
+	if f.doubt == 0 && !f.gap && plain && news > 0 && news <= int32(most) && (f.held == nil || number != f.number) {
 		d.hold(f, pkt, number, window)
 		return first, true
 	}
 	d.drop(f)
 	f.gap = news <= 0 || !plain
 	f.sent, f.window = number, window
-	if !f.replies {
+	if f.doubt > 0 {
 		f.asked = time.Now()
 	}
 	return first, false
@@ -189,7 +204,8 @@ func (d *delay) expire() {
 		f := &d.flows[i]
 		if f.held != nil && f.tick != d.tick {
 			late = append(late, d.take(f))
-			f.sent, f.replies = f.number, false
+			f.sent, f.doubt = f.number, f.lesson
+			f.lesson = min(2*f.lesson, lastLesson)
 		}
 	}
 	d.tick++

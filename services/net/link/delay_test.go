@@ -157,20 +157,25 @@ func TestDelayBound(t *testing.T) {
 		s := newSpeaker(t, false)
 		defer s.done()
 		s.converse()
-		for i := range uint32(3) {
+		ack := uint32(1200)
+		for _, lesson := range []int{2, 4, 8, 16, 32, 64, 64} {
 			from := len(s.sink.frames)
-			if got := s.ack(1200 + 100*i); len(got) != 0 {
+			if got := s.ack(ack); len(got) != 0 {
 				t.Fatalf("not held: %v", got)
 			}
 			time.Sleep(2 * delayTick)
 			synctest.Wait()
-			if got := s.out(from); !slices.Equal(got, []int{1200 + 100*int(i)}) {
+			if got := s.out(from); !slices.Equal(got, []int{int(ack)}) {
 				t.Fatalf("after two ticks: %v", got)
 			}
-			if got := s.ack(1210 + 100*i); len(got) != 1 {
-				t.Fatalf("trusted again: %v", got)
+			for range lesson {
+				ack += 10
+				if got := s.ack(ack); len(got) != 1 {
+					t.Fatalf("trusted again: %v", got)
+				}
+				s.data(ack)
 			}
-			s.data(1210 + 100*i)
+			ack += 10
 		}
 	})
 }
