@@ -19,6 +19,7 @@ const (
 	callAwaitEvents                   // patience ns or 0; blocks until the runtime should poll (alert.go)
 	callAllocIdentity                 // n -> phys
 	callAddEntropy                    // p, n
+	callRefineClock                   // -> Hz
 	callEnd
 )
 

@@ -25,11 +25,24 @@ func monotonic() int64 {
 	if tscHz == 0 {
 		return 0
 	}
-	d := rdtsc() - *clockWord(8)
+	for {
+		seq := atomic.LoadUint64(clockWord(0))
+		ns := monotonicAt(rdtsc())
+		if seq&1 == 0 && atomic.LoadUint64(clockWord(0)) == seq {
+			return ns
+		}
+		pause()
+	}
+}
+
+// monotonicAt is the monotonic time at a count, for whoever knows that the clock
+// page does not change.
+func monotonicAt(tsc uint64) int64 {
+	d := tsc - atomic.LoadUint64(clockWord(8))
 	if int64(d) < 0 {
 		d = 0
 	}
-	return int64(scale(d, *clockWord(16))) + int64(*clockWord(24))
+	return int64(scale(d, atomic.LoadUint64(clockWord(16)))) + int64(atomic.LoadUint64(clockWord(24)))
 }
 
 // scale is v*m >> 32 without losing the high bits.
@@ -43,9 +56,10 @@ func realtime() int64 { return monotonic() + int64(*clockWord(32)) }
 // setRealtime changes the wall clock.
 func setRealtime(ns int64) {
 	sched.lock()
+	offset := uint64(ns - monotonic())
 	seq := clockWord(0)
 	atomic.AddUint64(seq, 1)
-	atomic.StoreUint64(clockWord(32), uint64(ns-monotonic()))
+	atomic.StoreUint64(clockWord(32), offset)
 	atomic.AddUint64(seq, 1)
 	sched.unlock()
 }
@@ -63,12 +77,15 @@ func initClock() {
 }
 
 // calibrate finds the frequencies of the TSC and of the APIC timer. The TSC's
-// is told by some hypervisors and processors, and else measured against the
-// interval timer; the APIC timer's is measured against the TSC.
+// is told by the command line (tsc=HZ), some hypervisors and processors, and else
+// measured (reference_amd64.go); the APIC timer's is measured against the TSC.
 func calibrate() {
 	_, _, feature, _ := cpuid(1, 0)
 	deadlines = feature&(1<<24) != 0
 	tscHz = toldTSC()
+	if hz, ok := numberOption("tsc"); ok && hz >= 1e6 {
+		tscHz = uint64(hz)
+	}
 	startTimer(0xFFFFFFFF)
 	t0 := rdtsc()
 	if tscHz == 0 {
@@ -81,41 +98,10 @@ func calibrate() {
 	ticks := 0xFFFFFFFF - uint64(timerNow())
 	t1 := rdtsc()
 	startTimer(0)
-	timerHz = ticks * tscHz / (t1 - t0)
+	timerHz = uint64(float64(ticks) * float64(tscHz) / float64(t1-t0))
 	if timerHz == 0 && !deadlines {
 		crash("the processor's timer does not run")
 	}
-}
-
-// measureTSC counts the TSC over 10 ms of the interval timer (8254): channel
-// 0, whose gate is always open, runs freely and is read on the fly.
-func measureTSC() uint64 {
-	const (
-		pitHz = 1193182
-		count = pitHz / 100
-	)
-	out8(0x43, 0x34) // channel 0, both bytes, mode 2
-	out8(0x40, 0)
-	out8(0x40, 0)
-	last, lastTSC := readPIT()
-	start, passed := lastTSC, uint64(0)
-	for passed < count {
-		v, t := readPIT()
-		passed += uint64(last - v) // modulo 65536
-		last, lastTSC = v, t
-		if lastTSC-start > 1<<34 {
-			crash("no clock to measure the processor's time stamp counter with")
-		}
-	}
-	return (lastTSC - start) * pitHz / passed
-}
-
-// readPIT reads channel 0's count, and the TSC at that moment.
-func readPIT() (uint16, uint64) {
-	out8(0x43, 0)
-	t := rdtsc()
-	lo := in8(0x40)
-	return uint16(lo) | uint16(in8(0x40))<<8, t
 }
 
 // toldTSC is the TSC's frequency in Hz as the hypervisor (KVM's clock, the

@@ -150,6 +150,8 @@ func privateCall(c *processor, t *thread, nr, a0, a1, a2 uintptr) uintptr {
 		return allocDMA(a0)
 	case callAddEntropy:
 		return addEntropy(a0, a1)
+	case callRefineClock:
+		return refineClock()
 	case callAllocIdentity:
 		return allocIdentity(a0)
 	case callNewInterrupt:
@@ -157,13 +159,7 @@ func privateCall(c *processor, t *thread, nr, a0, a1, a2 uintptr) uintptr {
 	case callRoute:
 		return route(a0, a1, a2)
 	case callAllocFD:
-		if int32(a0) < 0 {
-			return errINVAL
-		}
-		sched.lock()
-		defer sched.unlock()
-		_, fd := allocFD(int32(a0), fdService, a1 != 0)
-		return fd
+		return serviceFD(int32(a0), a1 != 0)
 	case callFreeFD, callPostFD:
 		return fdCall(c, nr, a0, a1)
 	case callNext:
@@ -184,6 +180,17 @@ func privateCall(c *processor, t *thread, nr, a0, a1, a2 uintptr) uintptr {
 		return testFault(a0)
 	}
 	return errNOSYS
+}
+
+// serviceFD takes a descriptor number for a service.
+func serviceFD(low int32, pollable bool) uintptr {
+	if low < 0 {
+		return errINVAL
+	}
+	sched.lock()
+	defer sched.unlock()
+	_, fd := allocFD(low, fdService, pollable)
+	return fd
 }
 
 func fdCall(c *processor, nr, fd, events uintptr) uintptr {

@@ -42,6 +42,13 @@ var metals = []metal{
 	{name: "checks-old-cpu", args: []string{"faults", "lock", "clock", "vector", "timers"}, config: Config{Extra: []string{"-cpu", "max,x2apic=off,tsc-deadline=off,rdrand=off,avx=off"}}, expect: []string{`\n0 failed`}},
 	{name: "checks-4cpus", args: []string{"threads", "clock", "signals", "interrupts"}, config: Config{CPUs: 4}, expect: []string{`\n0 failed`}},
 
+	// The clock is found with whatever the machine has to measure it by.
+	{name: "clock-hpet", args: []string{"clock", "pace"}, config: Config{Extra: []string{"-machine", "hpet=on,pit=off"}}, expect: []string{`\n0 failed`}},
+	{name: "clock-pm-timer", args: []string{"clock", "pace"}, config: Config{Extra: []string{"-machine", "hpet=off,pit=off"}}, expect: []string{`\n0 failed`}},
+	{name: "clock-rtc", args: []string{"clock", "lock"}, config: Config{Machine: MicroVM, Extra: []string{"-machine", "pit=off,rtc=on"}}, expect: []string{`\n0 failed`}},
+	{name: "clock-told", args: []string{"exit:3"}, option: "tsc=2000000000", config: Config{Machine: MicroVM, Extra: []string{"-machine", "pit=off,pic=off,rtc=off"}}, status: 3},
+	{name: "clock-none", args: []string{"exit:0"}, config: Config{Machine: MicroVM, Extra: []string{"-machine", "pit=off,pic=off,rtc=off"}}, status: 1, expect: []string{`kernel panic: no clock .*tsc=HZ`}},
+
 	{name: "stress-1cpu", args: []string{"stress:1500"}, config: Config{CPUs: 1}, expect: []string{`\n1 CPUs: \d+ steps, 0 wrong`}},
 	{name: "stress-2cpus", args: []string{"stress:3000"}, config: Config{CPUs: 2}, expect: []string{`\n2 CPUs: \d+ steps, 0 wrong`}},
 	{name: "stress-4cpus", args: []string{"stress:3000"}, config: Config{CPUs: 4}, expect: []string{`\n4 CPUs: \d+ steps, 0 wrong`}},

@@ -36,23 +36,24 @@ func start() error {
 	if err := devices.SetWallClock(); err != nil {
 		say("clock: %v", err)
 	}
+	go kernel.KeepClock()
 	startEntropy(devices, &line)
 	network, err := startNetwork(devices)
 	if err != nil {
 		return err
 	}
-	files, err := openFiles(devices, &line)
+	console, err := openPrompt(devices)
 	if err != nil {
 		return err
 	}
-	console, err := openConsole(devices)
+	files, err := openFiles(devices, &line, console)
 	if err != nil {
 		return err
 	}
 	system, err := linux.New(linux.Config{
 		Kernel:  descriptors{},
 		Files:   files.fs,
-		Console: console,
+		Console: console.terminal(),
 		Machine: machine{},
 		Network: network.service,
 		Restart: files.restart,

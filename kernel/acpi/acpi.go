@@ -89,18 +89,34 @@ func is(b []byte, s string) bool { return string(b[:len(s)]) == s }
 // (ACPI 6.5, 5.2.5: 0 "RSD PTR ", 8 checksum, 15 revision, 16 RSDT, 20 length,
 // 24 XSDT).
 func ReadMachine(read Reader, rsdp uint64, m *Machine) Error {
+	at, e := find(read, rsdp, "APIC")
+	if e != OK {
+		return e
+	}
+	if at == 0 {
+		return NoMADT
+	}
+	madt := table(read, at)
+	if madt == nil {
+		return BadMADT
+	}
+	return readMADT(madt, m)
+}
+
+// find returns the address of the first table with a signature, 0 if there is none.
+func find(read Reader, rsdp uint64, signature string) (uint64, Error) {
 	p := read(rsdp, 20)
 	if p == nil {
-		return NoRSDP
+		return 0, NoRSDP
 	}
 	if !is(p, "RSD PTR ") || sum(p) != 0 {
-		return BadRSDP
+		return 0, BadRSDP
 	}
 	root, size := uint64(u32(p[16:])), 4
 	if p[15] >= 2 {
 		q := read(rsdp, 36)
 		if q == nil || sum(q) != 0 {
-			return BadRSDP
+			return 0, BadRSDP
 		}
 		if x := u64(q[24:]); x != 0 {
 			root, size = x, 8
@@ -108,22 +124,18 @@ func ReadMachine(read Reader, rsdp uint64, m *Machine) Error {
 	}
 	t := table(read, root)
 	if t == nil {
-		return BadRoot
+		return 0, BadRoot
 	}
 	for i, off := 0, 36; off+size <= len(t) && i < maxTables; i, off = i+1, off+size {
 		at := uint64(u32(t[off:]))
 		if size == 8 {
 			at = u64(t[off:])
 		}
-		if h := read(at, 4); h != nil && is(h, "APIC") {
-			madt := table(read, at)
-			if madt == nil {
-				return BadMADT
-			}
-			return readMADT(madt, m)
+		if h := read(at, 4); h != nil && is(h, signature) {
+			return at, OK
 		}
 	}
-	return NoMADT
+	return 0, OK
 }
 
 // table returns a whole system description table, nil if it is damaged

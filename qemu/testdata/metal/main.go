@@ -32,6 +32,7 @@ var checks = []check{
 	{"free", freeMemory},
 	{"vector", vectors},
 	{"timers", timers},
+	{"pace", pace},
 	{"latency", latency},
 	{"interrupts", interrupts},
 }
