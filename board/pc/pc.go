@@ -42,18 +42,18 @@ func start() error {
 	if err != nil {
 		return err
 	}
-	console, err := openPrompt(devices)
+	files, err := openFiles(devices, &line)
 	if err != nil {
 		return err
 	}
-	files, err := openFiles(devices, &line, console)
+	console, err := openConsole(devices)
 	if err != nil {
 		return err
 	}
 	system, err := linux.New(linux.Config{
 		Kernel:  descriptors{},
 		Files:   files.fs,
-		Console: console.terminal(),
+		Console: console,
 		Machine: machine{},
 		Network: network.service,
 		Restart: files.restart,
