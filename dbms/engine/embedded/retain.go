@@ -261,18 +261,16 @@ func (e *Engine) At(ctx context.Context, t time.Time) (engine.Version, error) {
 	return v.external(), nil
 }
 
-// newestCommit is the newest transaction up to a version, or the version itself
-// where that is not known any more.
+// newestCommit is the newest transaction up to a version; where that is beyond
+// the horizon or not known any more, a later version of the same state that can
+// be read.
 func (e *Engine) newestCommit(upTo version) (version, error) {
 	r := e.newReader(upTo)
 	defer e.freeReader(r)
-	newest := noVersion
+	newest := e.born
 	err := r.records(noVersion, true, func(v version, _ []byte) (bool, error) {
 		newest = v
 		return false, nil
 	})
-	if newest == noVersion {
-		newest = max(e.born, min(upTo, e.retention.stretches().oldest()))
-	}
-	return newest, err
+	return min(upTo, max(newest, e.retention.stretches().horizon(engine.All))), err
 }
