@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand"
 	"net"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -228,4 +230,44 @@ func receiveRate(port int) (float64, error) {
 		}
 	}
 	return float64(total) / 1e6 / time.Since(start).Seconds(), nil
+}
+
+// Echoes are asked for one at a time, with pauses of about echoPause.
+const (
+	echoes    = 300
+	echoWarm  = 30
+	echoPause = 3 * time.Millisecond
+)
+
+// echoTimes measures how long the guest takes to answer one byte.
+func echoTimes(port int) (median, p99 time.Duration, err error) {
+	c, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+	if err != nil {
+		return 0, 0, err
+	}
+	defer c.Close()
+	if err := c.SetDeadline(time.Now().Add(bootPatience)); err != nil {
+		return 0, 0, err
+	}
+	b := []byte{'e'}
+	if _, err := c.Write(b); err != nil {
+		return 0, 0, err
+	}
+	var took []time.Duration
+	for i := range echoes {
+		// Not in step with anything in the guest.
+		time.Sleep(echoPause/2 + time.Duration(rand.Int63n(int64(echoPause))))
+		start := time.Now()
+		if _, err := c.Write(b); err != nil {
+			return 0, 0, err
+		}
+		if _, err := io.ReadFull(c, b); err != nil {
+			return 0, 0, err
+		}
+		if i >= echoWarm {
+			took = append(took, time.Since(start))
+		}
+	}
+	slices.Sort(took)
+	return took[len(took)/2], took[len(took)*99/100], nil
 }

@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/tuplix/tuplix/qemu"
 )
 
 // experiment measures one or several figures in one go, on one system.
@@ -27,6 +29,10 @@ const (
 	figureToGuest  = "TCP to the guest"
 	figureToHost   = "TCP from the guest"
 	figureParallel = "2 CPUs over 1, hashing"
+	figureEcho     = "TCP echo, idle"
+	figureEcho1    = "TCP echo beside a busy goroutine"
+	figureEcho1p99 = "the same, 99th percentile"
+	figureEcho3    = "TCP echo beside 3 busy goroutines"
 )
 
 // enoughMemory is what the hello program must run in, in MiB.
@@ -51,6 +57,15 @@ func machineExperiments() []experiment {
 		{
 			figures: []spec{{figureToGuest, "MB/s", higher, 1}, {figureToHost, "MB/s", higher, 1}},
 			measure: measureTCP,
+		},
+		{
+			figures: []spec{
+				{figureEcho, "us", lower, 1},
+				{figureEcho1, "us", lower, 1},
+				{figureEcho1p99, "us", lower, 1},
+				{figureEcho3, "us", lower, 1},
+			},
+			measure: measureEcho,
 		},
 		{
 			figures: []spec{
@@ -206,6 +221,40 @@ func measureTCP(ctx context.Context, o *options, s *system) (map[string]float64,
 		return nil, fmt.Errorf("from the guest: %w", err)
 	}
 	return map[string]float64{figureToGuest: in, figureToHost: out}, nil
+}
+
+// measureEcho has the guest answer single bytes, on one processor that is idle or
+// has goroutines that calculate: what it takes to get from a device's interrupt to
+// the goroutine that waits, and back.
+func measureEcho(ctx context.Context, o *options, s *system) (map[string]float64, error) {
+	values := make(map[string]float64)
+	for busy, names := range map[int][2]string{0: {figureEcho}, 1: {figureEcho1, figureEcho1p99}, 3: {figureEcho3}} {
+		c, err := s.config(ctx, o, guestPackage, "-serve", ":9000", "-busy", strconv.Itoa(busy))
+		if err != nil {
+			return nil, err
+		}
+		median, p99, err := echoGuest(ctx, c, o.patience)
+		if err != nil {
+			return nil, fmt.Errorf("%d busy: %w", busy, err)
+		}
+		values[names[0]] = float64(median.Nanoseconds()) / 1e3
+		if names[1] != "" {
+			values[names[1]] = float64(p99.Nanoseconds()) / 1e3
+		}
+	}
+	return values, nil
+}
+
+func echoGuest(ctx context.Context, c qemu.Config, patience time.Duration) (median, p99 time.Duration, err error) {
+	g, err := boot(ctx, c, 9000)
+	if err != nil {
+		return 0, 0, err
+	}
+	defer g.stop()
+	if err := g.expect(`^guest: listening`, patience); err != nil {
+		return 0, 0, err
+	}
+	return echoTimes(g.port)
 }
 
 func measureMicro(ctx context.Context, o *options, s *system) (map[string]float64, error) {

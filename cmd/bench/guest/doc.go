@@ -2,11 +2,11 @@
 // ordinary Go program that runs in the guest, the same on Tuplix and on Linux.
 //
 //	guest -measure LIST [-dir DIRECTORY]
-//	guest -serve ADDRESS
+//	guest -serve ADDRESS [-busy N]
 //
 // LIST names measurements, separated by commas. Each prints one line, "result
 // NAME VALUE"; the values' units are in the table below. With -serve it is the
-// far end of the TCP throughput measurement.
+// far end of the TCP measurements; -busy has N goroutines calculate meanwhile.
 //
 //	pingpong    ns for a round trip between two goroutines
 //	threadhop   ns for a round trip between two goroutines on two threads

@@ -22,8 +22,15 @@ var measurements = map[string]measurement{
 func main() {
 	measure := flag.String("measure", "", "`list` of measurements, separated by commas")
 	dir := flag.String("dir", ".", "`directory` for files")
-	serve := flag.String("serve", "", "serve the TCP measurement on this `address`")
+	serve := flag.String("serve", "", "serve the TCP measurements on this `address`")
+	busy := flag.Int("busy", 0, "`number` of goroutines that calculate without end")
 	flag.Parse()
+	for range *busy {
+		go func() {
+			for x := uint64(1); x != 0; x = x*6364136223846793005 | 1 {
+			}
+		}()
+	}
 	if *serve != "" {
 		log.Fatal(serveTCP(*serve))
 	}

@@ -8,7 +8,8 @@ import (
 
 // serveTCP answers connections of the throughput measurement. The first byte
 // says what to do: 'w' to take data until the peer ends, then to send the
-// number of bytes as text; 'r' to send data until the peer closes.
+// number of bytes as text; 'r' to send data until the peer closes; 'e' to send
+// back each byte.
 func serveTCP(addr string) error {
 	l, err := net.Listen("tcp", addr)
 	if err != nil {
@@ -33,11 +34,26 @@ func handle(c net.Conn) {
 	switch buf[0] {
 	case 'w':
 		take(c, buf)
+	case 'e':
+		echo(c)
 	case 'r':
 		for {
 			if _, err := c.Write(buf); err != nil {
 				return
 			}
+		}
+	}
+}
+
+// echo sends back what comes, byte by byte.
+func echo(c net.Conn) {
+	var b [1]byte
+	for {
+		if _, err := c.Read(b[:]); err != nil {
+			return
+		}
+		if _, err := c.Write(b[:]); err != nil {
+			return
 		}
 	}
 }
