@@ -9,7 +9,8 @@
 //     did, in their order. It continues a full one, or another incremental one
 //     that ends where it begins.
 //
-// Both are read from snapshots: transactions go on meanwhile and are not held
+// It guarantees that a backup is of one moment: both kinds are read from
+// snapshots, and transactions go on meanwhile and are not held
 // up. A backup works on every engine, and may be loaded into another one than
 // it came from: it holds keys and values, not the engine's files. It does not
 // carry the past (older versions and provenance) of the store: that stays in the

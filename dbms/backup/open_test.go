@@ -1,15 +1,26 @@
 package backup_test
 
 import (
+	"flag"
 	"testing"
 	"time"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
+
 	"github.com/tuplix/tuplix/dbms/engine"
+	"github.com/tuplix/tuplix/dbms/engine/embedded"
 	"github.com/tuplix/tuplix/dbms/engine/enginetest/model"
 )
 
+var onModel = flag.Bool("model", false, "run on the model of an engine, to tell whose a failure is")
+
 func newEngine(t *testing.T) engine.Engine {
-	e := model.New(time.Now)
+	var e engine.Engine = model.New(time.Now)
+	if !*onModel {
+		var err error
+		e, err = embedded.Open(vfs.NewMem(), "store", embedded.Options{Memory: embedded.MinMemory})
+		check(t, err)
+	}
 	t.Cleanup(func() { check(t, e.Close()) })
 	return e
 }

@@ -13,7 +13,8 @@
 //     anything it has read, keys or ranges, has been changed since, Commit fails
 //     with engine.ErrConflict and nothing has happened. It holds nobody up.
 //
-// Both are serializable, and so is any mix of them.
+// It owns the writes that a transaction has not yet committed, and what it has
+// read. It guarantees that both kinds are serializable, and so is any mix of them.
 //
 //	   Tx.Get/Scan                       Tx.Put/Delete
 //	       |                                  |
