@@ -1,6 +1,7 @@
-// Package enginetest says, as tests, what every engine must do. Run goes through
-// the promises of package engine one by one; a Suite also covers those for which
-// it must open a store a second time or move the clock.
+// Package enginetest says, as tests, what every engine must do. It owns the
+// conformance suite: Run goes through the promises of package engine one by one;
+// a Suite also covers those for which it must open a store a second time or move
+// the clock.
 //
 //	func TestEngine(t *testing.T) {
 //		enginetest.Run(t, func(t *testing.T) engine.Engine { return openEmpty(t) })
@@ -12,6 +13,7 @@
 //
 // Package history, below, judges recorded histories of concurrent transactions.
 //
-// It imports engine and the model, and refuses knowledge of any other engine:
+// It imports engine and the model, guarantees that a test fails rather than waits
+// for ever, and refuses knowledge of any other engine:
 // what one of them needs beyond the promises is tested where it lives.
 package enginetest

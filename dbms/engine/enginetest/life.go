@@ -155,4 +155,6 @@ func (s Suite) testReopen(t *testing.T) {
 	}
 	st.restore(engine.All, v2)
 	st.expect("", "a=2 c=2")
+	st.check()
+	st.close()
 }
