@@ -18,7 +18,7 @@
 // version, write; commit. The lock is needed although the server is serializable:
 // PostgreSQL's transactions are equivalent to some order, the seam wants that
 // order to be the one in which they become visible, because a View shows every
-// prefix of it (docs/decisions has the example). It is held for the server's work
+// prefix of it (docs/decisions/0012 has the example). It is held for the server's work
 // only, not while a client thinks, and not while the log is flushed. Who loses
 // the race often takes the lock first, reads under it, and so always wins.
 //
