@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/tuplix/tuplix/drivers/fwcfg"
 	"github.com/tuplix/tuplix/kernel/cmdline"
 )
 
@@ -32,12 +33,16 @@ type Config struct {
 	CPUs    int          // default 1
 	Accel   Accel        // default: chosen by a probe
 	Disk    *Disk        // nil: no disk
+	Key     []byte       // of the encrypted disk, handed over by fw_cfg, at most MaxKey bytes; nil: none
 	Network Network      // default: user-mode network without forwarding
 	Extra   []string     // further arguments for QEMU
 }
 
 // DefaultMemory is the memory of a machine that is not told otherwise, in MiB.
 const DefaultMemory = 512
+
+// MaxKey bounds Config.Key in bytes: a pipe holds it.
+const MaxKey = 32 << 10
 
 // Disk is a virtio block device kept in a raw file.
 type Disk struct {
@@ -158,6 +163,9 @@ func (c *Config) arguments(choice Choice) ([]string, error) {
 	args = append(args, machine...)
 	if c.Initrd != "" {
 		args = append(args, "-initrd", c.Initrd)
+	}
+	if c.Key != nil {
+		args = append(args, "-fw_cfg", fmt.Sprintf("name=%s,file=/dev/fd/%d", fwcfg.DiskKey, keyFD))
 	}
 	args = append(args, c.Disk.arguments(bus)...)
 	args = append(args, c.Network.arguments(bus)...)

@@ -13,6 +13,9 @@
 //	debugexit=0x501   a byte V written here ends QEMU at once with exit status
 //	                  2V+1; it is for ends that are not in order
 //
+// The key of an encrypted disk is the file opt/org.tuplix/key of QEMU's device
+// fw_cfg (fwcfg.DiskKey).
+//
 // A machine that powers off without a word has status 0. The guest's working
 // directory and files for tests come with the option cwd=DIR and a boot module,
 // a tar archive whose names are relative to the root directory.
@@ -24,8 +27,9 @@
 //
 // # May import
 //
-// The standard library, golang.org/x/term and kernel/cmdline, the format in
-// which it talks to the guest. It is host-side code.
+// The standard library, golang.org/x/term, and what it shares with the guest:
+// kernel/cmdline, the format in which it talks to it, and names. It is host-side
+// code.
 //
 // # Guarantees
 //

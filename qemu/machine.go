@@ -22,6 +22,7 @@ const Program = "qemu-system-x86_64"
 const (
 	statusFD  = 3
 	monitorFD = 4
+	keyFD     = 5 // if there is a key
 )
 
 // Machine is a running machine.
@@ -69,6 +70,14 @@ func Start(ctx context.Context, c Config, output io.Writer) (*Machine, error) {
 	if err != nil {
 		return nil, err
 	}
+	if c.Key != nil {
+		if err := m.handOver(pipes, c.Key); err != nil {
+			pipes.close()
+			m.input.Close()
+			m.monitor.close()
+			return nil, err
+		}
+	}
 	if err := m.launch(pipes); err != nil {
 		return nil, err
 	}
@@ -98,6 +107,11 @@ func (p *plumbing) closeTheirs() {
 	}
 }
 
+func (p *plumbing) close() {
+	p.closeTheirs()
+	p.status.Close()
+}
+
 // connect prepares the command and its pipes.
 func (m *Machine) connect(path string, args []string, output io.Writer) (*plumbing, error) {
 	inR, inW, err := os.Pipe()
@@ -124,6 +138,22 @@ func (m *Machine) connect(path string, args []string, output io.Writer) (*plumbi
 	m.cmd.ExtraFiles = []*os.File{statusW, theirs}
 	m.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	return &plumbing{status: statusR, theirs: []*os.File{inR, statusW, theirs}}, nil
+}
+
+// handOver leaves the key in a pipe, which QEMU reads once: it is in no file and
+// on no command line.
+func (m *Machine) handOver(p *plumbing, key []byte) error {
+	if len(key) > MaxKey {
+		return fmt.Errorf("the disk's key has %d bytes, at most %d can be handed over", len(key), MaxKey)
+	}
+	r, w, err := os.Pipe()
+	if err != nil {
+		return err
+	}
+	p.theirs = append(p.theirs, r)
+	m.cmd.ExtraFiles = append(m.cmd.ExtraFiles, r)
+	_, err = w.Write(key) // does not block: the pipe holds that much
+	return errors.Join(err, w.Close())
 }
 
 // launch starts QEMU and a goroutine that waits for its end. The kernel sends

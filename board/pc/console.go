@@ -1,6 +1,7 @@
 package pc
 
 import (
+	"bytes"
 	"errors"
 
 	"github.com/tuplix/tuplix/drivers/metal"
@@ -10,9 +11,9 @@ import (
 	"github.com/tuplix/tuplix/services/linux/tty"
 )
 
-// openConsole makes a terminal of the first serial port. Without a port there
-// is none, and the program's standard streams are empty.
-func openConsole(devices *metal.Inventory) (func() linux.Description, error) {
+// openPrompt opens the first serial port, for questions at first. It returns nil
+// without one.
+func openPrompt(devices *metal.Inventory) (*prompt, error) {
 	port, err := devices.OpenSerial()
 	if errors.Is(err, uart.ErrAbsent) {
 		return nil, nil
@@ -20,12 +21,21 @@ func openConsole(devices *metal.Inventory) (func() linux.Description, error) {
 	if err != nil {
 		return nil, err
 	}
-	terminal := tty.New(port, kernel.Raise)
-	terminal.Receive(kernel.EarlyInput())
+	return &prompt{port: port, rest: bytes.Clone(kernel.EarlyInput())}, nil
+}
+
+// terminal makes a terminal of the port. Without a port there is none, and the
+// program's standard streams are empty.
+func (p *prompt) terminal() func() linux.Description {
+	if p == nil {
+		return nil
+	}
+	terminal := tty.New(p.port, kernel.Raise)
+	terminal.Receive(p.rest)
 	go func() {
-		if err := terminal.Serve(port); err != nil {
+		if err := terminal.Serve(p.port); err != nil {
 			say("console: %v", err)
 		}
 	}()
-	return func() linux.Description { return terminal.Open() }, nil
+	return func() linux.Description { return terminal.Open() }
 }

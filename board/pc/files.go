@@ -38,10 +38,11 @@ type files struct {
 // if there is none. The options of the command line:
 //
 //	disk=none     use no disk
-//	format=force  make a volume on the disk, whatever is on it
+//	format=force  make a volume on the disk, whatever is on it; an encrypted disk
+//	              stays one, and needs its key
 //
 // An error says what to do about it.
-func openFiles(devices *metal.Inventory, line *cmdline.Line) (*files, error) {
+func openFiles(devices *metal.Inventory, line *cmdline.Line, console *prompt) (*files, error) {
 	disk, err := openDisk(devices, line)
 	if err != nil {
 		return nil, err
@@ -51,7 +52,7 @@ func openFiles(devices *metal.Inventory, line *cmdline.Line) (*files, error) {
 		say("NO DISK: files are kept in memory and will be LOST at power-off")
 		return f, f.mount(vfs.NewMem())
 	}
-	if f.volume, err = openVolume(disk, line); err != nil {
+	if f.volume, err = openVolume(disk, line, console); err != nil {
 		return nil, advise(err)
 	}
 	if err := f.mount(f.volume); err != nil {
@@ -84,17 +85,21 @@ func openDisk(devices *metal.Inventory, line *cmdline.Line) (*blk.Device, error)
 	return nil, nil
 }
 
-func openVolume(device *blk.Device, line *cmdline.Line) (*blockfs.FS, error) {
+func openVolume(device *blk.Device, line *cmdline.Line, console *prompt) (*blockfs.FS, error) {
 	disk := &loudDisk{Device: device}
 	if disk.Size() < leastDisk {
 		return nil, fmt.Errorf("%w: its %d bytes are too few, at least %d are needed", blockfs.ErrDevice, disk.Size(), int64(leastDisk))
 	}
+	content, err := unlock(disk, console)
+	if err != nil {
+		return nil, err
+	}
 	if v, _ := line.Get("format"); v == "force" {
-		if err := blockfs.Format(disk, blockfs.FormatOptions{Force: true}); err != nil {
+		if err := blockfs.Format(content, blockfs.FormatOptions{Force: true}); err != nil {
 			return nil, err
 		}
 	}
-	return blockfs.Open(disk, blockfs.Options{FormatBlank: true})
+	return blockfs.Open(content, blockfs.Options{FormatBlank: true})
 }
 
 // close makes everything durable before the program ends. The files stay open:

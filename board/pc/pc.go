@@ -42,18 +42,18 @@ func start() error {
 	if err != nil {
 		return err
 	}
-	files, err := openFiles(devices, &line)
+	console, err := openPrompt(devices)
 	if err != nil {
 		return err
 	}
-	console, err := openConsole(devices)
+	files, err := openFiles(devices, &line, console)
 	if err != nil {
 		return err
 	}
 	system, err := linux.New(linux.Config{
 		Kernel:  descriptors{},
 		Files:   files.fs,
-		Console: console,
+		Console: console.terminal(),
 		Machine: machine{},
 		Network: network.service,
 		Restart: files.restart,

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"syscall"
 
+	"github.com/tuplix/tuplix/dbms/blockcrypt"
 	"github.com/tuplix/tuplix/dbms/blockfs"
 	"github.com/tuplix/tuplix/services/file"
 )
@@ -18,6 +19,13 @@ var refusals = []struct {
 	reason error
 	advice string
 }{
+	{blockcrypt.ErrKey, "nothing on it is changed: give the passphrase or key file that it was made with, or its recovery key"},
+	{blockcrypt.ErrCost, "give the machine more memory (tuplix run -m), or a recovery key"},
+	{blockcrypt.ErrVersion, "nothing on it is changed: boot the version that wrote it, or use a new disk"},
+	{blockcrypt.ErrCorrupt, "nothing on it is changed: put a copy from before in its place, or use a new disk"},
+	{errNotEncrypted, "nothing on it is changed: use the disk that the key is for, or boot without a key"},
+	{errNoKey, "nothing on it is changed: hand the key over (tuplix run -key-file FILE), or attach a console"},
+	{errGaveUp, "nothing on it is changed"},
 	{blockfs.ErrForeign, "nothing on it is changed: use another one, " + byForce},
 	{blockfs.ErrVersion, newer},
 	{file.ErrFormat, newer},

@@ -3,6 +3,7 @@ package blockcrypt
 import (
 	"errors"
 	"fmt"
+	"runtime"
 )
 
 var (
@@ -100,7 +101,7 @@ func (h *header) open(secret []byte, o Options) (int, []byte, error) {
 
 // try tries the slots of recovery keys, or the others.
 func (h *header) try(secret []byte, o Options, recovery bool) (int, []byte, error) {
-	failure := ErrKey
+	failure, derived := ErrKey, false
 	for i := range h.slots {
 		s := &h.slots[i]
 		if s.kind == free || (s.kind == Recovery) != recovery {
@@ -110,6 +111,12 @@ func (h *header) try(secret []byte, o Options, recovery bool) (int, []byte, erro
 			failure = fmt.Errorf("%w: it takes %d MiB, and %d may be used", ErrCost, need>>20, o.Memory>>20)
 			continue
 		}
+		if derived {
+			// What argon2 used is garbage, and twice that may be more than
+			// a small machine has.
+			runtime.GC()
+		}
+		derived = !recovery
 		key, err := s.open(h, secret)
 		if err == nil {
 			return i, key, nil

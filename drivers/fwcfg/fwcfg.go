@@ -16,6 +16,11 @@ type Machine interface {
 	AllocDMA(n int) ([]byte, uint64, error)
 }
 
+// DiskKey is the name of the file by which the host hands over the key of the
+// machine's encrypted disk: a passphrase, the content of a key file, or a recovery
+// key.
+const DiskKey = "opt/org.tuplix/key"
+
 var (
 	// ErrAbsent says that the machine has no such device.
 	ErrAbsent = errors.New("fwcfg: no device")
