@@ -218,3 +218,25 @@ func Compare(a, b Value) int {
 	}
 	return strings.Compare(a.s, b.s)
 }
+
+// Zero returns the zero value of a type: 0, false, the empty text, the moment
+// 1970-01-01, and null for JSON, whose text is null.
+func Zero(t Type) Value {
+	switch t {
+	case Decimal:
+		return Value{typ: t, s: zeroDecimal}
+	case JSON:
+		return Value{typ: t, s: "null"}
+	case UUID:
+		return Value{typ: t, s: string(make([]byte, 16))}
+	}
+	return Value{typ: t}
+}
+
+var zeroDecimal = string([]byte{0x02})
+
+// Clone returns v with a copy of its text.
+func Clone(v Value) Value {
+	v.s = strings.Clone(v.s)
+	return v
+}

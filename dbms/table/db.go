@@ -1,0 +1,193 @@
+package table
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+
+	"github.com/tuplix/tuplix/dbms/engine"
+	"github.com/tuplix/tuplix/dbms/txn"
+)
+
+// DB is the tables of a store. All methods may be called concurrently.
+type DB struct {
+	txn       *txn.DB
+	exclusive bool
+	changing  atomic.Int64            // transactions under way that change the catalog
+	current   atomic.Pointer[catalog] // exclusive only: the newest, unless changing
+	idle      sync.Pool               // of *Tx
+
+	mu    sync.Mutex
+	known map[string]*catalog // by epoch
+}
+
+// Exclusive may be implemented by an engine. If it says true, no other process
+// changes the store, and procedures run one after another. The catalog is then
+// read once, and not again by every transaction.
+type Exclusive interface{ Exclusive() bool }
+
+// Open returns the tables of a store, and sees that the given ones are there as
+// they were declared: those that are missing are created, in one transaction. It
+// fails with a DifferenceError for those that are different; changing them is
+// the caller's (Tx.AddColumn and so on).
+func Open(ctx context.Context, store *txn.DB, op *engine.Op, tables ...Declared) (*DB, error) {
+	db := &DB{txn: store, known: make(map[string]*catalog)}
+	db.idle.New = func() any { return &Tx{db: db} }
+	if x, ok := store.Engine().(Exclusive); ok {
+		db.exclusive = x.Exclusive()
+	}
+	there := false
+	err := db.View(ctx, func(tx *Tx) (err error) {
+		_, there, err = tx.epoch()
+		return err
+	})
+	if err == nil && !there {
+		_, err = db.Update(ctx, named(op, "create the catalog"), (*Tx).bootstrap)
+	}
+	if err == nil {
+		err = db.View(ctx, (*Tx).openCatalog)
+	}
+	if err == nil {
+		err = db.Create(ctx, op, tables...)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return db, nil
+}
+
+// openCatalog reads the catalog while nobody else has the DB.
+func (t *Tx) openCatalog() error {
+	_, err := t.catalog()
+	if err == nil && t.db.exclusive {
+		err = t.settle()
+	}
+	return err
+}
+
+// Create sees that tables are there as they were declared, as Open does.
+func (db *DB) Create(ctx context.Context, op *engine.Op, tables ...Declared) error {
+	missing := false
+	err := db.View(ctx, func(tx *Tx) error {
+		for _, t := range tables {
+			_, err := tx.bind(t.declared())
+			if errors.Is(err, ErrNoTable) {
+				missing, err = true, nil
+			}
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil || !missing {
+		return err
+	}
+	_, err = db.Update(ctx, named(op, "create tables"), func(tx *Tx) error { return tx.Create(tables...) })
+	return err
+}
+
+// Update runs fn as one serializable transaction, one after another with all
+// others, and returns its version. fn may be run again and must have no effect
+// but by its Tx. If it returns an error, nothing happens. More is said at
+// engine.Engine.Update, which also lists the errors.
+func (db *DB) Update(ctx context.Context, op *engine.Op, fn func(*Tx) error) (v engine.Version, err error) {
+	t := db.take()
+	err = errPanic
+	defer func() {
+		t.finish(v, err)
+		db.give(t)
+	}()
+	v, err = db.txn.Update(ctx, op, func(x *txn.Tx) error {
+		t.start(x, op)
+		err := fn(t)
+		t.count()
+		return err
+	})
+	return v, err
+}
+
+// errPanic is what became of an Update that did not return.
+var errPanic = errors.New("the procedure panicked")
+
+// View runs fn on the newest state. Writes fail.
+func (db *DB) View(ctx context.Context, fn func(*Tx) error) error { return db.ViewAt(ctx, "", fn) }
+
+// ViewAt runs fn on the state at a version. The tables are as they were then:
+// those declared differently since cannot be read by their declarations, but by
+// Tx.Rows.
+func (db *DB) ViewAt(ctx context.Context, at engine.Version, fn func(*Tx) error) error {
+	t := db.take()
+	err := db.txn.ViewAt(ctx, at, func(x *txn.Tx) error {
+		t.start(x, nil)
+		return fn(t)
+	})
+	db.give(t)
+	return err
+}
+
+// Begin starts an interactive transaction: it reads a snapshot, and its Commit
+// fails with engine.ErrConflict if what it has read was changed in between. It
+// must end by Commit or Rollback.
+func (db *DB) Begin(ctx context.Context, op *engine.Op) (*Tx, error) {
+	x, err := db.txn.Begin(ctx, op)
+	if err != nil {
+		return nil, err
+	}
+	t := &Tx{db: db, interactive: true}
+	t.start(x, op)
+	return t, nil
+}
+
+// Engine returns the engine below.
+func (db *DB) Engine() engine.Engine { return db.txn.Engine() }
+
+func (db *DB) take() *Tx { return db.idle.Get().(*Tx) }
+
+func (db *DB) give(t *Tx) {
+	t.raw, t.op, t.cat = nil, nil, nil
+	if cap(t.row.row)+cap(t.old)+cap(t.key) < 1<<20 {
+		db.idle.Put(t)
+	}
+}
+
+// named is op with a name, if it has none.
+func named(op *engine.Op, name string) *engine.Op {
+	o := engine.Op{}
+	if op != nil {
+		o = *op
+	}
+	if o.Name == "" {
+		o.Name = name
+	}
+	return &o
+}
+
+// publish makes a changed catalog that of transactions to come.
+func (db *DB) publish(c *catalog) {
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	if now := db.current.Load(); now == nil || now.since < c.since {
+		db.current.Store(c)
+	}
+	db.remember(c)
+}
+
+const mostKnown = 64 // catalogs of other epochs that are kept
+
+func (db *DB) remember(c *catalog) {
+	if len(db.known) >= mostKnown {
+		clear(db.known)
+	}
+	db.known[c.epoch] = c
+}
+
+// forget has the next transactions read the catalog.
+func (db *DB) forget() { db.current.Store(nil) }
+
+func (db *DB) knownCatalog(epoch string) *catalog {
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	return db.known[epoch]
+}

@@ -1,0 +1,297 @@
+package table
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"unsafe"
+
+	"github.com/tuplix/tuplix/dbms/engine"
+	"github.com/tuplix/tuplix/dbms/table/key"
+)
+
+// Kinds of jobs. Each is a row of the catalog, and goes on where it was after a
+// crash. A job is done in steps, each a transaction of its own, so that no other
+// waits for long.
+const (
+	jobBuild  = "build"  // the entries of an index, for rows that were there before it
+	jobClear  = "clear"  // keys that belong to nothing any more
+	jobRepair = "repair" // the entries of rows that were restored
+)
+
+// Of one step.
+const (
+	stepRows  = 64  // to build or repair
+	stepClear = 256 // keys
+)
+
+// everything is the range of all that a table has outside of the catalog.
+func (s *schema) everything() engine.Range {
+	return engine.PrefixRange(key.AppendUint(nil, uint64(s.id)))
+}
+
+// addJob adds a job of j's table.
+func (t *Tx) addJob(j jobRow, r engine.Range) error {
+	last, err := catJobs.First(t, Prefix(j.Table).Reverse())
+	if err != nil && !errors.Is(err, ErrNotFound) {
+		return err
+	}
+	j.ID = last.ID + 1
+	j.Low, j.High = r.Low, r.High
+	return catJobs.Insert(t, &j)
+}
+
+// Jobs returns what is to be done in the background.
+func (t *Tx) jobs() (jobs []jobRow, err error) {
+	if _, err := t.catalog(); err != nil {
+		return nil, err
+	}
+	return collect(catJobs.Scan(t, Span{}))
+}
+
+// Work does all that is to be done in the background: it builds indexes, clears
+// what was dropped, and repairs the indexes of restored rows. What cannot be done
+// (a unique index of which two rows have the same values) is returned, noted in
+// the catalog's jobs, and tried again by the next call.
+func (db *DB) Work(ctx context.Context, op *engine.Op) error {
+	var jobs []jobRow
+	err := db.View(ctx, func(tx *Tx) (err error) {
+		jobs, err = tx.jobs()
+		return err
+	})
+	for i := range jobs {
+		err = errors.Join(err, db.work(ctx, named(op, "background "+jobs[i].Kind), &jobs[i]))
+	}
+	return err
+}
+
+// work does one job.
+func (db *DB) work(ctx context.Context, op *engine.Op, j *jobRow) error {
+	for done := false; !done; {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		_, err := db.Update(ctx, op, func(tx *Tx) (err error) {
+			done, err = tx.step(j.Table, j.ID)
+			return err
+		})
+		if errors.Is(err, ErrUnique) {
+			_, noted := db.Update(ctx, op, func(tx *Tx) error { return tx.note(j.Table, j.ID, err.Error()) })
+			return errors.Join(err, noted)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Run does Work whenever there is some, until ctx ends, and tells failed of what
+// cannot be done.
+func (db *DB) Run(ctx context.Context, op *engine.Op, failed func(error)) error {
+	for {
+		var seen engine.Version
+		err := db.View(ctx, func(tx *Tx) error {
+			seen = tx.Version()
+			return nil
+		})
+		if err == nil {
+			err = db.Work(ctx, op)
+		}
+		if err != nil && ctx.Err() == nil {
+			failed(err)
+		}
+		if _, err := db.Engine().Watch(ctx, seen, engine.PrefixRange(indexPrefix(jobsTable, rowsIndex))); err != nil {
+			return err
+		}
+	}
+}
+
+// note writes down why a job cannot go on.
+func (t *Tx) note(table, id uint32, problem string) error {
+	if _, err := t.catalog(); err != nil {
+		return err
+	}
+	j, err := catJobs.Get(t, table, id)
+	if err != nil || j.Problem == problem {
+		return ignoreNotFound(err)
+	}
+	j.Problem = problem
+	return catJobs.Update(t, &j)
+}
+
+func ignoreNotFound(err error) error {
+	if errors.Is(err, ErrNotFound) {
+		return nil
+	}
+	return err
+}
+
+// step does a part of a job, and reports whether nothing is left of it.
+func (t *Tx) step(table, id uint32) (done bool, err error) {
+	c, err := t.catalog()
+	if err != nil {
+		return false, err
+	}
+	j, err := catJobs.Get(t, table, id)
+	if err != nil {
+		return true, ignoreNotFound(err)
+	}
+	j.Problem = ""
+	s := c.tables[table]
+	switch {
+	case j.Kind == jobClear:
+		done, err = t.clearStep(&j)
+	case s == nil:
+		return true, catJobs.Delete(t, table, id)
+	case j.Kind == jobBuild:
+		done, err = s.dynamic.buildStep(t, &j)
+	case j.Kind == jobRepair:
+		done, err = s.dynamic.repairStep(t, &j)
+	default:
+		err = corrupt("catalog.jobs", "a job of kind "+j.Kind)
+	}
+	if err != nil {
+		return false, err
+	}
+	if !done {
+		return false, catJobs.Update(t, &j)
+	}
+	return true, t.endJob(s, &j)
+}
+
+// endJob removes a job that is done.
+func (t *Tx) endJob(s *schema, j *jobRow) error {
+	if j.Kind == jobClear {
+		return catJobs.Delete(t, j.Table, j.ID)
+	}
+	return t.change(s.name, func(s *schema) error {
+		if err := catJobs.Delete(t, j.Table, j.ID); err != nil {
+			return err
+		}
+		if j.Kind == jobBuild {
+			row, err := catIndexes.Get(t, j.Table, j.Index)
+			if err != nil {
+				return err
+			}
+			row.Ready = true
+			if err := catIndexes.Update(t, &row); err != nil {
+				return err
+			}
+		}
+		return t.reload(s.id)
+	})
+}
+
+// rest is the part of a job's range that is not done.
+func (j *jobRow) rest(r engine.Range) engine.Range {
+	if len(j.Position) > 0 {
+		r.Low = j.Position
+	}
+	return r
+}
+
+func (t *Tx) clearStep(j *jobRow) (done bool, err error) {
+	c := t.raw.Scan(j.rest(j.span()), engine.ScanOptions{Limit: stepClear})
+	n := 0
+	for n < stepClear && c.Next() {
+		k := slices.Clone(c.Key())
+		if err := t.raw.Delete(k); err != nil {
+			return false, errors.Join(err, c.Close())
+		}
+		j.Position = append(k, 0)
+		n++
+	}
+	j.Done += uint64(n)
+	return n < stepClear, errors.Join(c.Err(), c.Close())
+}
+
+// keep is an entry of a row, copied.
+type keep struct {
+	x          *index
+	entry, row []byte
+}
+
+func (b *binding) buildStep(tx *Tx, j *jobRow) (done bool, err error) {
+	i := slices.IndexFunc(b.indexes, func(x *index) bool { return x.id == j.Index })
+	if i < 0 {
+		return false, corrupt("catalog.jobs", fmt.Sprintf("table %s has no index %d to build", b.name, j.Index))
+	}
+	x := b.indexes[i]
+	var found []keep
+	n, err := b.some(tx, j, func(row unsafe.Pointer, k []byte) error {
+		e, err := b.entryOf(nil, x, row, k)
+		if e != nil {
+			found = append(found, keep{x, e, slices.Clone(k)})
+		}
+		return err
+	})
+	if err != nil {
+		return false, err
+	}
+	for _, f := range found {
+		if err := b.addEntry(tx, f); err != nil {
+			return false, err
+		}
+	}
+	j.Done += uint64(n)
+	return n < stepRows, nil
+}
+
+var errEnough = errors.New("enough rows")
+
+// some calls fn for the next rows of a job, and moves its position.
+func (b *binding) some(tx *Tx, j *jobRow, fn func(row unsafe.Pointer, k []byte) error) (n int, err error) {
+	r := b.rows()
+	if j.Kind == jobRepair {
+		r = j.span()
+	}
+	err = b.each(tx, j.rest(r), func(row unsafe.Pointer, k, _ []byte) error {
+		if n == stepRows {
+			return errEnough
+		}
+		n++
+		j.Position = append(slices.Clone(k), 0)
+		return fn(row, k)
+	})
+	if err == errEnough {
+		err = nil
+	}
+	return n, err
+}
+
+// addEntry writes the entry of a row that is there, unless another row has it.
+func (b *binding) addEntry(tx *Tx, f keep) error {
+	if f.x.Unique {
+		v, found, err := tx.raw.Get(f.entry)
+		if err != nil {
+			return err
+		}
+		if found && !bytes.Equal(v, f.row[len(b.prefix):]) {
+			return b.takenBy(tx, f, append(slices.Clone(b.prefix), v...))
+		}
+	}
+	return tx.raw.Put(f.entry, b.entryValue(f.x, f.row))
+}
+
+// takenBy looks whether the row that an entry points to really has it, and
+// writes the entry if not.
+func (b *binding) takenBy(tx *Tx, f keep, other []byte) error {
+	row := dynamicRow(make([]Value, len(b.cols)))
+	found, err := b.read(tx, row, other)
+	if err != nil {
+		return err
+	}
+	if found {
+		e, err := b.entryOf(nil, f.x, row, other)
+		if err != nil {
+			return err
+		}
+		if bytes.Equal(e, f.entry) {
+			return &Error{Err: ErrUnique, Table: b.name, Constraint: f.x.Name, Key: b.values(row, f.x.parts)}
+		}
+	}
+	return tx.raw.Put(f.entry, b.entryValue(f.x, f.row))
+}

@@ -1,0 +1,214 @@
+package table
+
+import (
+	"bytes"
+	"errors"
+	"slices"
+	"unsafe"
+
+	"github.com/tuplix/tuplix/dbms/engine"
+)
+
+// Rows found by an index are read a page at a time, the first one small.
+const (
+	firstFetch = 8
+	mostFetch  = 256
+)
+
+// scanIndex reads the rows that the entries of r point to.
+//
+// Usually each entry has its row. There are two cases in which that must be
+// looked at: the transaction has written since the scan began, or part of the
+// table has been restored and not repaired yet. Then a row counts only if its
+// entry is the one by which it was found.
+func (b *binding) scanIndex(tx *Tx, x *index, r engine.Range, s Span, row unsafe.Pointer, each func() bool) error {
+	in, err := b.candidates(tx, x, r, s)
+	if err != nil {
+		return err
+	}
+	f := fetcher{b: b, x: x, tx: tx, in: in, writes: tx.writes, limit: s.limit}
+	err = f.run(row, each)
+	return errors.Join(err, in.close())
+}
+
+// fetcher reads the rows of candidates.
+type fetcher struct {
+	page
+	b       *binding
+	x       *index
+	tx      *Tx
+	in      entries
+	writes  int // of the transaction when the scan began
+	limit   int
+	given   int
+	entries [][]byte
+}
+
+func (f *fetcher) run(row unsafe.Pointer, each func() bool) error {
+	for size := firstFetch; ; size = min(2*size, mostFetch) {
+		more, err := f.fill(size)
+		if err == nil {
+			err = f.fetch(f.tx)
+		}
+		if err != nil {
+			return err
+		}
+		for i := range f.keys {
+			found, err := f.load(i, row)
+			if err != nil {
+				return err
+			}
+			if !found {
+				continue
+			}
+			f.given++
+			f.tx.trace(1, 0, f.keys[i])
+			if !each() || f.given == f.limit {
+				return nil
+			}
+		}
+		if !more {
+			return nil
+		}
+	}
+}
+
+// fill takes the next candidates.
+func (f *fetcher) fill(n int) (more bool, err error) {
+	if f.limit > 0 {
+		n = min(n, f.limit-f.given)
+	}
+	f.keys, f.entries = f.keys[:0], f.entries[:0]
+	for len(f.keys) < n {
+		c, ok, err := f.in.next()
+		if err != nil || !ok {
+			return false, err
+		}
+		f.keys = appendCopy(f.keys, c.row)
+		f.entries = appendCopy(f.entries, c.entry)
+	}
+	return true, nil
+}
+
+// appendCopy appends a copy of b, in the memory of an earlier one if it fits.
+func appendCopy(list [][]byte, b []byte) [][]byte {
+	n := len(list)
+	if n < cap(list) {
+		list = list[:n+1]
+		list[n] = append(list[n][:0], b...)
+		return list
+	}
+	return append(list, append(make([]byte, 0, len(b)+16), b...))
+}
+
+// load decodes the row of a candidate, and reports whether it counts.
+func (f *fetcher) load(i int, row unsafe.Pointer) (bool, error) {
+	b, k := f.b, f.keys[i]
+	doubtful := f.writes != f.tx.writes || b.unrepaired(k)
+	switch {
+	case !f.found[i] && doubtful:
+		return false, nil
+	case !f.found[i]:
+		return false, corrupt("table "+b.name+", index "+f.x.Name, "there is an entry without its row "+b.keyName(k[len(b.prefix):]))
+	}
+	if err := b.decode(row, k[len(b.prefix):], f.value(i), nil); err != nil || !doubtful {
+		return err == nil, err
+	}
+	e, err := b.entryOf(nil, f.x, row, k)
+	return e != nil && bytes.Equal(e, f.entries[i]), err
+}
+
+// candidates are the entries of r, and for every restore that is not repaired
+// those that the index had for its rows at the version restored to.
+func (b *binding) candidates(tx *Tx, x *index, r engine.Range, s Span) (entries, error) {
+	o := s.options()
+	now := &stored{b: b, x: x, c: tx.raw.Scan(r, o)}
+	if len(b.jobs) == 0 {
+		return now, nil
+	}
+	m := &merge{sources: []entries{now}, reverse: s.reverse}
+	for i := range b.jobs {
+		old, err := b.restored(tx, x, r, s, &b.jobs[i])
+		if err != nil {
+			return nil, errors.Join(err, m.close())
+		}
+		m.sources = append(m.sources, old)
+	}
+	return m, nil
+}
+
+// restored are the entries of rows that were restored. They are read from the
+// index as it was; where that is not possible, because there was no such index
+// or its old entries are no longer kept, from the rows.
+func (b *binding) restored(tx *Tx, x *index, r engine.Range, s Span, j *jobRow) (entries, error) {
+	past, err := tx.At(engine.Version(j.To))
+	if err == nil {
+		var then *binding
+		var old *index
+		if then, old, err = b.then(past, x); err == nil && old != nil {
+			in, err := then.candidates(past, old, r, s)
+			return &within{entries: in, rows: j.span()}, err
+		}
+	}
+	if err != nil && !errors.Is(err, engine.ErrTooOld) {
+		return nil, err
+	}
+	return b.fromRows(tx, x, r, s, j.span())
+}
+
+// then returns the table and the index as they were at a past version, nil if
+// the index was not ready or another one.
+func (b *binding) then(past *Tx, x *index) (*binding, *index, error) {
+	c, err := past.catalog()
+	if err != nil {
+		return nil, nil, err
+	}
+	s := c.tables[b.id]
+	if s == nil {
+		return nil, nil, nil
+	}
+	i := slices.IndexFunc(s.indexes, func(y *index) bool { return y.id == x.id })
+	if i < 0 || !s.indexes[i].ready {
+		return nil, nil, nil
+	}
+	return s.dynamic, s.indexes[i], nil
+}
+
+// fromRows makes the entries of all rows of a range.
+func (b *binding) fromRows(tx *Tx, x *index, r engine.Range, s Span, rows engine.Range) (entries, error) {
+	var out list
+	err := b.each(tx, rows, func(row unsafe.Pointer, k, _ []byte) error {
+		e, err := b.dynamic.entryOf(nil, x, row, k)
+		if err == nil && e != nil && r.Contains(e) {
+			out = append(out, candidate{entry: e, row: slices.Clone(k)})
+		}
+		return err
+	})
+	slices.SortFunc(out, candidate.compare)
+	if s.reverse {
+		slices.Reverse(out)
+	}
+	return &out, err
+}
+
+// each calls fn for all rows of a range of keys, as rows of Values that are
+// valid during the call.
+func (b *binding) each(tx *Tx, rows engine.Range, fn func(row unsafe.Pointer, k, v []byte) error) error {
+	values := make([]Value, len(b.cols))
+	var text []byte
+	c := tx.raw.Scan(rows, engine.ScanOptions{})
+	for c.Next() {
+		k, v := c.Key(), c.Value()
+		if cap(text) < len(k)+len(v) {
+			text = make([]byte, 0, 2*(len(k)+len(v)))
+		}
+		err := b.dynamic.decode(dynamicRow(values), k[len(b.prefix):], v, text)
+		if err == nil {
+			err = fn(dynamicRow(values), k, v)
+		}
+		if err != nil {
+			return errors.Join(err, c.Close())
+		}
+	}
+	return errors.Join(c.Err(), c.Close())
+}

@@ -1,0 +1,312 @@
+package table
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"slices"
+	"unsafe"
+
+	"github.com/tuplix/tuplix/dbms/engine"
+	"github.com/tuplix/tuplix/dbms/txn"
+)
+
+// Restore makes the rows of a span of the primary key as they were at an older
+// version, in constant time. It is itself a change, which another restore can
+// undo. The span's order and limit do not count.
+//
+// The entries of secondary indexes lie elsewhere. They are repaired in the
+// background (DB.Work), and until then read together with those of that version,
+// which is right but takes longer. Unique indexes and references are not checked
+// across the border of the span: what is wrong there, Check finds, and a unique
+// index of which two rows have the same values stays unrepaired until one of them
+// is changed.
+func (t *Table[T]) Restore(tx *Tx, s Span, to engine.Version) error {
+	b, err := tx.bind(t.decl)
+	if err != nil {
+		return err
+	}
+	return b.restore(tx, s, to)
+}
+
+func (b *binding) restore(tx *Tx, s Span, to engine.Version) error {
+	r, err := b.bounds(b.primary(), s)
+	if err != nil || r.Empty() {
+		return err
+	}
+	past, err := tx.tableAt(b.id, to)
+	if err == nil && past == nil {
+		err = errors.New("there was no such table then")
+	}
+	if err == nil {
+		err = b.inherits(past)
+	}
+	if err != nil {
+		return fmt.Errorf("table %s cannot be restored in part: %w", b.name, err)
+	}
+	if len(b.indexes) == 0 {
+		tx.writes++
+		return tx.raw.Restore(r, to)
+	}
+	return tx.change(b.name, func(s *schema) error {
+		tx.writes++
+		if err := tx.raw.Restore(r, to); err != nil {
+			return err
+		}
+		if err := tx.addJob(jobRow{Table: s.id, Kind: jobRepair, To: []byte(to)}, r); err != nil {
+			return err
+		}
+		return tx.reload(s.id)
+	})
+}
+
+// tableAt returns a table as it was, nil if it was not.
+func (t *Tx) tableAt(id uint32, v engine.Version) (*schema, error) {
+	past, err := t.At(v)
+	if err != nil {
+		return nil, err
+	}
+	c, err := past.catalog()
+	if err != nil {
+		return nil, err
+	}
+	return c.tables[id], nil
+}
+
+// Ranges are the keys of a table: its rows and indexes, and what the catalog has
+// of it.
+func (s *schema) ranges() ([]engine.Range, error) {
+	boot, err := bootCatalog()
+	if err != nil {
+		return nil, err
+	}
+	ranges := []engine.Range{s.everything()}
+	for _, d := range systemTables[1:] {
+		c := boot.names[d.def.Name]
+		r, err := c.dynamic.bounds(c.primary(), Prefix(s.id))
+		if err != nil {
+			return nil, err
+		}
+		ranges = append(ranges, r)
+	}
+	return ranges, nil
+}
+
+// Ranges returns the ranges of keys that make up a table: its rows and indexes,
+// and its rows of the catalog.
+func (t *Tx) Ranges(table string) ([]engine.Range, error) {
+	s, err := t.table(table)
+	if err != nil {
+		return nil, err
+	}
+	return s.ranges()
+}
+
+// RestoreTable makes a table as it was at an older version: rows, indexes,
+// columns and name, in constant time. The name is that of now, or for a table
+// that has been dropped that of then. References to other tables are not checked;
+// Check does.
+func (t *Tx) RestoreTable(name string, to engine.Version) error {
+	return t.alter(name, func() error {
+		then, err := t.thenTable(name, to)
+		if err != nil {
+			return err
+		}
+		ranges, err := then.ranges()
+		if err != nil {
+			return err
+		}
+		t.writes++
+		for _, r := range ranges {
+			if err := t.raw.Restore(r, to); err != nil {
+				return err
+			}
+		}
+		return t.reload(t.family(then.id)...)
+	})
+}
+
+// thenTable finds the table that is to be restored as it was.
+func (t *Tx) thenTable(name string, to engine.Version) (*schema, error) {
+	past, err := t.At(to)
+	if err != nil {
+		return nil, err
+	}
+	c, err := past.catalog()
+	if err != nil {
+		return nil, err
+	}
+	s := c.names[name]
+	if now := t.cat.names[name]; now != nil {
+		s = c.tables[now.id]
+	}
+	switch {
+	case s == nil:
+		return nil, errors.New("there was no such table then")
+	case s.id < firstTable:
+		return nil, errors.New("it is a table of the catalog; restore the store")
+	}
+	for _, r := range s.refs {
+		if r.parent != s.id && t.cat.tables[r.parent] == nil {
+			return nil, fmt.Errorf("it referred to table %s, which has been dropped; restore that first", r.Table)
+		}
+	}
+	return s, nil
+}
+
+// family is a table and those that refer to it.
+func (t *Tx) family(id uint32) []uint32 {
+	ids := []uint32{id}
+	for _, r := range t.cat.incoming[id] {
+		ids = append(ids, r.child)
+	}
+	slices.Sort(ids)
+	return slices.Compact(ids)
+}
+
+// RestoreAll makes the whole store as it was at an older version, in constant
+// time.
+func (t *Tx) RestoreAll(to engine.Version) error {
+	if !t.Writable() {
+		return txn.ErrReadOnly
+	}
+	if _, err := t.catalog(); err != nil {
+		return err
+	}
+	t.begin()
+	t.writes++
+	if err := t.raw.Restore(engine.All, to); err != nil {
+		return err
+	}
+	epoch, found, err := t.epoch()
+	if err != nil {
+		return err
+	}
+	if !found {
+		return errors.New("the store had no tables then")
+	}
+	c, err := t.load(epoch)
+	if err == nil {
+		t.cat = c
+	}
+	return err
+}
+
+// repairStep brings the entries of some restored rows to what the rows are now.
+//
+// The index may have, of a row, entries of the row as it is, and of the row as
+// it was just before each restore of it that is not repaired. So for each row
+// those of before are removed, unless they are also those of now, and those of
+// now are written.
+func (b *binding) repairStep(tx *Tx, j *jobRow) (done bool, err error) {
+	if len(j.Before) == 0 {
+		if j.Before, err = tx.beforeJob(j); err != nil {
+			return false, err
+		}
+	}
+	past, err := tx.At(engine.Version(j.Before))
+	if err != nil {
+		return false, err
+	}
+	var was, is []keep
+	from := slices.Clone(j.Position)
+	n, err := b.some(tx, j, func(row unsafe.Pointer, k []byte) error { return b.keepAll(&is, row, k) })
+	if err != nil {
+		return false, err
+	}
+	r := j.span()
+	if len(from) > 0 {
+		r.Low = from
+	}
+	if done = n < stepRows; !done {
+		r.High = j.Position
+	}
+	gone := 0
+	err = b.each(past, r, func(row unsafe.Pointer, k, _ []byte) error {
+		if gone++; gone > 4*stepRows { // many that are no more: go on from here
+			j.Position, done = slices.Clone(k), false
+			return errEnough
+		}
+		return b.keepAll(&was, row, k)
+	})
+	if err == errEnough {
+		err = nil
+		is = slices.DeleteFunc(is, func(f keep) bool { return bytes.Compare(f.row, j.Position) >= 0 })
+	}
+	if err != nil {
+		return false, err
+	}
+	j.Done += uint64(n)
+	return done, b.repair(tx, was, is)
+}
+
+// keepAll appends all entries of a row.
+func (b *binding) keepAll(list *[]keep, row unsafe.Pointer, k []byte) error {
+	for _, x := range b.indexes {
+		e, err := b.entryOf(nil, x, row, k)
+		if err != nil {
+			return err
+		}
+		if e != nil {
+			*list = append(*list, keep{x, e, slices.Clone(k)})
+		}
+	}
+	return nil
+}
+
+func (b *binding) repair(tx *Tx, was, is []keep) error {
+	now := make(map[string]bool, len(is))
+	for _, f := range is {
+		now[string(f.entry)+string(f.row)] = true
+	}
+	for _, f := range was {
+		if now[string(f.entry)+string(f.row)] {
+			continue
+		}
+		if err := b.dropEntry(tx, f.x, f.entry, f.row); err != nil {
+			return err
+		}
+	}
+	for _, f := range is {
+		if err := b.addEntry(tx, f); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// beforeJob finds the last version before the one in which a job was written.
+func (t *Tx) beforeJob(j *jobRow) ([]byte, error) {
+	boot, err := bootCatalog()
+	if err != nil {
+		return nil, err
+	}
+	k, err := boot.tables[jobsTable].dynamic.rowKey(nil, []any{j.Table, j.ID})
+	if err != nil {
+		return nil, err
+	}
+	var written engine.Version
+	for row, err := range t.raw.History(k) {
+		if err != nil {
+			return nil, err
+		}
+		if written = row.Version; !row.Deleted {
+			break
+		}
+	}
+	past, err := t.raw.At(written)
+	if err != nil {
+		return nil, err
+	}
+	before := j.To
+	for c, err := range past.Commits(engine.Version(j.To), true) {
+		if err != nil {
+			return nil, err
+		}
+		if c.Version < written {
+			before = []byte(c.Version)
+			break
+		}
+	}
+	return before, nil
+}

@@ -1,0 +1,331 @@
+package table
+
+import (
+	"encoding/binary"
+	"errors"
+	"math/bits"
+	"unsafe"
+
+	"github.com/tuplix/tuplix/dbms/engine"
+	"github.com/tuplix/tuplix/dbms/table/value"
+)
+
+// The value of a row holds the columns that are not in its key, in the order of
+// their ids:
+//
+//	version   uvarint   of the schema under which it was written
+//	nulls     a bit for each nullable column, in the same order, from the lowest
+//	          of the first byte; set: the column is null and has no other bytes
+//	tail      uvarint   size of the last part
+//	columns   bool: 1 byte
+//	          unsigned integers: uvarint; signed ones and durations: the same, of
+//	          zigzag (0, -1, 1, -2 ... become 0, 1, 2, 3 ...)
+//	          float64: its bits; times: microseconds; 8 bytes, little endian
+//	          UUID: 16 bytes
+//	          text, and decimals as in keys: uvarint, its size in the tail
+//	texts     one after another
+//
+// Integers are little-endian groups of 7 bits (uvarint), as in encoding/binary.
+// Which columns a version of the schema has, the catalog knows: those added not
+// after it, and not dropped at it or before.
+
+// plan is how rows of one version of the schema are read.
+type plan struct {
+	version uint64
+	nulls   int // bytes
+	ops     []op
+	missing []filling
+}
+
+// op is a column of the row.
+type op struct {
+	slot  slot // formSkip if the column has been dropped since
+	class class
+	col   int // position, -1 if dropped
+}
+
+// filling is a column that the row does not have yet.
+type filling struct {
+	col   int
+	value Value
+}
+
+type class uint8
+
+const (
+	classByte class = iota
+	classUint
+	classInt
+	classFixed
+	classUUID
+	classText
+)
+
+func classOf(t Type) class {
+	switch {
+	case t == value.Bool:
+		return classByte
+	case t.Unsigned():
+		return classUint
+	case t.Signed(), t == value.Duration:
+		return classInt
+	case t == value.Float64, t == value.Time:
+		return classFixed
+	case t == value.UUID:
+		return classUUID
+	}
+	return classText
+}
+
+func (b *binding) makePlan(version uint32) *plan {
+	p := &plan{version: uint64(version)}
+	nullable, live := 0, 0
+	for i := range b.all {
+		c := &b.all[i]
+		col := -1
+		if c.dropped == 0 {
+			col = live
+			live++
+		}
+		if c.keyed > 0 || c.dropped != 0 && c.dropped <= version {
+			continue
+		}
+		if c.added > version {
+			if col >= 0 {
+				p.missing = append(p.missing, filling{col, c.fill()})
+			}
+			continue
+		}
+		o := op{slot: slot{form: formSkip, typ: c.Type, nullable: c.Nullable}, class: classOf(c.Type), col: col}
+		if col >= 0 {
+			o.slot = b.slots[col]
+		}
+		if c.Nullable {
+			nullable++
+		}
+		p.ops = append(p.ops, o)
+	}
+	p.nulls = (nullable + 7) / 8
+	return p
+}
+
+// planOf returns the plan of a version that is not the present one.
+func (b *binding) planOf(version uint64) *plan {
+	if version > uint64(b.version) || version == 0 {
+		return nil
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	p := b.plans[version]
+	if p == nil {
+		p = b.makePlan(uint32(version))
+		b.plans[version] = p
+	}
+	return p
+}
+
+// encoder keeps memory between rows.
+type encoder struct{ fixed, tail, row []byte }
+
+// encode makes the value of a row; the bytes are valid until the next call.
+func (e *encoder) encode(b *binding, row unsafe.Pointer) ([]byte, error) {
+	p := b.fresh
+	e.fixed, e.tail = e.fixed[:0], e.tail[:0]
+	e.row = binary.AppendUvarint(e.row[:0], p.version)
+	for range p.nulls {
+		e.row = append(e.row, 0)
+	}
+	nulls, bit := e.row[len(e.row)-p.nulls:], 0
+	for i := range p.ops {
+		o := &p.ops[i]
+		if o.slot.nullable {
+			bit++
+			if o.slot.null(row) {
+				nulls[(bit-1)/8] |= 1 << ((bit - 1) % 8)
+				continue
+			}
+		}
+		if err := e.column(o, row); err != nil {
+			return nil, b.columnError(o.col, err)
+		}
+	}
+	e.row = binary.AppendUvarint(e.row, uint64(len(e.tail)))
+	e.row = append(e.row, e.fixed...)
+	e.row = append(e.row, e.tail...)
+	return e.row, nil
+}
+
+func (e *encoder) column(o *op, row unsafe.Pointer) error {
+	switch o.class {
+	case classByte:
+		e.fixed = append(e.fixed, byte(o.slot.number(row)))
+	case classUint:
+		e.fixed = binary.AppendUvarint(e.fixed, o.slot.number(row))
+	case classInt:
+		n := int64(o.slot.number(row))
+		e.fixed = binary.AppendUvarint(e.fixed, uint64(n<<1)^uint64(n>>63))
+	case classFixed:
+		if err := o.slot.check(row); err != nil {
+			return err
+		}
+		e.fixed = binary.LittleEndian.AppendUint64(e.fixed, o.slot.number(row))
+	case classUUID:
+		u := o.slot.uuid(row)
+		e.fixed = append(e.fixed, u[:]...)
+	case classText:
+		var scratch [64]byte
+		text, err := o.slot.text(row, scratch[:])
+		if err == nil {
+			err = o.slot.check(row)
+		}
+		if err != nil {
+			return err
+		}
+		e.fixed = binary.AppendUvarint(e.fixed, uint64(len(text)))
+		e.tail = append(e.tail, text...)
+	}
+	return nil
+}
+
+var errShort = errors.New("it ends too early")
+
+// decode reads a row from its key, without the prefix, and its value. Texts go
+// to memory of their own, or to scratch if that is large enough.
+func (b *binding) decode(row unsafe.Pointer, k, v, scratch []byte) error {
+	p := b.fresh
+	version, n := binary.Uvarint(v)
+	if version != p.version {
+		p = b.planOf(version)
+	}
+	if n <= 0 || p == nil || len(v) < n+p.nulls {
+		return b.corruptRow(k, "unknown version of the schema")
+	}
+	nulls := v[n : n+p.nulls]
+	v = v[n+p.nulls:]
+	size, n := binary.Uvarint(v)
+	if n <= 0 || size > uint64(len(v)-n) {
+		return b.corruptRow(k, errShort.Error())
+	}
+	fixed, tail := v[n:len(v)-int(size)], v[len(v)-int(size):]
+	text := b.room(len(tail), k, scratch)
+	copy(text, tail)
+	err := b.decodeKey(row, k, text[len(tail):len(tail)])
+	if err == nil {
+		err = p.decode(row, nulls, fixed, text[:len(tail):len(tail)])
+	}
+	if err == nil {
+		err = b.fill(p, row)
+	}
+	if err != nil {
+		return b.corruptRow(k, err.Error())
+	}
+	return nil
+}
+
+// room returns memory for the texts of a row: n bytes, and capacity for those of
+// its key.
+func (b *binding) room(n int, k, scratch []byte) []byte {
+	need := n
+	if b.keyText {
+		need += len(k)
+	}
+	switch {
+	case need == 0:
+		return nil
+	case cap(scratch) >= need:
+		return scratch[:n]
+	}
+	return make([]byte, n, need)
+}
+
+func (b *binding) corruptRow(k []byte, what string) error {
+	return corrupt("table "+b.name+", row "+b.keyName(k), what)
+}
+
+func (b *binding) fill(p *plan, row unsafe.Pointer) error {
+	for _, m := range p.missing {
+		if err := b.slots[m.col].set(row, m.value); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (p *plan) decode(row unsafe.Pointer, nulls, fixed, text []byte) error {
+	bit := 0
+	for i := range p.ops {
+		o := &p.ops[i]
+		if o.slot.nullable {
+			null := nulls[bit/8]>>(bit%8)&1 != 0
+			bit++
+			o.slot.setNull(row, null)
+			if null {
+				continue
+			}
+		}
+		if o.class == classText {
+			size, n := uvarint(fixed)
+			if n <= 0 || size > uint64(len(text)) {
+				return errShort
+			}
+			if err := o.slot.setText(row, text[:size:size]); err != nil {
+				return err
+			}
+			fixed, text = fixed[n:], text[size:]
+			continue
+		}
+		n, err := o.decode(row, fixed)
+		if err != nil {
+			return err
+		}
+		fixed = fixed[n:]
+	}
+	if len(fixed) != 0 || len(text) != 0 {
+		return errors.New("there are bytes that no column has")
+	}
+	return nil
+}
+
+func (o *op) decode(row unsafe.Pointer, fixed []byte) (int, error) {
+	var u uint64
+	n := 0
+	switch o.class {
+	case classByte:
+		if len(fixed) > 0 {
+			u, n = uint64(fixed[0]), 1
+		}
+	case classUint:
+		u, n = uvarint(fixed)
+	case classInt:
+		u, n = uvarint(fixed)
+		u = u>>1 ^ -(u & 1)
+	case classFixed:
+		if len(fixed) >= 8 {
+			u, n = binary.LittleEndian.Uint64(fixed), 8
+		}
+	case classUUID:
+		if len(fixed) < 16 {
+			return 0, errShort
+		}
+		o.slot.setUUID(row, [16]byte(fixed))
+		return 16, nil
+	}
+	if n <= 0 {
+		return 0, errShort
+	}
+	if !o.slot.setNumber(row, u) {
+		return 0, errors.New("a number is out of range")
+	}
+	return n, nil
+}
+
+// uvarint is binary.Uvarint with the usual case first.
+func uvarint(b []byte) (uint64, int) {
+	if len(b) > 0 && b[0] < 0x80 {
+		return uint64(b[0]), 1
+	}
+	return binary.Uvarint(b)
+}
+
+// A row of the most columns, all of them empty, is no larger than a value.
+const _ uint = engine.MaxValue - MaxColumns*(bits.UintSize/4+1)
