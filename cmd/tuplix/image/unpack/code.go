@@ -5,9 +5,7 @@ import (
 	"unsafe"
 )
 
-// code is the machine code of code_amd64.s; nothing calls it by this name.
-func code()
-
+// codeAddress is where the machine code of code_amd64.s begins.
 func codeAddress() uintptr
 
 // decode is the machine code's decoder of one LZ4 block. It fills dst and
