@@ -17,7 +17,8 @@ quiet = </dev/null
 
 help:
 	@echo 'make run         boot the shell in QEMU, with its disk in $(DISK)'
-	@echo '                 (PORT=$(PORT) is its web page, MEMORY=$(MEMORY), CPUS=$(CPUS))'
+	@echo '                 (PORT=$(PORT) is its web page, MEMORY=$(MEMORY), CPUS=$(CPUS);'
+	@echo '                 ENCRYPT=1 encrypts a new disk, KEY_FILE=... opens it)'
 	@echo 'make test        run all tests, on this host and in QEMU'
 	@echo 'make test-go     run all listed tests of the Go distribution (docs/GO-TESTS.md)'
 	@echo 'make soak        pull the plug $(PLUGS) times (PLUGS=$(PLUGS))'
@@ -34,7 +35,7 @@ setup-linux:
 	@sh qemu/setup -linux $(quiet)
 
 run: setup build/tuplix
-	@exec build/tuplix run -disk $(DISK) -m $(MEMORY) -smp $(CPUS) -p $(PORT):80 ./apps/shell
+	@exec build/tuplix run -disk $(DISK) $(if $(ENCRYPT),-encrypt) $(if $(KEY_FILE),-key-file $(KEY_FILE)) -m $(MEMORY) -smp $(CPUS) -p $(PORT):80 ./apps/shell
 
 # Always asked, since only the go command knows whether it is up to date.
 .PHONY: build/tuplix

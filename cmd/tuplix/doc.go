@@ -12,13 +12,15 @@
 //
 // # May import
 //
-// The standard library, golang.org/x/term, and the host-side packages
-// cmd/tuplix/image, which makes images, and qemu, which runs them.
+// The standard library, golang.org/x/term, the host-side packages
+// cmd/tuplix/image, which makes images, and qemu, which runs them, and for the
+// keys of disks dbms/blockcrypt and dbms/blockdev.
 //
 // # Guarantees
 //
 // Nothing outside the user's cache directory and the named output and disk
-// files is written. A machine never outlives the tool that started it.
+// files is written. A machine never outlives the tool that started it. Keys of
+// disks are on no command line, in no file that was not named, and in no log.
 //
 // # Refuses
 //

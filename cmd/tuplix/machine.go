@@ -27,6 +27,7 @@ type machineFlags struct {
 	line           commandLine
 	tap            string
 	verbose        bool
+	created        bool // the disk, just now
 }
 
 func (m *machineFlags) define(f *flag.FlagSet) {
@@ -147,11 +148,20 @@ func (m *machineFlags) createDisk() error {
 	if err != nil {
 		return fmt.Errorf("disk image: %w", err)
 	}
+	m.created = true
 	if err := errors.Join(f.Truncate(size), f.Close()); err != nil {
-		os.Remove(m.disk)
-		return fmt.Errorf("disk image: %w", err)
+		return m.discardNew(fmt.Errorf("disk image: %w", err))
 	}
 	return nil
+}
+
+// discardNew removes an image that was created just now and could not be made
+// what it should be, for the reason err.
+func (m *machineFlags) discardNew(err error) error {
+	if m.created {
+		err = errors.Join(err, os.Remove(m.disk))
+	}
+	return err
 }
 
 // report says how the machine is run, if that was asked for.

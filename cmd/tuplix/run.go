@@ -28,6 +28,10 @@ On a terminal every key goes to the program, Ctrl-C too; Ctrl-A x ends the
 machine. Where standard input is a pipe or a file, the console gets a Ctrl-D at
 its end.
 
+With -encrypt a new disk is an encrypted one. A passphrase is asked for, or the
+key is in the -key-file, now and in later runs, which know that the disk is
+encrypted; "tuplix disk" changes keys.
+
 Without -disk, files live in memory and are gone with the machine. The network
 is that of QEMU's user mode: the program reaches out through the host, and -p
 lets connections in. Nothing of this needs root.
@@ -42,8 +46,10 @@ Examples:
 func runRun(ctx context.Context, f *flag.FlagSet, args []string) (int, error) {
 	var b buildFlags
 	var m machineFlags
+	var k keyFlags
 	b.define(f)
 	m.define(f)
+	k.define(f)
 	if err := parseFlags(f, args); err != nil {
 		return 0, err
 	}
@@ -52,6 +58,10 @@ func runRun(ctx context.Context, f *flag.FlagSet, args []string) (int, error) {
 	if err != nil {
 		return 0, err
 	}
+	if config.Key, err = k.key(ctx, m.disk, config.Memory); err != nil {
+		return 0, m.discardNew(err)
+	}
+	defer clear(config.Key)
 	config.Line.Args = append(config.Line.Args, arguments...)
 	config.Line.Env = append(m.outside(), config.Line.Env...)
 	if config.Image, err = m.image(ctx, &b, target); err != nil {
