@@ -14,6 +14,7 @@ var (
 	runtimeEpoll = nobody // the epoll instance that Go's runtime made: the first
 	pollerWaits  = nobody // the thread in awaitEvents, while it waits
 	pollerThread = nobody
+	pollerDue    bool  // its wait ends for events, not for its own patience
 	pollerUsed   int64 // processor time of the poller when it was last woken, ns
 	lastPolled   int64 // when anybody else polled, monotonic ns
 	alertsPaid   int64 // until when the poller's time is accounted for, monotonic ns
@@ -26,12 +27,16 @@ const (
 	freshDevice // an interrupt
 )
 
-// Bounds of a wait for the scheduler, in ns. Each alert preempts a goroutine, so
-// a scheduler that has polled lately is left alone for a while: it will again.
+// Bounds of a wait for the scheduler, in ns. Each alert preempts a goroutine, which
+// then waits behind all others. So a scheduler that has polled lately is left alone
+// for a while, since it will again; and so is one none of whose threads has been
+// without a system call for some time: they run drivers, not calculations, and
+// are soon done.
 const (
-	deviceLately = int64(100_000)   // so short ago, for a device's events
+	deviceLately = int64(100_000)   // polled so short ago, for a device's events
 	pollLately   = int64(2_000_000) // and for others
-	pollPatience = int64(50_000)    // others wait at least this long
+	pollPatience = int64(300_000)   // others wait at least this long: whoever made them is still at work
+	calculates   = int64(500_000)   // without a call for so long
 )
 
 // What the poller may cost: one part in pollShare of a processor, and before it
@@ -43,8 +48,8 @@ const (
 	pollMost  = int64(200_000)
 )
 
-// awaitEvents blocks the poller until the scheduler should poll, or for patience
-// ns if that is not 0. The limit is void once somebody else has polled: then the
+// awaitEvents blocks the poller until the scheduler should poll, which is 1, or for
+// patience ns if that is not 0, which is 0. The limit is void once somebody else has polled: then the
 // scheduler has found nothing left to run.
 func awaitEvents(c *processor, patience int64) uintptr {
 	sched.lock()
@@ -52,7 +57,7 @@ func awaitEvents(c *processor, patience int64) uintptr {
 	i := c.current
 	t := c.thread()
 	first := pollerThread != i
-	pollerWaits, pollerThread = i, i
+	pollerWaits, pollerThread, pollerDue = i, i, false
 	due := never
 	if patience > 0 {
 		due = monotonic() + patience
@@ -105,6 +110,7 @@ func alertPoller(c *processor, urgent bool) {
 		if urgent {
 			wokenFor.thread = i
 		}
+		pollerDue = true
 		wakePoller(t)
 		ready(c, i, true)
 		return
@@ -115,6 +121,7 @@ func alertPoller(c *processor, urgent bool) {
 		}
 		cancelTimer(i)
 	}
+	pollerDue = true
 	t.cpu = c.id
 	c.addTimer(i, due)
 	c.arm()
@@ -122,11 +129,29 @@ func alertPoller(c *processor, urgent bool) {
 
 // alertDue is when the poller should run for events that come now.
 func alertDue(now int64, urgent bool) int64 {
-	due := alertsPaid - pollBurst
+	due := max(alertsPaid-pollBurst, longestSilence(now)+calculates)
 	if urgent {
 		return max(due, lastPolled+deviceLately)
 	}
 	return max(due, lastPolled+pollLately, now+pollPatience)
+}
+
+// longestSilence is when that running thread made its last call which has made
+// none for longest; long ago, if a processor has nothing to do.
+func longestSilence(now int64) int64 {
+	since := now
+	for i := range cpuCount {
+		c := cpuAt(i)
+		runs := c.current
+		if runs == nobody {
+			runs = c.first // it is about to choose
+		}
+		if runs == nobody {
+			return now - calculates
+		}
+		since = min(since, threadAt(runs).called)
+	}
+	return since
 }
 
 // wakePoller ends the wait of the poller, t; the caller makes it ready. sched is
@@ -135,6 +160,9 @@ func wakePoller(t *thread) {
 	pollerWaits = nobody
 	pollerUsed = t.used
 	t.regs.ax = 0
+	if pollerDue {
+		t.regs.ax = 1
+	}
 }
 
 // calmPoller takes an alert back: somebody polls. sched is held.

@@ -105,7 +105,7 @@ func (m *alertModel) observe() {
 func (m *alertModel) act(c *processor, hog bool) {
 	i := c.current
 	if i == m.poller {
-		if m.polled {
+		if m.polled || threadAt(i).regs.ax == 0 {
 			m.polled = false
 			m.call(c, callAwaitEvents, uintptr(m.Intn(2)*m.nap))
 			return
@@ -245,7 +245,7 @@ func TestAlertAtOnce(t *testing.T) {
 	m := newAlertModel(t, 1, 3, 2)
 	c := cpuAt(0)
 	for range 1000 {
-		m.pass(int64(m.Intn(1_000_000)) + 2*pollMost)
+		m.pass(int64(m.Intn(1_000_000)) + calculates)
 		for c.current == m.poller {
 			m.act(c, true)
 		}

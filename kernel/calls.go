@@ -16,7 +16,7 @@ const (
 	callPowerOff                      // status
 	callReset                         //
 	callTest                          // which: a fault on purpose (panic_amd64.go)
-	callAwaitEvents                   // patience ns or 0; blocks until the runtime should poll (alert.go)
+	callAwaitEvents                   // patience in ns or 0 -> 1 when the runtime should poll, else 0 (alert.go)
 	callAllocIdentity                 // n -> phys
 	callAddEntropy                    // p, n
 	callRefineClock                   // -> Hz

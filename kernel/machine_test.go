@@ -78,7 +78,7 @@ func forgetMachine() {
 	descriptors, polls = table{}, table{}
 	pollTop, fdLow = 0, 0
 	runtimeEpoll, pollerWaits, pollerThread, sysmonThread = nobody, nobody, nobody, nobody
-	pollerUsed, lastPolled, alertsPaid = 0, 0, 0
+	pollerUsed, lastPolled, alertsPaid, pollerDue = 0, 0, 0, false
 	wokenFor.vector, wokenFor.thread = 0, nobody
 	futexes = 0
 	serving, idleCount = false, 0

@@ -309,7 +309,7 @@ func interrupt(c *processor, i int32, t *thread) {
 		leavePoll(i, t)
 	case waitCalls:
 		leaveIdle(i, t)
-	case waitEvents: // as if there were some
+	case waitEvents: // it waits again
 		wakePoller(t)
 		result = 0
 	default:

@@ -29,6 +29,7 @@ func onSyscall() {
 	c := thisProcessor()
 	t := c.thread()
 	stats.calls.Add(1)
+	t.called = monotonic()
 	r := call(c, t)
 	if c.current != nobody { // it did not block, and did not end
 		t.regs.ax = uint64(r)

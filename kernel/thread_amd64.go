@@ -72,6 +72,7 @@ type thread struct {
 	max     int32   // epoll_wait's bound
 	started int64   // when it last began to run
 	used    int64   // processor time so far, ns
+	called  int64   // when it last made a system call
 	profile int64   // SIGPROF when used reaches it, 0 if off
 	period  int64
 	timerID int32

@@ -30,12 +30,13 @@ func pollWhenBusy() {
 	unlock(&sched.lock)
 	var u urgent
 	for {
-		if _, _, e := linux.Syscall6(awaitEvents, u.patience(), 0, 0, 0, 0, 0); e != 0 {
+		events, _, e := linux.Syscall6(awaitEvents, u.patience(), 0, 0, 0, 0, 0)
+		if e != 0 {
 			var forever note
 			notesleep(&forever)
 		}
 		u.lookAfter()
-		if !netpollinited() {
+		if events == 0 || !netpollinited() {
 			continue
 		}
 		list, delta := netpoll(0)
