@@ -1,0 +1,40 @@
+package embedded
+
+import (
+	"context"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
+)
+
+// What measurements and maintenance need beyond the seam.
+
+// PebbleOptions are the options that an engine opened with o gives its Pebble,
+// without listeners: for a Pebble that it is measured against.
+func PebbleOptions(fs vfs.FS, o Options) *pebble.Options {
+	o.fill()
+	return pebbleOptions(fs, &o)
+}
+
+// Exclusive says that nobody else changes the store, and that transactions run
+// one after another: what one of them has read of the newest state, the next
+// finds unchanged unless a transaction of this Engine has changed it.
+func (e *Engine) Exclusive() bool { return true }
+
+// Compact writes out what is only in memory and the log, and merges all tables of
+// Pebble into one level: after it nothing is left of deleted and replaced rows
+// but what is kept as history. Pebble compacts by itself, so this is for a store
+// that has been filled and will be read, and takes as long as rewriting it does.
+func (e *Engine) Compact(ctx context.Context) error {
+	if err := e.enter(); err != nil {
+		return err
+	}
+	defer e.leave()
+	if err := e.failed(); err != nil {
+		return err
+	}
+	if err := e.guard(e.db.Flush); err != nil {
+		return err
+	}
+	return e.guard(func() error { return e.db.Compact(ctx, []byte{0}, []byte{0xff}, true) })
+}
