@@ -256,7 +256,7 @@ func (b *binding) some(tx *Tx, j *jobRow, fn func(row unsafe.Pointer, k []byte) 
 		j.Position = append(slices.Clone(k), 0)
 		return fn(row, k)
 	})
-	if err == errEnough {
+	if errors.Is(err, errEnough) {
 		err = nil
 	}
 	return n, err

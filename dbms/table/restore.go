@@ -229,7 +229,7 @@ func (b *binding) repairStep(tx *Tx, j *jobRow) (done bool, err error) {
 		}
 		return b.keepAll(&was, row, k)
 	})
-	if err == errEnough {
+	if errors.Is(err, errEnough) {
 		err = nil
 		is = slices.DeleteFunc(is, func(f keep) bool { return bytes.Compare(f.row, j.Position) >= 0 })
 	}
@@ -290,7 +290,9 @@ func (t *Tx) beforeJob(j *jobRow) ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		if written = row.Version; !row.Deleted {
+		// A table that was restored may have had other jobs of this number.
+		if !row.Hidden && !row.Deleted && row.Restore == nil {
+			written = row.Version
 			break
 		}
 	}
