@@ -27,6 +27,14 @@ func TestLastWill(t *testing.T) {
 	if n.Load() != 1 {
 		t.Errorf("it was done %d times", n.Load())
 	}
+	defer func(e, d func()) { exit, dying = e, d }(exit, dying)
+	OnExit(func() { n.Add(1) })
+	exit()
+	dying()
+	dying()
+	if n.Load() != 3 {
+		t.Errorf("what OnExit was given was done %d times, want 2", n.Load()-1)
+	}
 	release := make(chan struct{})
 	defer close(release)
 	stuck := lastWill{f: func() { <-release }, patience: time.Millisecond, done: make(chan struct{})}
