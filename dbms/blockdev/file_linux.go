@@ -15,6 +15,7 @@ type File struct {
 	f      *os.File
 	size   int64
 	sector int
+	made   bool
 }
 
 // OpenFile opens the device at path. Where there is no file, or an empty one, and
@@ -32,24 +33,27 @@ func OpenFile(path string, create int64, sector int) (*File, error) {
 	if err != nil {
 		return nil, err
 	}
-	size, err := prepare(f, create)
+	size, made, err := prepare(f, create)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("blockdev: %s: %w", path, err), f.Close())
 	}
-	return &File{f: f, size: size - size%int64(sector), sector: sector}, nil
+	return &File{f: f, size: size - size%int64(sector), sector: sector, made: made}, nil
 }
 
 // prepare locks f and finds out its size, which it gives an empty file.
-func prepare(f *os.File, create int64) (int64, error) {
+func prepare(f *os.File, create int64) (size int64, made bool, err error) {
 	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		return 0, fmt.Errorf("in use by another program: %w", err)
+		return 0, false, fmt.Errorf("in use by another program: %w", err)
 	}
-	size, err := f.Seek(0, io.SeekEnd) // also right for block devices
+	size, err = f.Seek(0, io.SeekEnd) // also right for block devices
 	if err != nil || size > 0 || create <= 0 {
-		return size, err
+		return size, false, err
 	}
-	return create, f.Truncate(create)
+	return create, true, f.Truncate(create)
 }
+
+// Made tells whether the file was absent or empty before.
+func (d *File) Made() bool { return d.made }
 
 // Size is the capacity in bytes.
 func (d *File) Size() int64 { return d.size }
