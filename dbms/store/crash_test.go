@@ -80,9 +80,7 @@ type client struct {
 	acked   int
 }
 
-func runCrash(t *testing.T, seed uint64) {
-	r := rand.New(rand.NewPCG(seed, 3))
-	disk := crash.New(crashDisk, 512)
+func newClients(seed uint64) []*client {
 	clients := make([]*client, crashClients)
 	for i := range clients {
 		clients[i] = &client{
@@ -90,6 +88,13 @@ func runCrash(t *testing.T, seed uint64) {
 			history: []map[uint16]note{{}}, version: map[int]engine.Version{},
 		}
 	}
+	return clients
+}
+
+func runCrash(t *testing.T, seed uint64) {
+	r := rand.New(rand.NewPCG(seed, 3))
+	disk := crash.New(crashDisk, 512)
+	clients := newClients(seed)
 	for turn := range crashTurns {
 		if r.IntN(4) > 0 || turn == 0 {
 			disk.ForkAfter(r.IntN(400))
@@ -99,7 +104,7 @@ func runCrash(t *testing.T, seed uint64) {
 		var wg sync.WaitGroup
 		for _, c := range clients {
 			n := r.IntN(40)
-			wg.Go(func() { c.work(t, s, tables, disk, n) })
+			wg.Go(func() { c.work(t, s, tables, disk, n, false) })
 		}
 		wg.Wait()
 		check(t, s.Close())
@@ -123,8 +128,9 @@ func openCrash(t *testing.T, disk *crash.Device) (*store.Store, crashTables) {
 	return open(t, volume, tables.notes, tables.ledgers), tables
 }
 
-// work does n transactions.
-func (c *client) work(t *testing.T, s *store.Store, tables crashTables, disk *crash.Device, n int) {
+// work does n transactions. If tolerant, it stops at the first that fails, which
+// then may have happened or not.
+func (c *client) work(t *testing.T, s *store.Store, tables crashTables, disk *crash.Device, n int, tolerant bool) {
 	for range n {
 		before := c.history[len(c.history)-1]
 		change, after := c.invent(before)
@@ -137,15 +143,19 @@ func (c *client) work(t *testing.T, s *store.Store, tables crashTables, disk *cr
 			}
 			return tables.ledgers.Put(tx, &ledger{c.id, number})
 		})
+		c.history = append(c.history, after)
 		if err != nil {
-			t.Errorf("client %d, transaction %d: %v", c.id, number, err)
+			if !tolerant {
+				t.Errorf("client %d, transaction %d: %v", c.id, number, err)
+			}
 			return
 		}
-		c.history = append(c.history, after)
 		c.version[number] = v
 		if c.rand.IntN(4) == 0 {
 			if err := s.Engine().Sync(context.Background(), v); err != nil {
-				t.Error(err)
+				if !tolerant {
+					t.Error(err)
+				}
 				return
 			}
 			if !disk.Cut() {

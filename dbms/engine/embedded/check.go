@@ -33,7 +33,7 @@ func (e *Engine) Check(ctx context.Context, report func(engine.Problem)) error {
 	if err != nil {
 		return err
 	}
-	parts := []func() error{c.kinds, c.timelines, c.commits, c.traces, c.operations, c.meta}
+	parts := []func() error{c.witness, c.kinds, c.timelines, c.commits, c.traces, c.operations, c.meta}
 	for _, part := range parts {
 		switch err := part(); {
 		case errors.Is(err, engine.ErrCorrupt):
@@ -266,5 +266,11 @@ func (c *checker) meta() error {
 	if err == nil && string(b) != string(c.kept.encode()) {
 		c.problem("retention", "what is stored is not what is known")
 	}
+	return err
+}
+
+// witness reads the file that is compared when the store is opened.
+func (c *checker) witness() error {
+	_, err := c.e.witness.read()
 	return err
 }

@@ -46,6 +46,10 @@ type Engine struct {
 	background background
 	failure    atomic.Pointer[error] // why no more transactions are taken
 	users      users
+
+	witness witnessFile
+
+	bare bool // benchmarks measure what provenance costs by leaving it out
 }
 
 type atomicVersion struct{ n atomic.Uint64 }
@@ -176,5 +180,5 @@ func (e *Engine) Close() error {
 	e.background.stop()
 	e.watchers.close()
 	e.users.wait()
-	return errors.Join(e.settleLog(), e.closeDB())
+	return errors.Join(e.settleLog(), e.leaveWitness(), e.closeDB())
 }

@@ -16,7 +16,7 @@ import (
 // for a damaged one, and those of the file system.
 func Open(fs vfs.FS, dir string, opts Options) (*Engine, error) {
 	opts.fill()
-	e := &Engine{opts: opts, who: newWhoTable()}
+	e := &Engine{opts: opts, who: newWhoTable(), witness: witnessFile{fs, dir}}
 	e.background.init()
 	e.users.gone = make(chan struct{}, 1)
 	p := pebbleOptions(fs, &e.opts)
@@ -27,7 +27,11 @@ func Open(fs vfs.FS, dir string, opts Options) (*Engine, error) {
 		return nil, fmt.Errorf("open the store in %s: %w", dir, storage(err))
 	}
 	e.db = db
-	if err := e.load(); err != nil {
+	err = e.load()
+	if err == nil {
+		err = e.testify(e.last.Load())
+	}
+	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open the store in %s: %w", dir, err), storage(db.Close()))
 	}
 	if !opts.NoBackground {

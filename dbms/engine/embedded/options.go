@@ -33,6 +33,10 @@ type Options struct {
 	// collects what is beyond retention: Collect does both.
 	NoBackground bool
 
+	// AcceptLoss opens a store whose newest transactions are lost to damage, which
+	// is refused otherwise.
+	AcceptLoss bool
+
 	tune func(*pebble.Options) // tests make levels, tables and blocks small
 }
 

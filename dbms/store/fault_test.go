@@ -1,0 +1,166 @@
+package store_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"syscall"
+	"testing"
+
+	"github.com/tuplix/tuplix/dbms/blockdev"
+	"github.com/tuplix/tuplix/dbms/blockdev/crash"
+	"github.com/tuplix/tuplix/dbms/blockfs"
+	"github.com/tuplix/tuplix/dbms/engine"
+	"github.com/tuplix/tuplix/dbms/store"
+	"github.com/tuplix/tuplix/dbms/table"
+)
+
+// TestIOErrors fails one operation of the device after another, once or from then
+// on. Nothing that was acknowledged is lost, no answer is wrong, and when the
+// fault has ended the store opens and is whole.
+func TestIOErrors(t *testing.T) {
+	steps := 7
+	if testing.Short() {
+		steps = 41
+	}
+	reached := true
+	for n := 0; reached; n += steps {
+		for _, lasting := range []bool{false, true} {
+			t.Run(fmt.Sprintf("operation=%d lasting=%v", n, lasting), func(t *testing.T) {
+				reached = runIOError(t, n, lasting)
+			})
+			if t.Failed() {
+				return
+			}
+		}
+	}
+}
+
+func runIOError(t *testing.T, n int, lasting bool) (reached bool) {
+	disk := crash.New(crashDisk, 512)
+	s, tables := openCrash(t, disk)
+	clients := newClients(5)
+	clients[0].work(t, s, tables, disk, 10, false)
+	count := 0
+	disk.SetHook(func(op crash.Op, off, size int64) error {
+		count++
+		if count == n+1 || lasting && count > n {
+			reached = true
+			return syscall.EIO
+		}
+		return nil
+	})
+	for _, c := range clients { // one after another, so that the operations are the same each time
+		c.work(t, s, tables, disk, 15, true)
+	}
+	closed := s.Close()
+	disk.SetHook(nil)
+	if closed != nil && !reached {
+		t.Fatal(closed)
+	}
+	s, tables = openCrash(t, disk)
+	verify(t, s, tables, clients)
+	for _, c := range clients {
+		c.work(t, s, tables, disk, 5, false)
+	}
+	verify(t, s, tables, clients)
+	check(t, s.Close())
+	return reached
+}
+
+// TestFlippedBits changes a bit in every block of a small store, in turn. Whoever
+// reads gets what was written, or an error; and what gives no error, the check
+// finds whole, or names.
+func TestFlippedBits(t *testing.T) {
+	disk := blockdev.NewMemory(crashDisk, 512)
+	volume, err := blockfs.Open(disk, blockfs.Options{FormatBlank: true})
+	check(t, err)
+	tables := declareCrash()
+	s := open(t, volume, tables.notes, tables.ledgers)
+	want := map[uint16]string{}
+	for k := range uint16(3000) {
+		text := fmt.Sprintf("note %d %x", k, rand.New(rand.NewPCG(uint64(k), 0)).Uint64())
+		update(t, s, "ann", "write", func(tx *table.Tx) error {
+			return tables.notes.Insert(tx, &note{Key: k, Text: text, Group: uint8(k)})
+		})
+		want[k] = text
+	}
+	check(t, s.Close())
+
+	const block = 4096
+	image := make([]byte, disk.Size())
+	_, err = disk.ReadAt(image, 0)
+	check(t, err)
+	r := rand.New(rand.NewPCG(2, 2))
+	flipped, noticed := 0, 0
+	for at := 0; at < len(image); at += block {
+		if blank(image[at : at+block]) {
+			continue
+		}
+		bit := at*8 + r.IntN(block*8)
+		image[bit/8] ^= 1 << (bit % 8)
+		copy := blockdev.NewMemory(crashDisk, 512)
+		_, err := copy.WriteAt(image, 0)
+		check(t, err)
+		image[bit/8] ^= 1 << (bit % 8)
+		flipped++
+		if damageNoticed(t, copy, want) {
+			noticed++
+		}
+		if t.Failed() {
+			t.Fatalf("bit %d of byte %d, block %d", bit%8, bit/8, at/block)
+		}
+	}
+	t.Logf("%d blocks, damage in %d of them was noticed", flipped, noticed)
+	// Other blocks belong to nothing any more: logs and tables that were replaced.
+	if noticed < flipped/5 {
+		t.Errorf("damage in %d of %d blocks only was noticed", noticed, flipped)
+	}
+}
+
+func blank(b []byte) bool {
+	for _, c := range b {
+		if c != 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// damageNoticed opens and reads a damaged store.
+func damageNoticed(t *testing.T, disk *blockdev.Memory, want map[uint16]string) bool {
+	t.Helper()
+	volume, err := blockfs.Open(disk, blockfs.Options{})
+	if err != nil {
+		return true
+	}
+	tables := declareCrash()
+	s, err := store.Open(t.Context(), volume, store.Options{}, tables.notes, tables.ledgers)
+	if err != nil {
+		return true
+	}
+	noticed := false
+	err = s.Check(t.Context(), func(p engine.Problem) {
+		if p.Where == "" || p.What == "" {
+			t.Errorf("a problem without a name: %+v", p)
+		}
+		noticed = true
+	})
+	noticed = noticed || err != nil
+	err = s.View(t.Context(), func(tx *table.Tx) error {
+		n := 0
+		for row, err := range tables.notes.Scan(tx, table.Span{}) {
+			if err != nil {
+				return err
+			}
+			if n++; row.Text != want[row.Key] {
+				t.Errorf("row %d has %q, %q was written", row.Key, row.Text, want[row.Key])
+			}
+		}
+		if n != len(want) {
+			t.Errorf("%d rows of %d", n, len(want))
+		}
+		return nil
+	})
+	noticed = noticed || err != nil
+	return s.Close() != nil || noticed
+}
