@@ -16,7 +16,7 @@ func (t *Tx) bootstrap() error {
 	t.cat = boot.clone()
 	t.cat.epoch = t.newEpoch()
 	t.cat.link()
-	if err := catStore.Insert(t, &storeRow{Format: catalogFormat, Epoch: []byte(t.cat.epoch)}); err != nil {
+	if err := catStore.Insert(t, &storeRow{Format: catalogFormat, Epoch: []byte(t.cat.epoch), Table: firstTable - 1, Schema: 1}); err != nil {
 		return err
 	}
 	for id := range uint32(len(systemTables)) {
@@ -24,9 +24,5 @@ func (t *Tx) bootstrap() error {
 			return err
 		}
 	}
-	if _, err := t.sequence(0, tableSequence, firstTable-1); err != nil {
-		return err
-	}
-	_, err = t.sequence(0, schemaSequence, 1)
-	return err
+	return nil
 }

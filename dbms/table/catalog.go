@@ -32,10 +32,14 @@ const firstTable = 32
 // catalogFormat is the version of the rows below. Others are refused.
 const catalogFormat = 1
 
+// storeRow is the one row that no restore touches, so that what it numbers is
+// never numbered the same again.
 type storeRow struct {
 	ID     uint8 `table:"key"` // 0
 	Format uint32
 	Epoch  []byte // changes with the catalog, never to what it was
+	Table  uint32 // the last id that was given to a table
+	Schema uint32 // the last version that was given to a schema
 }
 
 type tableRow struct {

@@ -59,15 +59,15 @@ func (t *Tx) CreateTable(d Definition) error {
 		if t.cat.names[def.Name] != nil {
 			return errors.New("there is a table of this name")
 		}
-		id, err := t.sequence(0, tableSequence, 0)
+		id, err := t.newTable()
 		if err != nil {
 			return err
 		}
-		version, err := t.sequence(0, schemaSequence, 0)
+		version, err := t.newVersion()
 		if err != nil {
 			return err
 		}
-		s := newSchema(uint32(id), uint32(version), def)
+		s := newSchema(id, version, def)
 		refs, err := t.referenceRows(s, def)
 		if err != nil {
 			return err
@@ -150,7 +150,11 @@ func (t *Tx) alter(table string, fn func() error) error {
 	c.epoch = t.newEpoch()
 	c.link()
 	t.cat = c
-	err := catStore.Put(t, &storeRow{Format: catalogFormat, Epoch: []byte(c.epoch)})
+	row, err := catStore.Get(t, 0)
+	if err == nil {
+		row.Epoch = []byte(c.epoch)
+		err = catStore.Update(t, &row)
+	}
 	if err == nil {
 		err = fn()
 	}
@@ -281,7 +285,7 @@ func (t *Tx) AddColumn(table string, c ColumnDef) error {
 		row := s.tableRow()
 		col := column{ColumnDef: d.Columns[len(d.Columns)-1], id: s.next}
 		row.Next++
-		if err := t.newVersion(row); err != nil {
+		if err := t.nextVersion(row); err != nil {
 			return err
 		}
 		col.added = row.Version
@@ -289,13 +293,13 @@ func (t *Tx) AddColumn(table string, c ColumnDef) error {
 	})
 }
 
-// newVersion gives a table's schema the next version, and writes its row.
-func (t *Tx) newVersion(row *tableRow) error {
-	version, err := t.sequence(0, schemaSequence, 0)
+// nextVersion gives a table's schema a new version, and writes its row.
+func (t *Tx) nextVersion(row *tableRow) error {
+	version, err := t.newVersion()
 	if err != nil {
 		return err
 	}
-	row.Version = uint32(version)
+	row.Version = version
 	return catTables.Update(t, row)
 }
 
@@ -312,7 +316,7 @@ func (t *Tx) DropColumn(table, name string) error {
 			return fmt.Errorf("column %s is needed: %w", name, err)
 		}
 		row := s.tableRow()
-		if err := t.newVersion(row); err != nil {
+		if err := t.nextVersion(row); err != nil {
 			return err
 		}
 		col, err := catColumns.Get(t, s.id, s.columnID(name))

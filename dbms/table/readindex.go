@@ -167,11 +167,20 @@ func (b *binding) then(past *Tx, x *index) (*binding, *index, error) {
 	if s == nil {
 		return nil, nil, nil
 	}
-	i := slices.IndexFunc(s.indexes, func(y *index) bool { return y.id == x.id })
-	if i < 0 || !s.indexes[i].ready {
+	i := slices.IndexFunc(s.indexes, func(y *index) bool { return y.id == x.id && y.ready })
+	if i < 0 || !b.sameEntries(x, s, s.indexes[i]) {
 		return nil, nil, nil
 	}
 	return s.dynamic, s.indexes[i], nil
+}
+
+// sameEntries reports whether an index of now, and one of its number of then,
+// make the same entries of the same rows. (After a restore of the table its
+// numbers are given again.)
+func (b *binding) sameEntries(x *index, then *schema, y *index) bool {
+	return x.Unique == y.Unique && x.Where == y.Where && slices.EqualFunc(x.parts, y.parts, func(p, q part) bool {
+		return p.Column == q.Column && b.cols[p.col].id == then.cols[q.col].id
+	})
 }
 
 // fromRows makes the entries of all rows of a range.

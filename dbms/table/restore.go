@@ -8,7 +8,6 @@ import (
 	"unsafe"
 
 	"github.com/tuplix/tuplix/dbms/engine"
-	"github.com/tuplix/tuplix/dbms/txn"
 )
 
 // Restore makes the rows of a span of the primary key as they were at an older
@@ -49,15 +48,33 @@ func (b *binding) restore(tx *Tx, s Span, to engine.Version) error {
 		return tx.raw.Restore(r, to)
 	}
 	return tx.change(b.name, func(s *schema) error {
+		if err := tx.observe(r); err != nil {
+			return err
+		}
 		tx.writes++
 		if err := tx.raw.Restore(r, to); err != nil {
 			return err
 		}
-		if err := tx.addJob(jobRow{Table: s.id, Kind: jobRepair, To: []byte(to)}, r); err != nil {
+		if err := tx.addJob(jobRow{Table: s.id, Kind: jobRepair, To: []byte(to), Before: []byte(tx.Version())}, r); err != nil {
 			return err
 		}
 		return tx.reload(s.id)
 	})
+}
+
+// observe has the transaction conflict with others that write in r, so that what
+// it restores is, at its commit, as it is at its Version. Procedures that run one
+// after another need nothing for that.
+func (t *Tx) observe(r engine.Range) error {
+	if t.db.exclusive && !t.interactive {
+		return nil
+	}
+	for _, err := range t.raw.Changes(r, t.Version()) {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // tableAt returns a table as it was, nil if it was not.
@@ -165,31 +182,29 @@ func (t *Tx) family(id uint32) []uint32 {
 }
 
 // RestoreAll makes the whole store as it was at an older version, in constant
-// time.
+// time: everything but the row of the catalog that numbers tables and schemas.
 func (t *Tx) RestoreAll(to engine.Version) error {
-	if !t.Writable() {
-		return txn.ErrReadOnly
-	}
-	if _, err := t.catalog(); err != nil {
+	return t.alter("all", func() error {
+		past, err := t.At(to)
+		if err != nil {
+			return err
+		}
+		if _, found, err := past.epoch(); err != nil || !found {
+			return firstError(err, errors.New("the store had no tables then"))
+		}
+		t.writes++
+		store := engine.KeyRange(storeKey())
+		for _, r := range []engine.Range{{High: store.Low}, {Low: store.High}} {
+			if err := t.raw.Restore(r, to); err != nil {
+				return err
+			}
+		}
+		c, err := t.load(t.cat.epoch)
+		if err == nil {
+			t.cat = c
+		}
 		return err
-	}
-	t.begin()
-	t.writes++
-	if err := t.raw.Restore(engine.All, to); err != nil {
-		return err
-	}
-	epoch, found, err := t.epoch()
-	if err != nil {
-		return err
-	}
-	if !found {
-		return errors.New("the store had no tables then")
-	}
-	c, err := t.load(epoch)
-	if err == nil {
-		t.cat = c
-	}
-	return err
+	})
 }
 
 // repairStep brings the entries of some restored rows to what the rows are now.
@@ -199,11 +214,6 @@ func (t *Tx) RestoreAll(to engine.Version) error {
 // those of before are removed, unless they are also those of now, and those of
 // now are written.
 func (b *binding) repairStep(tx *Tx, j *jobRow) (done bool, err error) {
-	if len(j.Before) == 0 {
-		if j.Before, err = tx.beforeJob(j); err != nil {
-			return false, err
-		}
-	}
 	past, err := tx.At(engine.Version(j.Before))
 	if err != nil {
 		return false, err
@@ -273,42 +283,4 @@ func (b *binding) repair(tx *Tx, was, is []keep) error {
 		}
 	}
 	return nil
-}
-
-// beforeJob finds the last version before the one in which a job was written.
-func (t *Tx) beforeJob(j *jobRow) ([]byte, error) {
-	boot, err := bootCatalog()
-	if err != nil {
-		return nil, err
-	}
-	k, err := boot.tables[jobsTable].dynamic.rowKey(nil, []any{j.Table, j.ID})
-	if err != nil {
-		return nil, err
-	}
-	var written engine.Version
-	for row, err := range t.raw.History(k) {
-		if err != nil {
-			return nil, err
-		}
-		// A table that was restored may have had other jobs of this number.
-		if !row.Hidden && !row.Deleted && row.Restore == nil {
-			written = row.Version
-			break
-		}
-	}
-	past, err := t.raw.At(written)
-	if err != nil {
-		return nil, err
-	}
-	before := j.To
-	for c, err := range past.Commits(engine.Version(j.To), true) {
-		if err != nil {
-			return nil, err
-		}
-		if c.Version < written {
-			before = []byte(c.Version)
-			break
-		}
-	}
-	return before, nil
 }

@@ -2,24 +2,15 @@ package table
 
 import (
 	"errors"
-	"fmt"
-	"strings"
 )
 
-// Names of sequences: of a table's column that is auto, and of the store's own.
-const (
-	autoSequence   = "auto"
-	tableSequence  = "catalog.table"  // ids of tables
-	schemaSequence = "catalog.schema" // versions of schemas
-)
+// autoSequence is the sequence of a table's column that is auto.
+const autoSequence = "auto"
 
 // Next returns the next number of a sequence of the store, which begins with 1
 // and is made by its first use. Numbers of transactions that were undone are
 // given again; a transaction that takes one conflicts with others that do.
 func (t *Tx) Next(name string) (uint64, error) {
-	if strings.HasPrefix(name, "catalog.") {
-		return 0, fmt.Errorf("sequence %s is the catalog's own", name)
-	}
 	if _, err := t.catalog(); err != nil {
 		return 0, err
 	}
@@ -41,4 +32,24 @@ func (t *Tx) sequence(table uint32, name string, n uint64) (uint64, error) {
 	}
 	row.Next = n + 1
 	return n, catSequences.Put(t, &row)
+}
+
+// newTable returns an id, and newVersion a version of a schema, that no table has
+// ever had.
+func (t *Tx) newTable() (uint32, error) {
+	return t.fromStore(func(row *storeRow) *uint32 { return &row.Table })
+}
+
+func (t *Tx) newVersion() (uint32, error) {
+	return t.fromStore(func(row *storeRow) *uint32 { return &row.Schema })
+}
+
+func (t *Tx) fromStore(counter func(*storeRow) *uint32) (uint32, error) {
+	row, err := catStore.Get(t, 0)
+	if err != nil {
+		return 0, err
+	}
+	n := counter(&row)
+	*n++
+	return *n, catStore.Update(t, &row)
 }

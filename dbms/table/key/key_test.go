@@ -2,14 +2,11 @@ package key
 
 import (
 	"bytes"
-	"cmp"
 	"math"
 	"math/big"
 	"slices"
 	"testing"
 )
-
-func sign(n int) int { return cmp.Compare(n, 0) }
 
 // ordered encodes values that are given in order and sees that the encodings
 // are in order, free of prefixes, and of the size that Skip finds.

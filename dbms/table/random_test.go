@@ -1,0 +1,292 @@
+package table
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/tuplix/tuplix/dbms/engine"
+	"github.com/tuplix/tuplix/dbms/engine/enginetest/model"
+	"github.com/tuplix/tuplix/dbms/table/value"
+)
+
+var (
+	seedFlag  = flag.Uint64("table-seed", 0, "run TestRandom with this seed only")
+	stepsFlag = flag.Int("table-steps", 150, "transactions of a run of TestRandom")
+	traceFlag = flag.Bool("table-trace", false, "log what TestRandom does")
+)
+
+// TestRandom runs random transactions, with changes of tables, savepoints and
+// restores, on tables and on a model, and compares the two.
+func TestRandom(t *testing.T) {
+	if *seedFlag != 0 {
+		runRandom(t, *seedFlag)
+		return
+	}
+	runs := 30
+	if testing.Short() {
+		runs = 6
+	}
+	for i := range runs {
+		seed := uint64(time.Now().UnixNano()) + uint64(i)
+		if !t.Run(fmt.Sprint(seed), func(t *testing.T) { runRandom(t, seed) }) {
+			t.Logf("again by: go test ./dbms/table -run TestRandom -table-seed %d -table-trace", seed)
+			return
+		}
+	}
+}
+
+type randomRun struct {
+	*testing.T
+	*rand.Rand
+	db       *DB
+	now      *modelStore // committed
+	state    *modelStore // of the transaction under way
+	versions []engine.Version
+	past     []*modelStore // by versions
+	ids      int           // of tables and columns
+	tx       *Tx
+}
+
+func (r *randomRun) trace(format string, args ...any) {
+	if *traceFlag {
+		r.Logf(format, args...)
+	}
+}
+
+func (r *randomRun) id() int { r.ids++; return r.ids }
+
+func runRandom(t *testing.T, seed uint64) {
+	r := &randomRun{T: t, Rand: rand.New(rand.NewPCG(seed, 1)), now: &modelStore{tables: make(map[string]*modelTable)}}
+	var e engine.Engine = model.New(nil)
+	if seed%2 == 0 {
+		e = alone{e}
+	}
+	r.db = openOn(t, e)
+	for i := 0; i < *stepsFlag && !t.Failed(); i++ {
+		r.step()
+		if r.IntN(4) == 0 || i == *stepsFlag-1 {
+			r.background()
+		}
+		r.compare("", r.now)
+		if n := len(r.versions); n > 0 && r.IntN(5) == 0 {
+			j := r.IntN(n)
+			r.compare(r.versions[j], r.past[j])
+		}
+		if r.IntN(10) == 0 || i == *stepsFlag-1 {
+			r.check()
+		}
+	}
+}
+
+// step runs one transaction, a procedure or an interactive one.
+func (r *randomRun) step() {
+	fn := func(tx *Tx) error {
+		r.tx, r.state = tx, r.now.clone()
+		switch n := r.IntN(20); {
+		case n < 3:
+			return r.alter()
+		case n < 6 && len(r.versions) > 0:
+			return r.restore()
+		}
+		return r.writes(1+r.IntN(12), 2)
+	}
+	var v engine.Version
+	var err error
+	if r.IntN(3) == 0 {
+		var tx *Tx
+		if tx, err = r.db.Begin(context.Background(), testOp); err == nil {
+			if err = fn(tx); err == nil {
+				v, err = tx.Commit(context.Background())
+			} else {
+				tx.Rollback()
+			}
+		}
+	} else {
+		v, err = r.db.Update(context.Background(), testOp, fn)
+	}
+	switch {
+	case errors.Is(err, errGiveUp):
+		return
+	case err != nil:
+		r.Fatal(err)
+	}
+	r.now = r.state
+	r.trace("committed as %d", len(r.versions))
+	r.versions, r.past = append(r.versions, v), append(r.past, r.now.clone())
+}
+
+// errGiveUp ends a transaction without effect.
+var errGiveUp = errors.New("given up")
+
+func (r *randomRun) background() {
+	r.trace("background")
+	err := r.db.Work(context.Background(), testOp)
+	if err != nil && !(errors.Is(err, ErrUnique) && r.anyDoubles()) {
+		r.Fatalf("work: %v", err)
+	}
+}
+
+func (r *randomRun) anyDoubles() bool {
+	for _, t := range r.now.tables {
+		if t.doubles() {
+			return true
+		}
+	}
+	return false
+}
+
+// table picks a table, nil if there is none.
+func (r *randomRun) table() *modelTable {
+	names := r.state.names()
+	if len(names) == 0 {
+		return nil
+	}
+	return r.state.tables[names[r.IntN(len(names))]]
+}
+
+// alter changes one table, or what tables there are.
+func (r *randomRun) alter() error {
+	t := r.table()
+	if t == nil || r.IntN(8) == 0 && len(r.state.tables) < 4 {
+		return r.create(t)
+	}
+	before := r.state.clone()
+	what, err := r.alterTable(t)
+	r.trace("%s %s: %v", t.def.Name, what, err)
+	if err != nil {
+		if errors.Is(err, engine.ErrCorrupt) {
+			return err
+		}
+		r.state = before // refused; the transaction goes on
+		return r.writes(2, 0)
+	}
+	return r.writes(r.IntN(4), 0)
+}
+
+func (r *randomRun) create(parent *modelTable) error {
+	t := &modelTable{id: r.id(), rows: make(map[modelKey][]Value), ids: []int{r.id(), r.id(), r.id(), r.id()}}
+	t.def = Definition{Name: fmt.Sprintf("t%d", t.id), Key: []Part{{Column: "a"}, {Column: "b", Descending: r.IntN(2) == 0}},
+		Columns: []ColumnDef{{Name: "a", Type: value.Uint64}, {Name: "b", Type: value.Uint64},
+			{Name: "x", Type: value.Uint64, Nullable: true}, {Name: "y", Type: value.Uint64, Nullable: true}},
+		Indexes: []IndexDef{{Name: "by_x", Parts: []Part{{Column: "x"}, {Column: "y"}}}}}
+	if parent != nil {
+		t.def.References = []ReferenceDef{{Name: "ref", Columns: []string{"x", "y"}, Table: parent.def.Name, Cascade: r.IntN(2) == 0}}
+	}
+	r.trace("create %+v", t.def)
+	r.state.tables[t.def.Name] = t
+	return r.tx.CreateTable(t.def)
+}
+
+func (r *randomRun) alterTable(t *modelTable) (string, error) {
+	name := t.def.Name
+	i := r.IntN(len(t.def.Columns))
+	column := t.def.Columns[i]
+	switch r.IntN(9) {
+	case 0, 1, 2:
+		c := ColumnDef{Name: fmt.Sprintf("c%d", r.id()), Type: r.columnType(), Nullable: r.IntN(2) == 0}
+		if r.IntN(2) == 0 {
+			c.Default = randomValue(r.Rand, c.Type)
+		}
+		t.def.Columns, t.ids = append(t.def.Columns, c), append(t.ids, r.id())
+		for k := range t.rows {
+			t.rows[k] = append(t.rows[k], c.fill())
+		}
+		return "add " + c.String(), r.tx.AddColumn(name, c)
+	case 3:
+		t.def.Columns, t.ids = slices.Delete(t.def.Columns, i, i+1), slices.Delete(t.ids, i, i+1)
+		for k := range t.rows {
+			t.rows[k] = slices.Delete(t.rows[k], i, i+1)
+		}
+		return "drop " + column.Name, r.tx.DropColumn(name, column.Name)
+	case 4:
+		to := fmt.Sprintf("c%d", r.id())
+		t.rename(i, to)
+		return "rename " + column.Name + " to " + to, r.tx.RenameColumn(name, column.Name, to)
+	case 5, 6:
+		x := r.newIndex(t)
+		t.def.Indexes = append(t.def.Indexes, x)
+		return "add " + x.String(), r.tx.AddIndex(name, x)
+	case 7:
+		if len(t.def.Indexes) == 0 {
+			return "nothing", nil
+		}
+		i := r.IntN(len(t.def.Indexes))
+		x := t.def.Indexes[i].Name
+		t.def.Indexes = slices.Delete(t.def.Indexes, i, i+1)
+		return "drop index " + x, r.tx.DropIndex(name, x)
+	}
+	return r.dropOrRename(t)
+}
+
+func (r *randomRun) dropOrRename(t *modelTable) (string, error) {
+	name := t.def.Name
+	delete(r.state.tables, name)
+	if r.IntN(2) == 0 {
+		return "drop table", r.tx.DropTable(name)
+	}
+	to := fmt.Sprintf("t%d", r.id())
+	t.def.Name = to
+	r.state.tables[to] = t
+	for _, c := range r.state.tables {
+		for i := range c.def.References {
+			if c.def.References[i].Table == name {
+				c.def.References[i].Table = to
+			}
+		}
+	}
+	return "rename table " + to, r.tx.RenameTable(name, to)
+}
+
+func (t *modelTable) rename(i int, to string) {
+	from := t.def.Columns[i].Name
+	t.def.Columns[i].Name = to
+	change := func(parts []Part) {
+		for j := range parts {
+			if parts[j].Column == from {
+				parts[j].Column = to
+			}
+		}
+	}
+	change(t.def.Key)
+	for j := range t.def.Indexes {
+		x := &t.def.Indexes[j]
+		x.Parts = slices.Clone(x.Parts)
+		change(x.Parts)
+		if strings.HasPrefix(x.Where, from+" ") {
+			x.Where = to + strings.TrimPrefix(x.Where, from)
+		}
+	}
+	for j := range t.def.References {
+		cols := slices.Clone(t.def.References[j].Columns)
+		for k := range cols {
+			if cols[k] == from {
+				cols[k] = to
+			}
+		}
+		t.def.References[j].Columns = cols
+	}
+}
+
+func (r *randomRun) columnType() Type {
+	return []Type{value.Bool, value.Int8, value.Int64, value.Uint16, value.Float64, value.String, value.Time, value.Decimal}[r.IntN(8)]
+}
+
+func (r *randomRun) newIndex(t *modelTable) IndexDef {
+	x := IndexDef{Name: fmt.Sprintf("i%d", r.id()), Unique: r.IntN(3) == 0}
+	for _, i := range r.Perm(len(t.def.Columns))[:1+r.IntN(2)] {
+		x.Parts = append(x.Parts, Part{Column: t.def.Columns[i].Name, Descending: r.IntN(2) == 0})
+	}
+	for _, c := range t.def.Columns {
+		if c.Type.Signed() && r.IntN(3) == 0 {
+			x.Where = c.Name + " >= 5"
+		}
+	}
+	return x
+}
