@@ -38,3 +38,12 @@ func (e *Engine) Compact(ctx context.Context) error {
 	}
 	return e.guard(func() error { return e.db.Compact(ctx, []byte{0}, []byte{0xff}, true) })
 }
+
+// LeaveOutProvenance has transactions leave no record from now on, or again. It is
+// for measuring what records cost, and for nothing else: a store must not be kept
+// that was written so. Each transaction must put a row meanwhile.
+func (e *Engine) LeaveOutProvenance(yes bool) {
+	e.commit.Lock()
+	defer e.commit.Unlock()
+	e.bare = yes
+}

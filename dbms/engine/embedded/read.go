@@ -34,7 +34,7 @@ type reader struct {
 	active []*hide // restores that are not repaired, oldest first
 	key    []byte  // a key in Pebble
 	held   io.Closer
-	past   []*reader // made by At
+	past   []*reader    // made by At
 	begun  atomic.Int64 // when the view began, nanoseconds since 1970; 0: not in use
 }
 

@@ -63,15 +63,32 @@ type presentCursor struct {
 }
 
 func (c *presentCursor) Next() bool {
-	if c.err != nil || !c.move() {
-		return false
+	if c.err != nil || !step(c.it, c.reverse, c.begun) {
+		return c.end()
 	}
-	raw, err := c.it.ValueAndErr()
-	if err != nil {
-		c.err = storage(err)
-		return false
-	}
+	c.begun = true
+	raw := c.it.Value() // nil on an error, which parse then finds
 	c.key = c.it.Key()[1:]
+	if len(raw) < rowFixed || raw[versionSize] != 0 {
+		return c.parse(raw)
+	}
+	c.value = raw[rowFixed:]
+	c.rows++
+	return true
+}
+
+func (c *presentCursor) end() bool {
+	if c.err == nil {
+		c.err = storage(c.it.Error())
+	}
+	return false
+}
+
+// parse reads a row that is not of the usual form.
+func (c *presentCursor) parse(raw []byte) bool {
+	if err := c.it.Error(); err != nil {
+		return c.end()
+	}
 	row, err := parseRow(raw)
 	if err != nil {
 		c.err = corruptKey(c.key, err)
@@ -80,15 +97,6 @@ func (c *presentCursor) Next() bool {
 	c.value = row.value
 	c.rows++
 	return true
-}
-
-func (c *presentCursor) move() bool {
-	ok := step(c.it, c.reverse, c.begun)
-	c.begun = true
-	if !ok {
-		c.err = storage(c.it.Error())
-	}
-	return ok
 }
 
 func (c *presentCursor) Key() []byte   { return c.key }

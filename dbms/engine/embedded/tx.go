@@ -261,6 +261,10 @@ func (t *tx) Count(read, written int, keys ...[]byte) {
 // seal writes the record of the commit and what goes with it, and returns it. A
 // transaction that leaves nothing else behind has its record only returned.
 func (t *tx) seal() []byte {
+	if t.e.bare {
+		t.set(t.firstKey, &row{since: t.version, value: t.firstValue})
+		return nil
+	}
 	c := commit{
 		user: t.op.User, program: t.op.Program, name: t.op.Name, task: t.op.Task, id: t.op.ID,
 		read: t.read, written: t.written, traced: t.op.Trace,
