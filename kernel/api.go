@@ -180,8 +180,8 @@ func Uptime() time.Duration { return time.Duration(monotonic()) }
 
 // KeepClock measures the processor's counter against the machine's timers now and
 // then, more precisely the longer the machine runs, and has the clock keep their
-// pace: within a millionth or so after some seconds. Time never steps. It returns
-// where there is nothing to measure against, and else never.
+// pace: within some millionths after a minute. Time never steps. It returns where
+// there is nothing to measure against, and else never.
 func KeepClock() {
 	for wait := time.Second; trap(callRefineClock, 0, 0, 0, 0, 0) != 0; wait = min(4*wait, time.Hour/4) {
 		time.Sleep(wait)

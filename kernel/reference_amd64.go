@@ -52,7 +52,7 @@ func (r *reference) read() uint64 {
 // are the closest together.
 func (r *reference) sample() (best reading) {
 	narrow := ^uint64(0)
-	for range 8 {
+	for range 24 {
 		before := rdtsc()
 		count := r.read()
 		if width := rdtsc() - before; width < narrow {
