@@ -279,6 +279,7 @@ func (b *binding) addEntry(tx *Tx, f keep) error {
 // takenBy looks whether the row that an entry points to really has it, and
 // writes the entry if not.
 func (b *binding) takenBy(tx *Tx, f keep, other []byte) error {
+	b = b.dynamic
 	row := dynamicRow(make([]Value, len(b.cols)))
 	found, err := b.read(tx, row, other)
 	if err != nil {

@@ -218,10 +218,20 @@ func (b *binding) apply(tx *Tx, changes []entry, k []byte) error {
 				return err
 			}
 		}
-		if e.new != nil && (!same || doubtful) {
-			if err := tx.raw.Put(e.new, b.entryValue(e.x, k)); err != nil {
-				return err
+		var err error
+		switch {
+		case e.new == nil || same && !doubtful:
+		case same:
+			// Rows that were restored may have what another row has, too. Its
+			// entry stays; this one's is found as that of a restored row.
+			if err = b.addEntry(tx, keep{e.x, e.new, k}); errors.Is(err, ErrUnique) {
+				err = nil
 			}
+		default:
+			err = tx.raw.Put(e.new, b.entryValue(e.x, k))
+		}
+		if err != nil {
+			return err
 		}
 	}
 	return nil
