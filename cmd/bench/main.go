@@ -32,6 +32,8 @@ func run(ctx context.Context) error {
 	flag.StringVar(&o.machine, "machine", qemu.Q35, "`kind` of machine: q35 or microvm")
 	flag.IntVar(&o.memory, "m", 256, "memory of the machines in `MiB`")
 	flag.IntVar(&o.rounds, "rounds", 3, "measure each figure `n` times")
+	flag.Uint64Var(&o.restored, "restored", 1_000_000, "the most `rows` of which restores are measured")
+	flag.StringVar(&o.profiles, "profiles", "", "write CPU profiles of the store to this `directory`")
 	accel := flag.String("accel", "auto", "`how` to execute: kvm, tcg or auto")
 	only := flag.String("only", ".", "measure figures whose names match the `regexp`")
 	flag.Parse()
@@ -76,6 +78,7 @@ type part struct {
 func parts() []part {
 	return []part{
 		{"machine", measureMachine, aboutMachine},
+		{"store", measureStore, aboutStore},
 	}
 }
 

@@ -35,6 +35,8 @@ type options struct {
 	rounds   int
 	patience time.Duration // bounds the wait for a guest's first sign of life
 	only     *regexp.Regexp
+	restored uint64 // the most rows of which restores are measured
+	profiles string // directory for profiles of the store, or ""
 }
 
 // bootPatience is how long a guest may take to start where its memory is

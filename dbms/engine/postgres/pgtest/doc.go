@@ -8,5 +8,5 @@
 //
 // It imports nothing of Tuplix, guarantees that the server and its directory are
 // gone after Stop, and refuses nothing but what the server refuses. Data does not
-// outlive a crash of the host: fsync is off, since no test here asks for more.
+// outlive a crash of the host, since fsync is off, unless the caller sets it.
 package pgtest

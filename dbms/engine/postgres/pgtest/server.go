@@ -33,9 +33,10 @@ type Server struct {
 	done chan error // the server's end
 }
 
-// Start makes a cluster and starts its server. If there is no PostgreSQL on this
-// host, it fails with ErrMissing.
-func Start() (*Server, error) {
+// Start makes a cluster and starts its server, with settings such as "fsync=on"
+// that win over those of tests. If there is no PostgreSQL on this host, it fails
+// with ErrMissing.
+func Start(settings ...string) (*Server, error) {
 	bin, err := binaries()
 	if err != nil {
 		return nil, err
@@ -54,7 +55,7 @@ func Start() (*Server, error) {
 	}
 	s := &Server{dir: dir, Dir: dir, log: new(bytes.Buffer), done: make(chan error, 1)}
 	s.URL = fmt.Sprintf("host=%s user=%s database=postgres", dir, me.Username)
-	if err := s.start(bin, me.Username, as); err != nil {
+	if err := s.start(bin, me.Username, as, settings); err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
 	return s, nil
@@ -92,7 +93,7 @@ func serverUser() (*syscall.Credential, error) {
 	return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}, err
 }
 
-func (s *Server) start(bin, owner string, as *syscall.Credential) error {
+func (s *Server) start(bin, owner string, as *syscall.Credential, settings []string) error {
 	if as != nil {
 		if err := os.Chown(s.dir, int(as.Uid), int(as.Gid)); err != nil {
 			return err
@@ -104,9 +105,12 @@ func (s *Server) start(bin, owner string, as *syscall.Credential) error {
 	if out, err := initdb.CombinedOutput(); err != nil {
 		return fmt.Errorf("initdb: %w: %s", err, out)
 	}
-	s.cmd = s.command(as, filepath.Join(bin, "postgres"), "-D", data,
-		"-c", "listen_addresses=", "-c", "unix_socket_directories="+s.dir, "-c", "max_connections=200",
-		"-c", "fsync=off", "-c", "full_page_writes=off", "-c", "autovacuum_naptime=1min")
+	args := []string{"-D", data}
+	for _, set := range append([]string{"listen_addresses=", "unix_socket_directories=" + s.dir, "max_connections=200",
+		"fsync=off", "full_page_writes=off", "autovacuum_naptime=1min"}, settings...) {
+		args = append(args, "-c", set)
+	}
+	s.cmd = s.command(as, filepath.Join(bin, "postgres"), args...)
 	s.cmd.Stdout, s.cmd.Stderr = s.log, s.log
 	if err := s.cmd.Start(); err != nil {
 		return err

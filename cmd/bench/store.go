@@ -1,0 +1,178 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+	"runtime/pprof"
+	"slices"
+	"strings"
+	"time"
+)
+
+// contest is a figure of two sides, measured in turns in this process.
+type contest struct {
+	spec
+	than       string
+	ours, peer measurement
+}
+
+// measurement measures one side once.
+type measurement func(ctx context.Context) (float64, error)
+
+// measureStore is the part "store": our store against the Pebble it stands on,
+// with the same options, and against SQL databases, all on the same disk.
+func measureStore(ctx context.Context, o *options, log io.Writer) ([]figure, error) {
+	dir, _, err := scratch()
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	w := &world{ctx: ctx, dir: dir, log: log}
+	defer func() {
+		if err := w.close(); err != nil {
+			fmt.Fprintln(log, "closing the stores:", err)
+		}
+	}()
+	var figures []figure
+	for _, c := range storeContests(w, o) {
+		if !o.only.MatchString(c.name) {
+			continue
+		}
+		f, err := c.run(ctx, o, log)
+		if err != nil {
+			return nil, err
+		}
+		figures = append(figures, f)
+	}
+	return figures, nil
+}
+
+// run measures both sides in all rounds, in alternating order. A failure is part
+// of the result; the error is the end of ctx.
+func (c *contest) run(ctx context.Context, o *options, log io.Writer) (figure, error) {
+	v := new(samples)
+	sides := []side{{"Tuplix", c.profiled(o), &v.ours}, {c.than, c.peer, &v.peer}}
+	for round := range o.rounds {
+		for _, s := range sides {
+			fmt.Fprintf(log, "%-38s  round %d of %d  %s\n", c.name, round+1, o.rounds, s.name)
+			runtime.GC() // what other turns left is not this one's to clear away
+			value, err := s.measure(ctx)
+			switch {
+			case ctx.Err() != nil:
+				return figure{}, ctx.Err()
+			case err != nil:
+				v.err = fmt.Errorf("%s: %w", s.name, err)
+				fmt.Fprintf(log, "  failed: %v\n", v.err)
+			default:
+				*s.to = append(*s.to, value)
+			}
+		}
+		slices.Reverse(sides)
+	}
+	f := c.evaluate(v)
+	f.Than = c.than
+	return f, nil
+}
+
+type side struct {
+	name    string
+	measure measurement
+	to      *[]float64
+}
+
+// profiled is our side, which writes a CPU profile of each of its rounds, where
+// that is asked for. The last stays.
+func (c *contest) profiled(o *options) measurement {
+	if o.profiles == "" {
+		return c.ours
+	}
+	return func(ctx context.Context) (float64, error) {
+		name := strings.NewReplacer(" ", "-", ",", "").Replace(c.name) + ".pprof"
+		f, err := os.Create(filepath.Join(o.profiles, name))
+		if err != nil {
+			return 0, err
+		}
+		defer f.Close()
+		if err := pprof.StartCPUProfile(f); err != nil {
+			return 0, err
+		}
+		defer pprof.StopCPUProfile()
+		return c.ours(ctx)
+	}
+}
+
+func aboutStore(context.Context, *options) (string, error) {
+	return fmt.Sprintf("%d rows of about 100 bytes, %d MiB of memory each, %d processors, %s", storeRows, storeMemory>>20, runtime.NumCPU(), runtime.Version()), nil
+}
+
+// number that is known, as one side of a contest.
+func fixed(n float64) measurement {
+	return func(context.Context) (float64, error) { return n, nil }
+}
+
+// oneTurn is how long one side is measured at a time.
+const oneTurn = 500 * time.Millisecond
+
+// timed runs fn again and again and returns how many microseconds it takes.
+func timed(fn func() error) (float64, error) {
+	begun := time.Now()
+	for n := 1; ; n++ {
+		if err := fn(); err != nil {
+			return 0, err
+		}
+		if n%16 != 0 && n > 16 { // the clock is not what is measured
+			continue
+		}
+		if took := time.Since(begun); took > oneTurn {
+			return microseconds(took) / float64(n), nil
+		}
+	}
+}
+
+func microseconds(d time.Duration) float64 { return float64(d.Nanoseconds()) / 1e3 }
+
+// storeContests are the figures, in the order in which they are measured: those
+// that leave much to compact behind come last.
+func storeContests(w *world, o *options) []contest {
+	const pebble, postgres, sqlite = "Pebble", "PostgreSQL", "SQLite"
+	many := o.restored
+	return []contest{
+		{spec{"read of a row", "us", lower, 1.5}, pebble, w.readOurs, w.readRaw},
+		{spec{"read of a row, SQLite", "us", lower, record}, sqlite, w.readOurs, w.readSQLite},
+		{spec{"read of a row, PostgreSQL", "us", lower, record}, postgres, w.readOurs, w.readPostgres},
+		{spec{"scan of 100k rows, each", "us", lower, 1.5}, pebble, w.scanOurs, w.scanRaw},
+		{spec{"scan of 100k rows, SQLite", "us", lower, record}, sqlite, w.scanOurs, w.scanSQLite},
+		{spec{"scan of 100k rows, PostgreSQL", "us", lower, record}, postgres, w.scanOurs, w.scanPostgres},
+		{spec{"ViewAt, row unchanged since", "us", lower, 1.2}, "View", w.readUnchanged, w.readFresh},
+		{spec{"ViewAt, row changed since", "us", lower, 1.2}, "View", w.readChanged, w.readOld},
+		{spec{"newest of 100 versions", "us", lower, 1.1}, "the only one", w.readOld, w.readFresh},
+		{spec{"insert, not synced", "us", lower, 2}, pebble, w.insertOurs, w.insertRaw},
+		{spec{"insert with an index", "us", lower, record}, "2 keys in Pebble", w.insertIndexed, w.insertRawTwo},
+		{spec{"provenance", "us", lower, 1.05}, "without it", w.insertOurs, w.insertBare},
+		{spec{"synced commits, 64 clients", "1/s", higher, 0.8}, pebble, w.commitsOurs, w.commitsRaw},
+		{spec{"synced commits, SQLite", "1/s", higher, record}, sqlite, w.commitsOurs, w.commitsSQLite},
+		{spec{"synced commits, PostgreSQL", "1/s", higher, record}, postgres, w.commitsOurs, w.commitsPostgres},
+		{spec{"procedures on one core", "1/s", higher, 1}, "150,000", w.procedures, fixed(150_000)},
+		{spec{"procedures, one client's", "1/s", higher, 10}, postgres, w.procedures, w.proceduresPostgres},
+		{spec{"restore of 1,000 rows", "ms", lower, 1}, "50 ms", w.restore(1_000), fixed(50)},
+		{spec{"restore of 100,000 rows", "ms", lower, 1}, "50 ms", w.restore(100_000), fixed(50)},
+		{spec{"restore of " + grouped(many) + " rows", "ms", lower, 1}, "50 ms", w.restore(many), fixed(50)},
+		{spec{"the same against fewer rows", "ms", lower, 1.5}, "1,000 rows", w.restore(many), w.restore(1_000)},
+		{spec{"commits while collecting, p99", "us", lower, 2}, "alone", w.tailCollecting, w.tailAlone},
+		{spec{"commits while indexing, p99", "us", lower, 2}, "alone", w.tailIndexing, w.tailAlone},
+		{spec{"restore of a million rows", "ms", lower, record}, "pg_restore", w.restore(storeRows), w.restorePostgres},
+	}
+}
+
+// grouped writes a number as people do.
+func grouped(n uint64) string {
+	text := fmt.Sprint(n)
+	for i := len(text) - 3; i > 0; i -= 3 {
+		text = text[:i] + "," + text[i:]
+	}
+	return text
+}
