@@ -1,6 +1,6 @@
 // Package host composes the system's storage on a Linux host, in an ordinary
 // process: a file, a block device of the host, or memory; encrypted or not; with
-// blockfs on it.
+// blockfs on it, and a store on that.
 //
 // It owns the choice of the parts and the order of opening and closing them. It
 // may import everything below; no package of the system imports it.

@@ -154,4 +154,3 @@ func TestNothingIsLeft(t *testing.T) {
 		t.Error(err)
 	}
 }
-
