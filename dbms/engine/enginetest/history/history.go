@@ -145,22 +145,37 @@ func isPrefix(list, of string) bool {
 	return list == of || strings.HasPrefix(of, list+",")
 }
 
-// observed are all values that were read, or written by who committed.
+// observed are all values that others than their writer have read, or that were
+// written by who committed.
 func (h *History) observed() (all []write) {
 	for _, t := range h.Txns {
-		for _, op := range t.Ops {
-			for _, p := range op.Pairs {
-				all = append(all, write{p.Key, p.Value})
-			}
-			if op.Found && !op.Range && (!op.Write || t.Outcome == Committed) && (!op.Write || finalIn(&t, op)) {
-				all = append(all, write{op.Key, op.Value})
-			}
+		if t.Outcome != Aborted {
+			all = append(all, observedBy(&t)...)
 		}
 	}
 	slices.SortFunc(all, func(a, b write) int {
 		return cmp.Or(cmp.Compare(a.key, b.key), cmp.Compare(a.value, b.value))
 	})
 	return slices.Compact(all)
+}
+
+func observedBy(t *Txn) (all []write) {
+	own := map[string]bool{}
+	for _, op := range t.Ops {
+		for _, p := range op.Pairs {
+			if !own[p.Key] {
+				all = append(all, write{p.Key, p.Value})
+			}
+		}
+		if op.Range {
+			continue
+		}
+		own[op.Key] = own[op.Key] || op.Write
+		if op.Write && t.Outcome == Committed && finalIn(t, op) || !op.Write && op.Found && !own[op.Key] {
+			all = append(all, write{op.Key, op.Value})
+		}
+	}
+	return all
 }
 
 // finalIn reports whether op is the last write of its key in t.
