@@ -35,7 +35,7 @@ func usagef(format string, args ...any) error {
 }
 
 func commands() []*command {
-	return []*command{runCommand(), buildCommand(), testCommand(), diskCommand(), versionCommand()}
+	return []*command{runCommand(), buildCommand(), testCommand(), diskCommand(), storeCommand(), versionCommand()}
 }
 
 func main() {

@@ -196,7 +196,7 @@ func (t *Tx) checkStrays(report func(engine.Problem)) error {
 	if err != nil {
 		return err
 	}
-	gap := engine.Range{}
+	gap := engine.Range{Low: []byte{1}} // a zero byte begins the keys of what is not tables
 	for _, r := range known {
 		gap.High = r.Low
 		if err := t.checkGap(gap, report); err != nil {
