@@ -38,6 +38,7 @@ type Engine struct {
 	hides      hideList
 	retention  retention
 	window     window
+	gaps       gaps
 	watchers   watchers
 	counters   counters
 	transacted sync.Pool // of *tx

@@ -108,7 +108,7 @@ func (t *tx) Get(key []byte) ([]byte, bool, error) {
 	if !known {
 		t.e.counters.keysRead.Add(1)
 		var err error
-		if raw, err = t.stored(key); err != nil {
+		if raw, err = t.lookup(key); err != nil {
 			return nil, false, err
 		}
 		raw = t.recall.keep(key, raw)
@@ -207,7 +207,7 @@ func (t *tx) supersede(key []byte) error {
 	if !known {
 		defer t.release()
 		var err error
-		if raw, err = t.stored(key); err != nil {
+		if raw, err = t.lookup(key); err != nil {
 			return err
 		}
 	}
@@ -237,6 +237,7 @@ func (t *tx) past(key []byte, r *row, until version) {
 
 // set writes a present row.
 func (t *tx) set(key []byte, r *row) {
+	t.e.gaps.cut(key)
 	op := t.batch.SetDeferred(1+len(key), r.size())
 	op.Key[0] = prefixData
 	copy(op.Key[1:], key)

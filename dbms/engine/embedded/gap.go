@@ -1,0 +1,108 @@
+package embedded
+
+import (
+	"bytes"
+
+	"github.com/cockroachdb/pebble/v2"
+)
+
+// gaps are ranges of the present that are known to have no row. Rows are often
+// added at the end of a table, or of a group of rows: of such a key it need not be
+// looked up that it is not there, which would be half of what adding it costs.
+//
+// A gap is looked for when a key is missing that is close behind another that was
+// missing not long ago. Whoever stores a present row cuts it out of the gaps;
+// nothing else makes one appear. The commit lock guards it all.
+type gaps struct {
+	list   [maxGaps]gap
+	missed [maxGaps][]byte
+	next   int // of missed, and of the list, that is replaced
+}
+
+// gap is the keys from low on and before high, which is nil after all keys.
+type gap struct {
+	low, high []byte
+	known     bool
+}
+
+const (
+	maxGaps  = 8
+	gapBytes = 2 // keys that differ in no more bytes at their end are close
+
+	// A transaction looks for gaps until it has written so many keys: those are
+	// to be cut out of what the database shows.
+	maxUnseen = 64
+)
+
+func (g *gap) contains(key []byte) bool {
+	return g.known && bytes.Compare(g.low, key) <= 0 && (g.high == nil || bytes.Compare(key, g.high) < 0)
+}
+
+// contain tells whether key lies in a gap.
+func (gs *gaps) contain(key []byte) bool {
+	for i := range gs.list {
+		if gs.list[i].contains(key) {
+			return true
+		}
+	}
+	return false
+}
+
+// cut takes key, and what is before it, out of the gap in which it lies.
+func (gs *gaps) cut(key []byte) {
+	for i := range gs.list {
+		if g := &gs.list[i]; g.contains(key) {
+			g.low = append(append(g.low[:0], key...), 0)
+		}
+	}
+}
+
+// miss notes that key is missing, and tells whether to look for a gap there.
+func (gs *gaps) miss(key []byte) bool {
+	for i, m := range gs.missed {
+		n := len(key) - gapBytes
+		if len(m) == len(key) && n > 0 && bytes.Equal(m[:n], key[:n]) && bytes.Compare(m, key) < 0 {
+			gs.missed[i] = append(m[:0], key...)
+			gs.next = i
+			return true
+		}
+	}
+	gs.next = (gs.next + 1) % maxGaps
+	gs.missed[gs.next] = append(gs.missed[gs.next][:0], key...)
+	return false
+}
+
+// lookup is stored, but knows the gaps.
+func (t *tx) lookup(key []byte) ([]byte, error) {
+	gs := &t.e.gaps
+	if gs.contain(key) {
+		return nil, nil
+	}
+	raw, err := t.stored(key)
+	if err == nil && raw == nil && t.keys.len() <= maxUnseen && gs.miss(key) {
+		err = t.findGap(key)
+	}
+	return raw, err
+}
+
+// findGap makes a gap from a missing key to the next row.
+func (t *tx) findGap(key []byte) error {
+	it, err := t.e.db.NewIter(&pebble.IterOptions{LowerBound: appendData(nil, key), UpperBound: []byte{prefixData + 1}})
+	if err != nil {
+		return storage(err)
+	}
+	gs := &t.e.gaps
+	g := &gs.list[gs.next]
+	*g = gap{low: append(g.low[:0], key...), known: true}
+	if it.First() {
+		g.high = bytes.Clone(it.Key()[1:])
+	}
+	if err := it.Close(); err != nil {
+		g.known = false
+		return storage(err)
+	}
+	for i := range t.keys.len() { // the database does not show these yet
+		gs.cut(t.keys.at(i))
+	}
+	return nil
+}
