@@ -2,12 +2,14 @@ package pc
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"syscall"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/tuplix/tuplix/dbms/blockfs"
+	"github.com/tuplix/tuplix/dbms/volume"
 	"github.com/tuplix/tuplix/drivers/metal"
 	"github.com/tuplix/tuplix/drivers/virtio"
 	"github.com/tuplix/tuplix/drivers/virtio/blk"
@@ -61,10 +63,11 @@ func openFiles(devices *metal.Inventory, line *cmdline.Line, console *prompt) (*
 	return f, nil
 }
 
-func (f *files) mount(volume vfs.FS) (err error) {
+func (f *files) mount(fs vfs.FS) (err error) {
 	total := kernel.ReadStats().MemoryTotal
 	budget := min(max(total/storeShare, storeLeast), storeAtMost)
-	f.fs, err = file.Open(volume, "files", file.Options{Memory: int(budget), Log: say})
+	f.fs, err = file.Open(fs, "files", file.Options{Memory: int(budget), Log: say})
+	volume.Provide(volume.Place{FS: fs, Memory: int(budget), Log: say})
 	return err
 }
 
@@ -105,14 +108,17 @@ func openVolume(device *blk.Device, line *cmdline.Line, console *prompt) (*block
 // close makes everything durable before the program ends. The files stay open:
 // what still runs may go on.
 func (f *files) close() {
-	if err := f.fs.Sync(); err != nil {
+	if err := f.sync(); err != nil {
 		say("sync: %v", err)
 	}
 }
 
+// sync makes files and tables durable.
+func (f *files) sync() error { return errors.Join(f.fs.Sync(), volume.Leave()) }
+
 // restart is reboot(2).
 func (f *files) restart(how linux.Restart) error {
-	if err := f.fs.Sync(); err != nil {
+	if err := f.sync(); err != nil {
 		return err
 	}
 	switch how {
