@@ -9,6 +9,7 @@ CPUS   ?= 2
 DISK   ?= build/disk.img
 BENCH  ?= all
 PLUGS  ?= 200
+SEEDS  ?= 2000
 
 # The recipes' own commands must not read what is meant for the console.
 quiet = </dev/null
@@ -21,7 +22,8 @@ help:
 	@echo '                 ENCRYPT=1 encrypts a new disk, KEY_FILE=... opens it)'
 	@echo 'make test        run all tests, on this host and in QEMU'
 	@echo 'make test-go     run all listed tests of the Go distribution (docs/GO-TESTS.md)'
-	@echo 'make soak        pull the plug $(PLUGS) times (PLUGS=$(PLUGS))'
+	@echo 'make soak        pull the plug $(PLUGS) times (PLUGS=$(PLUGS)), then cut the power'
+	@echo '                 under the store $(SEEDS)00 times (SEEDS=$(SEEDS)); takes hours'
 	@echo 'make bench       measure against Linux; BENCH=machine measures one part'
 	@echo 'make clean-disk  start anew: remove the disk image'
 
@@ -58,6 +60,8 @@ test-host:
 	@go tool staticcheck ./...
 	@echo '== tests on this host, with the race detector'
 	@go test -race $$(go list ./... | grep -v -x -e '[^ ]*/qemu' -e '[^ ]*/cmd/tuplix')
+	@echo '== power cuts under the store, thousands of them'
+	@go test -timeout 20m -run 'Crash$$' ./dbms/store -crash.seeds $(SEEDS)
 
 test-machine: setup build/tuplix
 	@echo '== tests in QEMU'
@@ -67,7 +71,8 @@ test-go: setup
 	@go test -timeout 60m -v -run 'Distribution$$' ./cmd/tuplix -go.packages all
 
 soak: setup
-	@go test -timeout 0 ./qemu -run 'TestPlug$$' -v -plugs $(PLUGS)
+	@go test -timeout 0 ./qemu -run 'TestPlug$$|TestTables$$' -v -plugs $(PLUGS)
+	@go test -timeout 0 -run 'Crash$$' ./dbms/store -crash.seeds $$((100 * $(SEEDS)))
 
 bench: setup-linux build/tuplix
 	@PATH="$$PATH:/usr/sbin:/sbin" go run ./cmd/bench $(BENCH)
