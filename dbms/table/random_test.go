@@ -11,7 +11,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
+
 	"github.com/tuplix/tuplix/dbms/engine"
+	"github.com/tuplix/tuplix/dbms/engine/embedded"
 	"github.com/tuplix/tuplix/dbms/engine/enginetest/model"
 	"github.com/tuplix/tuplix/dbms/table/value"
 )
@@ -64,11 +67,7 @@ func (r *randomRun) id() int { r.ids++; return r.ids }
 
 func runRandom(t *testing.T, seed uint64) {
 	r := &randomRun{T: t, Rand: rand.New(rand.NewPCG(seed, 1)), now: &modelStore{tables: make(map[string]*modelTable)}}
-	var e engine.Engine = model.New(nil)
-	if seed%2 == 0 {
-		e = alone{e}
-	}
-	r.db = openOn(t, e)
+	r.db = openOn(t, randomEngine(t, seed))
 	for i := 0; i < *stepsFlag && !t.Failed(); i++ {
 		r.step()
 		if r.IntN(4) == 0 || i == *stepsFlag-1 {
@@ -83,6 +82,28 @@ func runRandom(t *testing.T, seed uint64) {
 			r.check()
 		}
 	}
+}
+
+// randomEngine is the model or the embedded engine, and known to be used by
+// nobody else or not.
+func randomEngine(t *testing.T, seed uint64) (e engine.Engine) {
+	e = model.New(nil)
+	if seed%4 < 2 {
+		store, err := embedded.Open(vfs.NewMem(), "store", embedded.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() {
+			if err := store.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+		e = store
+	}
+	if seed%2 == 0 {
+		e = alone{e}
+	}
+	return e
 }
 
 // step runs one transaction, a procedure or an interactive one.

@@ -235,9 +235,10 @@ func (b *binding) scan(tx *Tx, name string, s Span, row unsafe.Pointer, each fun
 func (b *binding) scanRows(tx *Tx, r engine.Range, s Span, row unsafe.Pointer, each func() bool) error {
 	c := tx.raw.Scan(r, s.options())
 	n, err := 0, error(nil)
+	var mem texts
 	for err == nil && (s.limit == 0 || n < s.limit) && c.Next() {
-		k := c.Key()
-		if err = b.decode(row, k[len(b.prefix):], c.Value(), nil); err != nil {
+		k, v := c.Key(), c.Value()
+		if err = b.decode(row, k[len(b.prefix):], v, &mem); err != nil {
 			break
 		}
 		n++

@@ -41,6 +41,7 @@ type fetcher struct {
 	writes  int // of the transaction when the scan began
 	limit   int
 	given   int
+	mem     texts
 	entries [][]byte
 }
 
@@ -111,7 +112,7 @@ func (f *fetcher) load(i int, row unsafe.Pointer) (bool, error) {
 	case !f.found[i]:
 		return false, corrupt("table "+b.name+", index "+f.x.Name, "there is an entry without its row "+b.keyName(k[len(b.prefix):]))
 	}
-	if err := b.decode(row, k[len(b.prefix):], f.value(i), nil); err != nil || !doubtful {
+	if err := b.decode(row, k[len(b.prefix):], f.value(i), &f.mem); err != nil || !doubtful {
 		return err == nil, err
 	}
 	e, err := b.entryOf(nil, f.x, row, k)
@@ -204,14 +205,11 @@ func (b *binding) fromRows(tx *Tx, x *index, r engine.Range, s Span, rows engine
 // valid during the call.
 func (b *binding) each(tx *Tx, rows engine.Range, fn func(row unsafe.Pointer, k, v []byte) error) error {
 	values := make([]Value, len(b.cols))
-	var text []byte
+	mem := texts{latest: true}
 	c := tx.raw.Scan(rows, engine.ScanOptions{})
 	for c.Next() {
 		k, v := c.Key(), c.Value()
-		if cap(text) < len(k)+len(v) {
-			text = make([]byte, 0, 2*(len(k)+len(v)))
-		}
-		err := b.dynamic.decode(dynamicRow(values), k[len(b.prefix):], v, text)
+		err := b.dynamic.decode(dynamicRow(values), k[len(b.prefix):], v, &mem)
 		if err == nil {
 			err = fn(dynamicRow(values), k, v)
 		}

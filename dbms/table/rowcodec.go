@@ -190,10 +190,10 @@ func (e *encoder) column(o *op, row unsafe.Pointer) error {
 var errShort = errors.New("it ends too early")
 
 // decode reads a row from its key, without the prefix, and its value. Texts go
-// to memory of their own, or to scratch if that is large enough.
-func (b *binding) decode(row unsafe.Pointer, k, v, scratch []byte) error {
+// to memory of their own, or to mem if it is not nil.
+func (b *binding) decode(row unsafe.Pointer, k, v []byte, mem *texts) error {
 	p := b.fresh
-	version, n := binary.Uvarint(v)
+	version, n := uvarint(v)
 	if version != p.version {
 		p = b.planOf(version)
 	}
@@ -202,12 +202,12 @@ func (b *binding) decode(row unsafe.Pointer, k, v, scratch []byte) error {
 	}
 	nulls := v[n : n+p.nulls]
 	v = v[n+p.nulls:]
-	size, n := binary.Uvarint(v)
+	size, n := uvarint(v)
 	if n <= 0 || size > uint64(len(v)-n) {
 		return b.corruptRow(k, errShort.Error())
 	}
 	fixed, tail := v[n:len(v)-int(size)], v[len(v)-int(size):]
-	text := b.room(len(tail), k, scratch)
+	text := b.room(len(tail), k, mem)
 	copy(text, tail)
 	err := b.decodeKey(row, k, text[len(tail):len(tail)])
 	if err == nil {
@@ -224,7 +224,7 @@ func (b *binding) decode(row unsafe.Pointer, k, v, scratch []byte) error {
 
 // room returns memory for the texts of a row: n bytes, and capacity for those of
 // its key.
-func (b *binding) room(n int, k, scratch []byte) []byte {
+func (b *binding) room(n int, k []byte, mem *texts) []byte {
 	need := n
 	if b.keyText {
 		need += len(k)
@@ -232,10 +232,44 @@ func (b *binding) room(n int, k, scratch []byte) []byte {
 	switch {
 	case need == 0:
 		return nil
-	case cap(scratch) >= need:
-		return scratch[:n]
+	case mem != nil:
+		return mem.take(need)[:n]
 	}
 	return make([]byte, n, need)
+}
+
+// texts is memory for the texts of rows that follow each other: of all of them,
+// which saves an allocation for most rows and has a text that is kept keep its
+// neighbours' memory, or of the latest only.
+type texts struct {
+	free   []byte
+	latest bool
+}
+
+const (
+	textsSize = 1024 // bytes
+	textsRow  = 256  // rows with more have memory of their own
+)
+
+// take returns n bytes.
+func (t *texts) take(n int) []byte {
+	switch {
+	case t.latest:
+		if len(t.free) < n {
+			t.free = make([]byte, 2*n)
+		}
+		return t.free[:n:n]
+	case n > textsRow:
+		return make([]byte, n)
+	case t.free == nil: // it may be the only row
+		t.free = []byte{}
+		return make([]byte, n)
+	case len(t.free) < n:
+		t.free = make([]byte, textsSize)
+	}
+	taken := t.free[:n:n]
+	t.free = t.free[n:]
+	return taken
 }
 
 func (b *binding) corruptRow(k []byte, what string) error {
@@ -252,7 +286,7 @@ func (b *binding) fill(p *plan, row unsafe.Pointer) error {
 }
 
 func (p *plan) decode(row unsafe.Pointer, nulls, fixed, text []byte) error {
-	bit := 0
+	bit, at := 0, 0
 	for i := range p.ops {
 		o := &p.ops[i]
 		if o.slot.nullable {
@@ -263,61 +297,68 @@ func (p *plan) decode(row unsafe.Pointer, nulls, fixed, text []byte) error {
 				continue
 			}
 		}
-		if o.class == classText {
-			size, n := uvarint(fixed)
-			if n <= 0 || size > uint64(len(text)) {
+		var u uint64
+		switch o.class {
+		case classUint, classInt, classText:
+			if at < len(fixed) && fixed[at] < 0x80 {
+				u = uint64(fixed[at])
+				at++
+			} else {
+				n := 0
+				if u, n = binary.Uvarint(fixed[min(at, len(fixed)):]); n <= 0 {
+					return errShort
+				}
+				at += n
+			}
+		case classFixed:
+			if len(fixed)-at < 8 {
 				return errShort
 			}
-			if err := o.slot.setText(row, text[:size:size]); err != nil {
-				return err
+			u = binary.LittleEndian.Uint64(fixed[at:])
+			at += 8
+		case classByte:
+			if at >= len(fixed) {
+				return errShort
 			}
-			fixed, text = fixed[n:], text[size:]
+			u = uint64(fixed[at])
+			at++
+		case classUUID:
+			if len(fixed)-at < 16 {
+				return errShort
+			}
+			o.slot.setUUID(row, [16]byte(fixed[at:]))
+			at += 16
 			continue
 		}
-		n, err := o.decode(row, fixed)
-		if err != nil {
-			return err
+		switch {
+		case o.class == classInt:
+			u = u>>1 ^ -(u & 1)
+		case o.class == classText:
+			if u > uint64(len(text)) {
+				return errShort
+			}
+			if o.slot.form == formString {
+				*(*string)(unsafe.Add(row, o.slot.offset)) = unsafe.String(unsafe.SliceData(text), int(u))
+			} else if err := o.slot.setText(row, text[:u:u]); err != nil {
+				return err
+			}
+			text = text[u:]
+			continue
 		}
-		fixed = fixed[n:]
+		if o.slot.form == formUint64 || o.slot.form == formInt64 {
+			*(*uint64)(unsafe.Add(row, o.slot.offset)) = u
+		} else if !o.slot.setNumber(row, u) {
+			return errors.New("a number is out of range")
+		}
 	}
-	if len(fixed) != 0 || len(text) != 0 {
+	if at != len(fixed) || len(text) != 0 {
 		return errors.New("there are bytes that no column has")
 	}
 	return nil
 }
 
-func (o *op) decode(row unsafe.Pointer, fixed []byte) (int, error) {
-	var u uint64
-	n := 0
-	switch o.class {
-	case classByte:
-		if len(fixed) > 0 {
-			u, n = uint64(fixed[0]), 1
-		}
-	case classUint:
-		u, n = uvarint(fixed)
-	case classInt:
-		u, n = uvarint(fixed)
-		u = u>>1 ^ -(u & 1)
-	case classFixed:
-		if len(fixed) >= 8 {
-			u, n = binary.LittleEndian.Uint64(fixed), 8
-		}
-	case classUUID:
-		if len(fixed) < 16 {
-			return 0, errShort
-		}
-		o.slot.setUUID(row, [16]byte(fixed))
-		return 16, nil
-	}
-	if n <= 0 {
-		return 0, errShort
-	}
-	if !o.slot.setNumber(row, u) {
-		return 0, errors.New("a number is out of range")
-	}
-	return n, nil
-}
+// A row of the most columns, all of them empty, is no larger than a value.
+const _ uint = engine.MaxValue - MaxColumns*(bits.UintSize/4+1)
 
 // uvarint is binary.Uvarint with the usual case first.
 func uvarint(b []byte) (uint64, int) {
@@ -326,6 +367,3 @@ func uvarint(b []byte) (uint64, int) {
 	}
 	return binary.Uvarint(b)
 }
-
-// A row of the most columns, all of them empty, is no larger than a value.
-const _ uint = engine.MaxValue - MaxColumns*(bits.UintSize/4+1)

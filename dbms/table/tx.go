@@ -24,11 +24,12 @@ type Tx struct {
 
 // scratch is memory that calls use and nobody keeps.
 type scratch struct {
-	key, old, text []byte
-	row            encoder
-	values         []Value
-	entries        []entry
-	arena          []byte
+	key, old []byte
+	row      encoder
+	mem      texts
+	values   []Value
+	entries  []entry
+	arena    []byte
 }
 
 // Mark is a moment in a transaction.

@@ -169,11 +169,9 @@ func (b *binding) maintain(tx *Tx, row unsafe.Pointer, old, k []byte) error {
 // decodeOld decodes a row to memory that is valid until the next call.
 func (b *binding) decodeOld(tx *Tx, k, v []byte) (unsafe.Pointer, error) {
 	tx.values = cleared(tx.values, len(b.cols))
-	if need := len(k) + len(v); cap(tx.text) < need {
-		tx.text = make([]byte, 0, 2*need)
-	}
+	tx.mem.latest = true
 	row := dynamicRow(tx.values)
-	return row, b.dynamic.decode(row, k[len(b.prefix):], v, tx.text)
+	return row, b.dynamic.decode(row, k[len(b.prefix):], v, &tx.mem)
 }
 
 // changes works out the entries before and after. Either row may be nil. They
