@@ -21,7 +21,7 @@ const (
 	attempts = 8
 
 	// pause is before a new attempt after a lost connection; it doubles.
-	pause = 20 * time.Millisecond
+	pause = 10 * time.Millisecond
 )
 
 // update is an Update under way, over its attempts.

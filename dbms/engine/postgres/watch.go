@@ -130,14 +130,30 @@ func (h *hub) close() {
 	clear(h.waiters)
 }
 
-// run listens until ctx ends, over as many connections as it takes.
+// run listens until ctx ends, over as many connections as it takes. Of failures
+// in a row it tells the first.
 func (h *hub) run(ctx context.Context) {
-	for ctx.Err() == nil {
-		if err := h.listen(ctx); err != nil && ctx.Err() == nil {
-			h.log("listening for commits: %v", err)
-			h.pause(ctx, reconnectAfter)
+	told := h.state()
+	for failures := 0; ctx.Err() == nil; {
+		err := h.listen(ctx)
+		if now := h.state(); err == nil || now != told {
+			told, failures = now, 0
 		}
+		if err == nil || ctx.Err() != nil {
+			continue
+		}
+		if failures++; failures == 1 {
+			h.log("listening for commits: %v", err)
+		}
+		h.pause(ctx, reconnectAfter)
 	}
+}
+
+// state is the version up to which waiters have been woken.
+func (h *hub) state() uint64 {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.seen
 }
 
 func (h *hub) pause(ctx context.Context, d time.Duration) {
@@ -174,9 +190,7 @@ func (h *hub) listen(ctx context.Context) (err error) {
 
 // look wakes those who wait for what was committed since the last look.
 func (h *hub) look(ctx context.Context) error {
-	h.mu.Lock()
-	since := h.seen
-	h.mu.Unlock()
+	since := h.state()
 	s, err := h.e.refresh(ctx, h.e)
 	if err != nil || s.newest <= since {
 		return err

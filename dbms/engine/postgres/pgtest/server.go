@@ -26,6 +26,7 @@ const startTime = 30 * time.Second
 // Server is a running server.
 type Server struct {
 	Dir  string // of the socket
+	User string // who may connect
 	URL  string // for pgx
 	dir  string // of all of it
 	cmd  *exec.Cmd
@@ -53,7 +54,7 @@ func Start(settings ...string) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{dir: dir, Dir: dir, log: new(bytes.Buffer), done: make(chan error, 1)}
+	s := &Server{dir: dir, Dir: dir, User: me.Username, log: new(bytes.Buffer), done: make(chan error, 1)}
 	s.URL = fmt.Sprintf("host=%s user=%s database=postgres", dir, me.Username)
 	if err := s.start(bin, me.Username, as, settings); err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))
