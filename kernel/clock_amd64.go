@@ -22,7 +22,7 @@ func clockWord(off uintptr) *uint64 { return at[uint64](clockPage + off) }
 
 // monotonic is ns since boot.
 func monotonic() int64 {
-	if tscHz == 0 {
+	if atomic.LoadUint64(&tscHz) == 0 {
 		return 0
 	}
 	for {

@@ -226,5 +226,5 @@ func setPace(hz uint64) {
 	atomic.StoreUint64(clockWord(16), (1e9<<32)/hz)
 	atomic.StoreUint64(clockWord(24), uint64(ns))
 	atomic.AddUint64(seq, 1)
-	tscHz = hz
+	atomic.StoreUint64(&tscHz, hz)
 }
