@@ -19,7 +19,7 @@ import (
 
 var (
 	crashSeed  = flag.Uint64("crash.seed", 0, "run this `seed` of TestCrash only")
-	crashSeeds = flag.Int("crash.seeds", 100, "run `n` seeds of TestCrash")
+	crashSeeds = flag.Int("crash.seeds", 40, "run `n` seeds of TestCrash")
 )
 
 // TestCrash cuts the power under the whole stack: device, blockfs, Pebble,
