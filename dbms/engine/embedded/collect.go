@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"runtime"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -210,9 +211,12 @@ func (p *pace) begin() {
 // workSlice is how long work goes on before it rests.
 const workSlice = time.Millisecond
 
-// rest waits, if it is time for that.
+// rest waits, if it is time for that. Work that need not rest lets others go first:
+// where all processors are busy, a transaction that has just become durable would
+// else wait for one for ten milliseconds.
 func (p *pace) rest(ctx context.Context) error {
 	if p.share == 0 || p.begun.IsZero() {
+		runtime.Gosched()
 		return ctx.Err()
 	}
 	worked := time.Since(p.begun)

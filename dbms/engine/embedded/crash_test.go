@@ -111,6 +111,9 @@ type history struct {
 	states []modelState
 	acked  int // the first so many states after the empty one are durable
 	ops    int
+
+	unknown bool       // the last step failed, and may have taken effect:
+	tried   modelState // like this
 }
 
 type modelState struct {
@@ -151,6 +154,11 @@ func (h *history) open(fs vfs.FS) (*Engine, error) {
 	}
 	left := -1
 	newest := e.last.Load().external()
+	if h.unknown && newest > h.states[len(h.states)-1].version && h.tried.keys != nil {
+		h.tried.version = newest
+		h.states = append(h.states, h.tried)
+	}
+	h.unknown, h.tried = false, modelState{}
 	for i, s := range h.states {
 		if s.version <= newest {
 			left = i
@@ -254,6 +262,7 @@ func (h *history) step(e *Engine, cut func() bool) error {
 		return h.write(tx, &next)
 	})
 	if err != nil {
+		h.tried = next
 		return err
 	}
 	if next.version <= before.version {

@@ -44,6 +44,9 @@ type Engine struct {
 	transacted sync.Pool // of *tx
 	readers    readerPool
 
+	fence      *fence
+	room       room
+	troubles   atomic.Int64 // failures of background work since the last success
 	background background
 	failure    atomic.Pointer[error] // why no more transactions are taken
 	users      users

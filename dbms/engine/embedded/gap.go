@@ -17,6 +17,7 @@ type gaps struct {
 	list   [maxGaps]gap
 	missed [maxGaps][]byte
 	next   int // of missed, and of the list, that is replaced
+	hot    int // of the list: where a key was last
 }
 
 // gap is the keys from low on and before high, which is nil after all keys.
@@ -40,8 +41,12 @@ func (g *gap) contains(key []byte) bool {
 
 // contain tells whether key lies in a gap.
 func (gs *gaps) contain(key []byte) bool {
+	if gs.list[gs.hot].contains(key) {
+		return true
+	}
 	for i := range gs.list {
 		if gs.list[i].contains(key) {
+			gs.hot = i
 			return true
 		}
 	}
@@ -72,14 +77,10 @@ func (gs *gaps) miss(key []byte) bool {
 	return false
 }
 
-// lookup is stored, but knows the gaps.
+// lookup is stored for a key that is in no gap known yet.
 func (t *tx) lookup(key []byte) ([]byte, error) {
-	gs := &t.e.gaps
-	if gs.contain(key) {
-		return nil, nil
-	}
 	raw, err := t.stored(key)
-	if err == nil && raw == nil && t.keys.len() <= maxUnseen && gs.miss(key) {
+	if err == nil && raw == nil && t.keys.len() <= maxUnseen && t.e.gaps.miss(key) {
 		err = t.findGap(key)
 	}
 	return raw, err

@@ -19,7 +19,9 @@ func Open(fs vfs.FS, dir string, opts Options) (*Engine, error) {
 	e := &Engine{opts: opts, who: newWhoTable(), witness: witnessFile{fs, dir}}
 	e.background.init()
 	e.users.gone = make(chan struct{}, 1)
-	p := pebbleOptions(fs, &e.opts)
+	e.fence = newFence(fs, e)
+	p := pebbleOptions(e.fence, &e.opts)
+	e.room = newRoom(fs, dir, p)
 	p.Logger = pebbleLogger{e}
 	p.EventListener = e.listener()
 	db, err := pebble.Open(dir, p)
@@ -34,6 +36,7 @@ func Open(fs vfs.FS, dir string, opts Options) (*Engine, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open the store in %s: %w", dir, err), storage(db.Close()))
 	}
+	e.fence.armed.Store(true)
 	if !opts.NoBackground {
 		e.background.start(e)
 	}
@@ -112,8 +115,15 @@ func (e *Engine) settleLog() error {
 	return e.guard(func() error { return e.db.Apply(b, pebble.Sync) })
 }
 
+// closeDB closes Pebble. Of a store that has failed it says so, whatever Pebble
+// says.
 func (e *Engine) closeDB() error {
-	return e.guard(func() error { return e.db.Close() })
+	close(e.fence.closing)
+	err := e.guard(func() error { return e.db.Close() })
+	if e.failed() != nil {
+		return nil // settleLog has told
+	}
+	return err
 }
 
 // pebbleLogger passes on what the operator should know, and drops the chatter.
@@ -134,8 +144,24 @@ func (l pebbleLogger) Fatalf(format string, args ...any) {
 // listener watches over Pebble's background work.
 func (e *Engine) listener() *pebble.EventListener {
 	return &pebble.EventListener{
-		BackgroundError: func(err error) { e.opts.Log("store: background work: %v", err) },
+		BackgroundError: e.backgroundError,
+		FlushEnd: func(i pebble.FlushInfo) {
+			if i.Err == nil {
+				e.troubles.Store(0)
+			}
+		},
 		DataCorruption:  func(i pebble.DataCorruptionInfo) { e.opts.Log("store: damaged data: %v", i) },
 		WriteStallBegin: func(pebble.WriteStallBeginInfo) { e.counters.stalls.Add(1) },
+	}
+}
+
+// maxTroubles is how often in a row background work may fail. Pebble tries again
+// at once, for ever.
+const maxTroubles = 20
+
+func (e *Engine) backgroundError(err error) {
+	e.opts.Log("store: background work: %v", err)
+	if e.troubles.Add(1) == maxTroubles {
+		e.fail(err)
 	}
 }

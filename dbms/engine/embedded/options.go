@@ -1,6 +1,7 @@
 package embedded
 
 import (
+	"runtime"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -54,6 +55,8 @@ const (
 	blockSize     = 8 << 10
 	bloomBits     = 10
 	maxOpenFiles  = 500
+
+	maxCompactions = 2 // at a time
 )
 
 func (o *Options) fill() {
@@ -88,7 +91,9 @@ func pebbleOptions(fs vfs.FS, o *Options) *pebble.Options {
 		// blockfs has no descriptors to sync ranges of, so each would be a flush.
 		BytesPerSync: 1 << 30,
 	}
-	p.CompactionConcurrencyRange = func() (int, int) { return 1, 2 }
+	// Compactions never have all processors: who waits for the disk must get one
+	// when that is done.
+	p.CompactionConcurrencyRange = func() (int, int) { return 1, min(max(runtime.GOMAXPROCS(0)-1, 1), maxCompactions) }
 	for i := range p.Levels {
 		p.Levels[i].BlockSize = blockSize
 		p.Levels[i].FilterPolicy = bloom.FilterPolicy(bloomBits)

@@ -105,6 +105,9 @@ func (t *tx) Get(key []byte) ([]byte, bool, error) {
 		return t.reader.Get(key)
 	}
 	raw, known := t.recall.find(key)
+	if !known && t.e.gaps.contain(key) {
+		return nil, false, nil
+	}
 	if !known {
 		t.e.counters.keysRead.Add(1)
 		var err error
@@ -202,6 +205,9 @@ func (t *tx) supersede(key []byte) error {
 			t.past(key, &s.row, t.version)
 		}
 		return err
+	}
+	if t.e.gaps.contain(key) {
+		return nil
 	}
 	raw, known := t.recall.find(key)
 	if !known {

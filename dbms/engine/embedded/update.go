@@ -90,6 +90,11 @@ func (e *Engine) execute(ctx context.Context, t *tx, fn func(engine.Tx) error) e
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	if t.retain == nil {
+		if err := e.room.take(t.batch.Len() + int(t.size)); err != nil {
+			return err
+		}
+	}
 	return e.apply(t)
 }
 

@@ -1,0 +1,266 @@
+package embedded
+
+import (
+	"errors"
+	"os"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+)
+
+// Pebble ends the program when its log or its manifest cannot be written. A
+// machine must live on: its reads work, and somebody has to be told. So the first
+// such failure does not reach Pebble. It raises a fence, behind which the volume
+// is as it was at that moment, and Pebble, which is told that all is well, goes on
+// in memory:
+//
+//	                   before                    behind the fence
+//	log, manifest,     done; a failure raises    nothing is done, and it succeeds
+//	directories        the fence and succeeds
+//	removal, rename    done                      nothing is done, and it succeeds
+//	tables of flushes  done; a failure is        written to memory: a transaction
+//	                   Pebble's to try again     may be waiting for the flush
+//	other tables       likewise                  waits for Close, and fails
+//	reading            done                      done
+//
+// The engine takes no transaction behind the fence, and acknowledges none of which
+// the flush came after it was raised: it looks at the failure after the flush.
+// What the next opening finds is a log that ends somewhere after the last
+// acknowledged transaction, and a manifest that fits the files, since none was
+// removed.
+type fence struct {
+	vfs.FS
+	e       *Engine
+	armed   atomic.Bool   // after opening; before, every error is the opener's
+	closing chan struct{} // closed by Close
+	memory  *vfs.MemFS    // tables of flushes behind the fence
+}
+
+var errFenced = errors.New("the store has failed")
+
+func newFence(fs vfs.FS, e *Engine) *fence {
+	return &fence{FS: fs, e: e, closing: make(chan struct{}), memory: vfs.NewMem()}
+}
+
+// Unwrap gives what is behind.
+func (f *fence) Unwrap() vfs.FS { return f.FS }
+
+// up tells whether nothing may be changed any more.
+func (f *fence) up() bool { return f.e.failure.Load() != nil }
+
+// vital does what the store cannot live without.
+func (f *fence) vital(do func() error) error {
+	if f.up() {
+		return nil
+	}
+	err := do()
+	if err == nil || !f.armed.Load() {
+		return err
+	}
+	f.e.fail(err)
+	return nil
+}
+
+// table does what Pebble tries again if it fails.
+func (f *fence) table(do func() error) error {
+	if f.up() {
+		<-f.closing
+		return errFenced
+	}
+	return do()
+}
+
+// flush is table for what must not wait.
+func (f *fence) flush(do func() error) error {
+	if f.up() {
+		return errFenced
+	}
+	return do()
+}
+
+// flushCategory is how Pebble marks the tables that it makes of memory.
+const flushCategory = "pebble-memtable-flush"
+
+// isTable tells the files that Pebble writes in the background.
+func isTable(name string) bool {
+	return strings.HasSuffix(name, ".sst") || strings.HasSuffix(name, ".blob")
+}
+
+// create makes a file by open.
+func (f *fence) create(name string, c vfs.DiskWriteCategory, open func() (vfs.File, error)) (file vfs.File, err error) {
+	do := func() error {
+		var err error
+		file, err = open()
+		return err
+	}
+	run := f.vital
+	switch {
+	case isTable(name) && c == flushCategory && f.up():
+		return f.inMemory(name, c)
+	case isTable(name) && c == flushCategory:
+		run = f.flush
+	case isTable(name):
+		run = f.table
+	}
+	if err := run(do); err != nil {
+		return nil, err
+	}
+	if file == nil {
+		return nothing{}, nil
+	}
+	return &fencedFile{File: file, run: run}, nil
+}
+
+// Create makes a file.
+func (f *fence) Create(name string, c vfs.DiskWriteCategory) (vfs.File, error) {
+	return f.create(name, c, func() (vfs.File, error) { return f.FS.Create(name, c) })
+}
+
+func (f *fence) inMemory(name string, c vfs.DiskWriteCategory) (vfs.File, error) {
+	if err := f.memory.MkdirAll(f.memory.PathDir(name), 0o755); err != nil {
+		return nil, err
+	}
+	return f.memory.Create(name, c)
+}
+
+// Open opens a file to read it.
+func (f *fence) Open(name string, opts ...vfs.OpenOption) (vfs.File, error) {
+	if f.up() && isTable(name) {
+		if file, err := f.memory.Open(name, opts...); err == nil {
+			return file, nil
+		}
+	}
+	return f.FS.Open(name, opts...)
+}
+
+// Stat describes a file.
+func (f *fence) Stat(name string) (vfs.FileInfo, error) {
+	if f.up() && isTable(name) {
+		if info, err := f.memory.Stat(name); err == nil {
+			return info, nil
+		}
+	}
+	return f.FS.Stat(name)
+}
+
+// ReuseForWrite turns an old log into a new one.
+func (f *fence) ReuseForWrite(old, name string, c vfs.DiskWriteCategory) (vfs.File, error) {
+	return f.create(name, c, func() (vfs.File, error) { return f.FS.ReuseForWrite(old, name, c) })
+}
+
+// OpenDir opens a directory, to sync it.
+func (f *fence) OpenDir(name string) (vfs.File, error) {
+	return f.create(name, vfs.WriteCategoryUnspecified, func() (vfs.File, error) { return f.FS.OpenDir(name) })
+}
+
+// Rename changes a name.
+func (f *fence) Rename(old, name string) error {
+	return f.vital(func() error { return f.FS.Rename(old, name) })
+}
+
+// Link gives a file another name.
+func (f *fence) Link(old, name string) error {
+	return f.vital(func() error { return f.FS.Link(old, name) })
+}
+
+// Remove removes a file. A failure is only a waste of room.
+func (f *fence) Remove(name string) error {
+	if f.up() {
+		return nil
+	}
+	return f.FS.Remove(name)
+}
+
+// RemoveAll removes a directory with its files.
+func (f *fence) RemoveAll(name string) error {
+	if f.up() {
+		return nil
+	}
+	return f.FS.RemoveAll(name)
+}
+
+// fencedFile is a file that is written.
+type fencedFile struct {
+	vfs.File
+	run func(func() error) error
+}
+
+func (f *fencedFile) Write(p []byte) (int, error) {
+	err := f.run(func() error { _, err := f.File.Write(p); return err })
+	return written(p, err)
+}
+
+func (f *fencedFile) WriteAt(p []byte, off int64) (int, error) {
+	err := f.run(func() error { _, err := f.File.WriteAt(p, off); return err })
+	return written(p, err)
+}
+
+func written(p []byte, err error) (int, error) {
+	if err != nil {
+		return 0, err
+	}
+	return len(p), nil
+}
+
+func (f *fencedFile) Preallocate(off, n int64) error {
+	return f.run(func() error { return f.File.Preallocate(off, n) })
+}
+
+func (f *fencedFile) Sync() error { return f.run(f.File.Sync) }
+
+func (f *fencedFile) SyncData() error { return f.run(f.File.SyncData) }
+
+func (f *fencedFile) SyncTo(n int64) (full bool, err error) {
+	err = f.run(func() error { full, err = f.File.SyncTo(n); return err })
+	return full, err
+}
+
+// Stat is asked for a log that is used again.
+func (f *fencedFile) Stat() (info vfs.FileInfo, err error) {
+	if err := f.run(func() error { info, err = f.File.Stat(); return err }); err != nil {
+		return nil, err
+	}
+	if info == nil {
+		return emptyInfo{}, nil
+	}
+	return info, nil
+}
+
+// Close lets go of the file in any case.
+func (f *fencedFile) Close() (err error) {
+	closed := false
+	err = f.run(func() error { closed = true; return f.File.Close() })
+	if !closed {
+		_ = f.File.Close() // behind the fence nobody is told
+	}
+	return err
+}
+
+// emptyInfo is all there is to know of a file behind the fence.
+type emptyInfo struct{}
+
+func (emptyInfo) Name() string           { return "" }
+func (emptyInfo) Size() int64            { return 0 }
+func (emptyInfo) Mode() os.FileMode      { return 0 }
+func (emptyInfo) ModTime() time.Time     { return time.Time{} }
+func (emptyInfo) IsDir() bool            { return false }
+func (emptyInfo) Sys() any               { return nil }
+func (emptyInfo) DeviceID() vfs.DeviceID { return vfs.DeviceID{} }
+
+// nothing is a file behind the fence.
+type nothing struct{}
+
+func (nothing) Close() error                           { return nil }
+func (nothing) Read([]byte) (int, error)               { return 0, errFenced }
+func (nothing) ReadAt([]byte, int64) (int, error)      { return 0, errFenced }
+func (nothing) Write(p []byte) (int, error)            { return len(p), nil }
+func (nothing) WriteAt(p []byte, _ int64) (int, error) { return len(p), nil }
+func (nothing) Preallocate(int64, int64) error         { return nil }
+func (nothing) Stat() (vfs.FileInfo, error)            { return emptyInfo{}, nil }
+func (nothing) Sync() error                            { return nil }
+func (nothing) SyncTo(int64) (bool, error)             { return true, nil }
+func (nothing) SyncData() error                        { return nil }
+func (nothing) Prefetch(int64, int64) error            { return nil }
+func (nothing) Fd() uintptr                            { return vfs.InvalidFd }
