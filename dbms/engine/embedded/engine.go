@@ -43,6 +43,7 @@ type Engine struct {
 	counters   counters
 	transacted sync.Pool // of *tx
 	readers    readerPool
+	rows       rowCache
 
 	fence      *fence
 	room       room

@@ -19,6 +19,7 @@ func Open(fs vfs.FS, dir string, opts Options) (*Engine, error) {
 	e := &Engine{opts: opts, who: newWhoTable(), witness: witnessFile{fs, dir}}
 	e.background.init()
 	e.users.gone = make(chan struct{}, 1)
+	e.rows.init(e.opts.Memory)
 	e.fence = newFence(fs, e)
 	p := pebbleOptions(e.fence, &e.opts)
 	e.room = newRoom(fs, dir, p)

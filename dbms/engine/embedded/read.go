@@ -33,6 +33,7 @@ type reader struct {
 	at     version
 	active []*hide // restores that are not repaired, oldest first
 	key    []byte  // a key in Pebble
+	row    []byte  // a row from the cache
 	held   io.Closer
 	past   []*reader    // made by At
 	begun  atomic.Int64 // when the view began, nanoseconds since 1970; 0: not in use
@@ -156,7 +157,7 @@ func (r *reader) Get(key []byte) (value []byte, found bool, err error) {
 	if coveredBy(r.active, key) {
 		return r.getHidden(key)
 	}
-	raw, err := r.stored(key)
+	raw, err := r.present(key)
 	if err != nil {
 		return nil, false, err
 	}
@@ -198,6 +199,16 @@ func getBatch(r engine.Reader, keys [][]byte, each func(i int, value []byte) err
 		}
 	}
 	return nil
+}
+
+// present is stored by way of the cache. It is valid until the next read.
+func (r *reader) present(key []byte) ([]byte, error) {
+	if raw := r.e.rows.get(r.row[:0], key); raw != nil {
+		r.release()
+		r.row = raw
+		return raw, nil
+	}
+	return r.stored(key)
 }
 
 // stored returns the present row of key as it is in Pebble, nil if there is none.

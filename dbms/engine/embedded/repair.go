@@ -98,7 +98,11 @@ func (e *Engine) repairKeys(keys [][]byte) error {
 		return nil
 	}
 	e.counters.superseded.Add(int64(t.superseded))
-	return e.guard(func() error { return e.db.Apply(t.batch, pebble.NoSync) })
+	err := e.guard(func() error { return e.db.Apply(t.batch, pebble.NoSync) })
+	for _, key := range keys {
+		e.rows.drop(key)
+	}
+	return err
 }
 
 // repaired notes that a restore is done with.

@@ -78,7 +78,7 @@ func (e *Engine) freeTx(t *tx) {
 	t.recall.clear()
 	t.keys.clear()
 	*t = tx{
-		reader:     reader{e: e, key: t.reader.key[:0]},
+		reader:     reader{e: e, key: t.reader.key[:0], row: t.reader.row[:0]},
 		firstKey:   t.firstKey[:0],
 		firstValue: t.firstValue[:0],
 		recall:     t.recall,
@@ -125,6 +125,15 @@ func (t *tx) Get(key []byte) ([]byte, bool, error) {
 		return nil, false, corruptKey(key, err)
 	}
 	return r.value, true, nil
+}
+
+// cached reads a row and sees that the next transaction finds it in the cache.
+func (t *tx) cached(key []byte) ([]byte, error) {
+	raw, err := t.present(key)
+	if err == nil && raw != nil && t.held != nil {
+		t.e.rows.put(key, raw)
+	}
+	return raw, err
 }
 
 // GetBatch reads several keys.

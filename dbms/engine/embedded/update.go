@@ -131,6 +131,7 @@ func (e *Engine) publish(t *tx, record []byte) {
 	}
 	e.log.committed(t.version, record, t.wroteBlock)
 	e.window.add(t)
+	e.rows.wrote(t)
 	e.hides.add(t.restores)
 	if t.retain != nil {
 		e.retention.set(t.retain)
