@@ -15,7 +15,7 @@ type waiter struct {
 // Watch implements engine.Engine.
 func (e *Engine) Watch(ctx context.Context, since engine.Version, ranges ...engine.Range) (engine.Version, error) {
 	w := &waiter{ranges: ranges, woken: make(chan struct{})}
-	v, done, err := e.enlist(w, since)
+	v, done, err := e.enlist(w, &since)
 	if err != nil || done {
 		return v, err
 	}
@@ -36,20 +36,21 @@ func (e *Engine) Watch(ctx context.Context, since engine.Version, ranges ...engi
 	return "", ctx.Err()
 }
 
-// enlist adds a waiter, unless what it waits for has happened.
-func (e *Engine) enlist(w *waiter, since engine.Version) (engine.Version, bool, error) {
+// enlist adds a waiter, unless what it waits for has happened. A zero version
+// becomes the newest.
+func (e *Engine) enlist(w *waiter, since *engine.Version) (engine.Version, bool, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.closed {
 		return "", false, engine.ErrClosed
 	}
-	if since == "" {
-		since = encode(0)
+	if *since == "" {
+		*since = encode(e.last)
 	}
-	if err := e.checkVersion(since); err != nil {
+	if err := e.checkVersion(*since); err != nil {
 		return "", false, err
 	}
-	if e.changed(since, w.ranges) {
+	if e.changed(*since, w.ranges) {
 		return encode(e.last), true, nil
 	}
 	e.waiters[w] = struct{}{}
