@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"unsafe"
 
@@ -23,8 +24,8 @@ const (
 
 // Of one step.
 const (
-	stepRows  = 64  // to build or repair
-	stepClear = 256 // keys
+	stepRows  = 32 // to build or repair
+	stepClear = 64 // keys
 )
 
 // everything is the range of all that a table has outside of the catalog.
@@ -73,6 +74,7 @@ func (db *DB) work(ctx context.Context, op *engine.Op, j *jobRow) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
+		runtime.Gosched() // whoever waits for the last step goes first
 		_, err := db.Update(ctx, op, func(tx *Tx) (err error) {
 			done, err = tx.step(j.Table, j.ID)
 			return err
