@@ -425,7 +425,7 @@ type jobRow struct {
 	Low      []byte // keys to clear, or rows that were restored
 	High     []byte // nil: to the end
 	To       []byte // the version restored to
-	Before   []byte // the last version before the restore
+	Before   []byte // the last version before the restore; nil: it is no longer kept
 	Position []byte // all keys before it are done
 	Done     uint64 // rows
 	Problem  string // why it cannot go on

@@ -79,7 +79,7 @@
 //	entry.go      entry of an index        catalog.go     the catalog's tables
 //	layout.go, memory.go   columns in memory: fields of structs, or Values
 //
-//	read.go, readindex.go   write.go, reference.go   evolve.go   job.go   restore.go   check.go
+//	read.go, readindex.go   write.go, reference.go   evolve.go   job.go   restore.go, repair.go   check.go
 //
 // The package owns all keys of a store, and how rows and entries are encoded in
 // them. It imports packages txn and engine of Tuplix, and key, value and expr

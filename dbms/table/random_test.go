@@ -148,10 +148,28 @@ var errGiveUp = errors.New("given up")
 
 func (r *randomRun) background() {
 	r.trace("background")
+	if r.IntN(3) == 0 {
+		r.forgetBefore()
+	}
 	err := r.db.Work(context.Background(), testOp)
 	if err != nil && !(errors.Is(err, ErrUnique) && r.anyDoubles()) {
 		r.Fatalf("work: %v", err)
 	}
+}
+
+// forgetBefore has repairs go on as if what was there before the restores were no
+// longer kept.
+func (r *randomRun) forgetBefore() {
+	update(r, r.db, func(tx *Tx) error {
+		jobs, err := tx.jobs()
+		for i := range jobs {
+			if jobs[i].Kind == jobRepair && err == nil {
+				jobs[i].Before, jobs[i].Position = nil, nil
+				err = catJobs.Update(tx, &jobs[i])
+			}
+		}
+		return err
+	})
 }
 
 func (r *randomRun) anyDoubles() bool {

@@ -1,11 +1,9 @@
 package table
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"slices"
-	"unsafe"
 
 	"github.com/tuplix/tuplix/dbms/engine"
 )
@@ -205,82 +203,4 @@ func (t *Tx) RestoreAll(to engine.Version) error {
 		}
 		return err
 	})
-}
-
-// repairStep brings the entries of some restored rows to what the rows are now.
-//
-// The index may have, of a row, entries of the row as it is, and of the row as
-// it was just before each restore of it that is not repaired. So for each row
-// those of before are removed, unless they are also those of now, and those of
-// now are written.
-func (b *binding) repairStep(tx *Tx, j *jobRow) (done bool, err error) {
-	past, err := tx.At(engine.Version(j.Before))
-	if err != nil {
-		return false, err
-	}
-	var was, is []keep
-	from := slices.Clone(j.Position)
-	n, err := b.some(tx, j, func(row unsafe.Pointer, k []byte) error { return b.keepAll(&is, row, k) })
-	if err != nil {
-		return false, err
-	}
-	r := j.span()
-	if len(from) > 0 {
-		r.Low = from
-	}
-	if done = n < stepRows; !done {
-		r.High = j.Position
-	}
-	gone := 0
-	err = b.each(past, r, func(row unsafe.Pointer, k, _ []byte) error {
-		if gone++; gone > 4*stepRows { // many that are no more: go on from here
-			j.Position, done = slices.Clone(k), false
-			return errEnough
-		}
-		return b.keepAll(&was, row, k)
-	})
-	if errors.Is(err, errEnough) {
-		err = nil
-		is = slices.DeleteFunc(is, func(f keep) bool { return bytes.Compare(f.row, j.Position) >= 0 })
-	}
-	if err != nil {
-		return false, err
-	}
-	j.Done += uint64(n)
-	return done, b.repair(tx, was, is)
-}
-
-// keepAll appends all entries of a row.
-func (b *binding) keepAll(list *[]keep, row unsafe.Pointer, k []byte) error {
-	for _, x := range b.indexes {
-		e, err := b.entryOf(nil, x, row, k)
-		if err != nil {
-			return err
-		}
-		if e != nil {
-			*list = append(*list, keep{x, e, slices.Clone(k)})
-		}
-	}
-	return nil
-}
-
-func (b *binding) repair(tx *Tx, was, is []keep) error {
-	now := make(map[string]bool, len(is))
-	for _, f := range is {
-		now[string(f.entry)+string(f.row)] = true
-	}
-	for _, f := range was {
-		if now[string(f.entry)+string(f.row)] {
-			continue
-		}
-		if err := b.dropEntry(tx, f.x, f.entry, f.row); err != nil {
-			return err
-		}
-	}
-	for _, f := range is {
-		if err := b.addEntry(tx, f); err != nil {
-			return err
-		}
-	}
-	return nil
 }
