@@ -153,7 +153,7 @@ func testCounter(t *testing.T, s *store) {
 	}
 }
 
-// inParallel runs two transactions at a time.
+// inParallel runs transactions at the same time.
 func (s *store) inParallel(fns ...func(engine.Tx) error) {
 	s.t.Helper()
 	var wg sync.WaitGroup

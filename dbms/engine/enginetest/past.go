@@ -239,6 +239,48 @@ func expectSameCommits(t *testing.T, what string, got, want []engine.Commit) {
 	}
 }
 
+// testPastInUpdate: a transaction can look at the past like a View, and what it
+// decides by that is still true when it commits.
+func testPastInUpdate(t *testing.T, s *store) {
+	start := s.newest()
+	v1 := s.set("a", "1")
+	s.set("a", "2")
+	names := map[engine.Version]string{}
+	count := func(tx engine.Tx) error {
+		past, err := history(tx, "a", names)
+		if err != nil {
+			return err
+		}
+		changed, err := changes(tx, rangeOf("a", "b"), v1, names)
+		if err != nil {
+			return err
+		}
+		commits := len(s.commits(tx, start, true))
+		text := fmt.Sprint(strings.Count(past, "a="), " ", strings.Count(changed, "a="), " ", commits)
+		return write(tx, "seen", text)
+	}
+	s.update(count)
+	if got := s.get("", "seen"); got != "2 1 2" {
+		t.Errorf("a transaction sees %s versions, changes and transactions, want 2 1 2", got)
+	}
+	// Each of these sees all of the others that came before.
+	const n = 12
+	var fns []func(engine.Tx) error
+	for range n {
+		fns = append(fns, func(tx engine.Tx) error {
+			return write(tx, fmt.Sprint("commits", len(s.commits(tx, start, false))), "x")
+		})
+	}
+	s.inParallel(fns...)
+	s.view("", func(r engine.Reader) error {
+		got, err := scan(r, engine.PrefixRange([]byte("commits")), false)
+		if len(got) != n {
+			t.Errorf("%d transactions that count those before them make %q", n, got)
+		}
+		return err
+	})
+}
+
 func testTrace(t *testing.T, s *store) {
 	start := s.newest()
 	v, err := s.Update(s.ctx, &engine.Op{Name: "traced", Trace: true}, func(tx engine.Tx) error {

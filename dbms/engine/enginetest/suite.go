@@ -69,6 +69,7 @@ func (s Suite) Run(t *testing.T) {
 		{"History", testHistory},
 		{"Changes", testChanges},
 		{"Commits", testCommits},
+		{"PastInUpdate", testPastInUpdate},
 		{"Trace", testTrace},
 		{"Time", testTime},
 		{"Changed", testChanged},

@@ -84,3 +84,28 @@ func TestNothingLeft(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestBackground: what is beyond retention goes without being asked.
+func TestBackground(t *testing.T) {
+	clock := &enginetest.Clock{}
+	o := postgres.Options{Schema: newSchema(), Now: clock.Now, CollectEvery: 5 * time.Millisecond, Log: t.Logf}
+	e, err := postgres.Open(t.Context(), server.URL, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		if _, err := e.Update(t.Context(), &engine.Op{}, increment("n")); err != nil {
+			t.Error(err)
+		}
+	}
+	clock.Advance(2 * engine.DefaultRetention)
+	for start := time.Now(); e.Metrics().Collected.Versions < 2; time.Sleep(time.Millisecond) {
+		if time.Since(start) > 30*time.Second {
+			t.Fatal("nothing was collected")
+		}
+	}
+	expectNumber(t, e, "n", 3)
+	if err := e.Close(); err != nil {
+		t.Error(err)
+	}
+}

@@ -10,7 +10,7 @@ import (
 )
 
 func TestEmbedded(t *testing.T) {
-	Run(t, 3000, func(t *testing.T) engine.Engine {
+	Run(t, 2200, func(t *testing.T) engine.Engine {
 		e, err := embedded.Open(vfs.NewMem(), "store", embedded.Options{Memory: embedded.MinMemory, Log: t.Logf})
 		if err != nil {
 			t.Fatal(err)
