@@ -46,6 +46,45 @@ func TestEvaluate(t *testing.T) {
 	}
 }
 
+// A figure for the record has no bound to be behind.
+func TestVerdict(t *testing.T) {
+	measured := &samples{ours: []float64{3}, peer: []float64{2}}
+	for _, test := range []struct {
+		spec spec
+		v    *samples
+		want string
+	}{
+		{spec{"x", "s", lower, record}, measured, "\tfor the record"},
+		{spec{"x", "s", lower, record}, &samples{}, "\tnot measured"},
+		{spec{"x", "s", lower, 1}, measured, "<= 1.00\tBEHIND"},
+		{spec{"x", "s", higher, 1}, measured, ">= 1.00\tholds"},
+	} {
+		f := test.spec.evaluate(test.v)
+		if got := f.verdict(); got != test.want {
+			t.Errorf("%+v: %q, want %q", test.spec, got, test.want)
+		}
+	}
+}
+
+func TestItem(t *testing.T) {
+	want := makeItem(7)
+	var got item
+	if err := got.decode(rawKey(nil, 7), want.encode(nil)); err != nil || got != want {
+		t.Errorf("%+v, %v; want %+v", got, err, want)
+	}
+	if err := got.decode(rawKey(nil, 7), want.encode(nil)[:17]); err == nil {
+		t.Error("a row that was cut off is accepted")
+	}
+}
+
+func TestGrouped(t *testing.T) {
+	for n, want := range map[uint64]string{7: "7", 1000: "1,000", 123456: "123,456", 10_000_000: "10,000,000"} {
+		if got := grouped(n); got != want {
+			t.Errorf("%d is %q", n, got)
+		}
+	}
+}
+
 // Figures of parts that were not measured this time stay in the file.
 func TestWriteJSON(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "dir", "bench.json")

@@ -1,21 +1,30 @@
-// Command bench measures Tuplix and a Linux guest side by side: the same Go
-// programs, the same QEMU, CPU model, memory and devices.
+// Command bench measures Tuplix against its peers, side by side in one run.
 //
-//	go run ./cmd/bench [-rounds N] [-m MEMORY] [-machine KIND] [-only REGEXP] [PART]
+//	go run ./cmd/bench [-rounds N] [-only REGEXP] [PART]
 //
-// PART is machine or all. In a part, ours and the peer are measured in turns and the medians
-// compared. The result is a table on standard output and build/bench.json: a
-// list of {name, unit, ours, peer, ratio, bound, holds}.
+// PART is machine, store or all. In a part, ours and the peer are measured in
+// turns and the medians compared. The result is a table on standard output and
+// build/bench.json: a list of {name, unit, ours, peer, ratio, bound, holds}, where
+// a bound of 0 is that of a figure which is only for the record.
+//
+// Part machine compares with a Linux guest: the same Go programs, the same QEMU,
+// CPU model, memory (-m) and devices. Part store compares the tables of the store,
+// on this host, with the Pebble below them and with PostgreSQL and SQLite: the
+// same rows, the same disk. -restored sets the most rows of which restores are
+// measured, -profiles a directory for CPU profiles of our side.
 //
 // # Owns
 //
-// The figures, their bounds, the load generators on the host's side, and the
-// peer: Debian's cloud kernel with an initramfs that holds cmd/bench/linuxinit
-// and the program.
+// The figures, their bounds and the load generators; the Linux guest: Debian's
+// cloud kernel with an initramfs that holds cmd/bench/linuxinit and the program;
+// and the databases of the store's peers, each in a directory that is removed at
+// the end.
 //
 // # May import
 //
-// The standard library and the host-side packages qemu and cmd/tuplix/image.
+// The host-side packages qemu and cmd/tuplix/image, dbms and what it is measured
+// against: Pebble, pgx and go-sqlite3, which needs cgo. Without cgo the figures
+// that need SQLite say so.
 //
 // # Guarantees
 //
@@ -24,5 +33,6 @@
 //
 // # Refuses
 //
-// To compare machines that differ in anything but the system.
+// To compare machines that differ in anything but the system, and stores that
+// differ in what they hold or in when they flush the disk.
 package main

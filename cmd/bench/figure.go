@@ -103,8 +103,8 @@ func printTable(w io.Writer, figures []figure) error {
 
 // verdict is the bound and whether it holds.
 func (f *figure) verdict() string {
-	if f.Bound == record && f.Holds {
-		return "\tfor the record"
+	if f.Bound == record {
+		return "\t" + map[bool]string{true: "for the record", false: "not measured"}[f.Holds]
 	}
 	sign, verdict := "<=", "holds"
 	if f.Better == higher {

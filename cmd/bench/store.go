@@ -18,6 +18,7 @@ type contest struct {
 	spec
 	than       string
 	ours, peer measurement
+	slow       bool // measured once in a round, and not in several turns
 }
 
 // measurement measures one side once.
@@ -42,6 +43,9 @@ func measureStore(ctx context.Context, o *options, log io.Writer) ([]figure, err
 		if !o.only.MatchString(c.name) {
 			continue
 		}
+		if err := w.settle(); err != nil {
+			return nil, err
+		}
 		f, err := c.run(ctx, o, log)
 		if err != nil {
 			return nil, err
@@ -55,23 +59,26 @@ func measureStore(ctx context.Context, o *options, log io.Writer) ([]figure, err
 // of the result; the error is the end of ctx.
 func (c *contest) run(ctx context.Context, o *options, log io.Writer) (figure, error) {
 	v := new(samples)
+	turns := turnsInRound
+	if c.slow {
+		turns = 1
+	}
 	sides := []side{{"Tuplix", c.profiled(o), &v.ours}, {c.than, c.peer, &v.peer}}
 	for round := range o.rounds {
-		for _, s := range sides {
-			fmt.Fprintf(log, "%-38s  round %d of %d  %s\n", c.name, round+1, o.rounds, s.name)
-			runtime.GC() // what other turns left is not this one's to clear away
-			value, err := s.measure(ctx)
-			switch {
-			case ctx.Err() != nil:
-				return figure{}, ctx.Err()
-			case err != nil:
-				v.err = fmt.Errorf("%s: %w", s.name, err)
-				fmt.Fprintf(log, "  failed: %v\n", v.err)
-			default:
-				*s.to = append(*s.to, value)
+		fmt.Fprintf(log, "%-38s  round %d of %d\n", c.name, round+1, o.rounds)
+		runtime.GC() // what others left is not this one's to clear away
+		for range turns {
+			for _, s := range sides {
+				if err := s.run(ctx); err != nil {
+					v.err = fmt.Errorf("%s: %w", s.name, err)
+					fmt.Fprintf(log, "  failed: %v\n", v.err)
+				}
+				if ctx.Err() != nil {
+					return figure{}, ctx.Err()
+				}
 			}
+			slices.Reverse(sides)
 		}
-		slices.Reverse(sides)
 	}
 	f := c.evaluate(v)
 	f.Than = c.than
@@ -84,14 +91,24 @@ type side struct {
 	to      *[]float64
 }
 
-// profiled is our side, which writes a CPU profile of each of its rounds, where
-// that is asked for. The last stays.
+func (s *side) run(ctx context.Context) error {
+	value, err := s.measure(ctx)
+	if err == nil {
+		*s.to = append(*s.to, value)
+	}
+	return err
+}
+
+// profiled is our side, which writes a CPU profile of each of its turns, where
+// that is asked for. (go tool pprof adds them up.)
 func (c *contest) profiled(o *options) measurement {
 	if o.profiles == "" {
 		return c.ours
 	}
+	turn := 0
 	return func(ctx context.Context) (float64, error) {
-		name := strings.NewReplacer(" ", "-", ",", "").Replace(c.name) + ".pprof"
+		turn++
+		name := fmt.Sprintf("%s.%d.pprof", strings.NewReplacer(" ", "-", ",", "").Replace(c.name), turn)
 		f, err := os.Create(filepath.Join(o.profiles, name))
 		if err != nil {
 			return 0, err
@@ -114,8 +131,12 @@ func fixed(n float64) measurement {
 	return func(context.Context) (float64, error) { return n, nil }
 }
 
-// oneTurn is how long one side is measured at a time.
-const oneTurn = 500 * time.Millisecond
+// A side is measured for a short time, then the other: what disturbs them, such
+// as compactions behind both, disturbs them alike.
+const (
+	oneTurn      = 100 * time.Millisecond
+	turnsInRound = 5
+)
 
 // timed runs fn again and again and returns how many microseconds it takes.
 func timed(fn func() error) (float64, error) {
@@ -141,30 +162,30 @@ func storeContests(w *world, o *options) []contest {
 	const pebble, postgres, sqlite = "Pebble", "PostgreSQL", "SQLite"
 	many := o.restored
 	return []contest{
-		{spec{"read of a row", "us", lower, 1.5}, pebble, w.readOurs, w.readRaw},
-		{spec{"read of a row, SQLite", "us", lower, record}, sqlite, w.readOurs, w.readSQLite},
-		{spec{"read of a row, PostgreSQL", "us", lower, record}, postgres, w.readOurs, w.readPostgres},
-		{spec{"scan of 100k rows, each", "us", lower, 1.5}, pebble, w.scanOurs, w.scanRaw},
-		{spec{"scan of 100k rows, SQLite", "us", lower, record}, sqlite, w.scanOurs, w.scanSQLite},
-		{spec{"scan of 100k rows, PostgreSQL", "us", lower, record}, postgres, w.scanOurs, w.scanPostgres},
-		{spec{"ViewAt, row unchanged since", "us", lower, 1.2}, "View", w.readUnchanged, w.readFresh},
-		{spec{"ViewAt, row changed since", "us", lower, 1.2}, "View", w.readChanged, w.readOld},
-		{spec{"newest of 100 versions", "us", lower, 1.1}, "the only one", w.readOld, w.readFresh},
-		{spec{"insert, not synced", "us", lower, 2}, pebble, w.insertOurs, w.insertRaw},
-		{spec{"insert with an index", "us", lower, record}, "2 keys in Pebble", w.insertIndexed, w.insertRawTwo},
-		{spec{"provenance", "us", lower, 1.05}, "without it", w.insertOurs, w.insertBare},
-		{spec{"synced commits, 64 clients", "1/s", higher, 0.8}, pebble, w.commitsOurs, w.commitsRaw},
-		{spec{"synced commits, SQLite", "1/s", higher, record}, sqlite, w.commitsOurs, w.commitsSQLite},
-		{spec{"synced commits, PostgreSQL", "1/s", higher, record}, postgres, w.commitsOurs, w.commitsPostgres},
-		{spec{"procedures on one core", "1/s", higher, 1}, "150,000", w.procedures, fixed(150_000)},
-		{spec{"procedures, one client's", "1/s", higher, 10}, postgres, w.procedures, w.proceduresPostgres},
-		{spec{"restore of 1,000 rows", "ms", lower, 1}, "50 ms", w.restore(1_000), fixed(50)},
-		{spec{"restore of 100,000 rows", "ms", lower, 1}, "50 ms", w.restore(100_000), fixed(50)},
-		{spec{"restore of " + grouped(many) + " rows", "ms", lower, 1}, "50 ms", w.restore(many), fixed(50)},
-		{spec{"the same against fewer rows", "ms", lower, 1.5}, "1,000 rows", w.restore(many), w.restore(1_000)},
-		{spec{"commits while collecting, p99", "us", lower, 2}, "alone", w.tailCollecting, w.tailAlone},
-		{spec{"commits while indexing, p99", "us", lower, 2}, "alone", w.tailIndexing, w.tailAlone},
-		{spec{"restore of a million rows", "ms", lower, record}, "pg_restore", w.restore(storeRows), w.restorePostgres},
+		{spec{"read of a row", "us", lower, 1.5}, pebble, w.readOurs, w.readRaw, false},
+		{spec{"read of a row, SQLite", "us", lower, record}, sqlite, w.readOurs, w.readSQLite, false},
+		{spec{"read of a row, PostgreSQL", "us", lower, record}, postgres, w.readOurs, w.readPostgres, false},
+		{spec{"scan of 100k rows, each", "us", lower, 1.5}, pebble, w.scanOurs, w.scanRaw, false},
+		{spec{"scan of 100k rows, SQLite", "us", lower, record}, sqlite, w.scanOurs, w.scanSQLite, false},
+		{spec{"scan of 100k rows, PostgreSQL", "us", lower, record}, postgres, w.scanOurs, w.scanPostgres, false},
+		{spec{"ViewAt, row unchanged since", "us", lower, 1.2}, "View", w.readUnchanged, w.readFresh, false},
+		{spec{"ViewAt, row changed since", "us", lower, 1.2}, "View", w.readChanged, w.readOld, false},
+		{spec{"newest of 100 versions", "us", lower, 1.1}, "the only one", w.readOld, w.readFresh, false},
+		{spec{"insert, not synced", "us", lower, 2}, pebble, w.insertOurs, w.insertRaw, false},
+		{spec{"insert with an index", "us", lower, record}, "2 keys in Pebble", w.insertIndexed, w.insertRawTwo, false},
+		{spec{"provenance", "us", lower, 1.05}, "without it", w.insertOurs, w.insertBare, false},
+		{spec{"synced commits, 64 clients", "1/s", higher, 0.8}, pebble, w.commitsOurs, w.commitsRaw, true},
+		{spec{"synced commits, SQLite", "1/s", higher, record}, sqlite, w.commitsOurs, w.commitsSQLite, true},
+		{spec{"synced commits, PostgreSQL", "1/s", higher, record}, postgres, w.commitsOurs, w.commitsPostgres, true},
+		{spec{"procedures on one core", "1/s", higher, 1}, "150,000", w.procedures, fixed(150_000), false},
+		{spec{"procedures, one client's", "1/s", higher, 10}, postgres, w.procedures, w.proceduresPostgres, false},
+		{spec{"restore of 1,000 rows", "ms", lower, 1}, "50 ms", w.restore(1_000), fixed(50), true},
+		{spec{"restore of 100,000 rows", "ms", lower, 1}, "50 ms", w.restore(100_000), fixed(50), true},
+		{spec{"restore of " + grouped(many) + " rows", "ms", lower, 1}, "50 ms", w.restore(many), fixed(50), true},
+		{spec{"the same against fewer rows", "ms", lower, 1.5}, "1,000 rows", w.restore(many), w.restore(1_000), true},
+		{spec{"commits while collecting, p99", "us", lower, 2}, "alone", w.tailCollecting, w.tailAlone, true},
+		{spec{"commits while indexing, p99", "us", lower, 2}, "alone", w.tailIndexing, w.tailAlone, true},
+		{spec{"restore of a million rows", "ms", lower, record}, "pg_restore", w.restore(storeRows), w.restorePostgres, true},
 	}
 }
 

@@ -23,7 +23,7 @@ type tailStore struct {
 const (
 	tailRows     = 200_000
 	tailReplaced = 10 // times that each is replaced before a collection
-	tailTurn     = 4 * oneTurn
+	tailTurn     = 2 * time.Second
 )
 
 func (w *world) tailStore() (*tailStore, error) {

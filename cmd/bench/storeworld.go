@@ -111,6 +111,25 @@ func (w *world) close() error {
 	return errors.Join(errs...)
 }
 
+// settle has done what other figures have left to do in the background.
+func (w *world) settle() error {
+	var errs []error
+	if w.ours != nil {
+		errs = append(errs, w.ours.engine.Compact(w.ctx))
+	}
+	if w.raw != nil {
+		errs = append(errs, compact(w.ctx, w.raw))
+	}
+	return errors.Join(errs...)
+}
+
+func compact(ctx context.Context, db *pebble.DB) error {
+	if err := db.Flush(); err != nil {
+		return err
+	}
+	return db.Compact(ctx, []byte{0}, []byte{0xff}, true)
+}
+
 func (w *world) path(name string) string { return filepath.Join(w.dir, name) }
 
 // loading says what takes long before a figure is first measured.
@@ -253,12 +272,9 @@ func (w *world) pebble() (*pebble.DB, error) {
 			return nil, err
 		}
 	}
-	if err := db.Flush(); err != nil {
-		return nil, err
-	}
 	w.raw = db
 	w.rawNext.Store(firstNew)
-	return db, db.Compact(w.ctx, []byte{0}, []byte{0xff}, true)
+	return db, compact(w.ctx, db)
 }
 
 // quiet passes on only what is wrong in Pebble.

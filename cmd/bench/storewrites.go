@@ -87,7 +87,7 @@ func (w *world) rawInserts(n int) (float64, error) {
 // concurrently has n goroutines call fn for a while; the result is calls a
 // second.
 func concurrently(n int, fn func() error) (float64, error) {
-	const turn = 4 * oneTurn
+	const turn = 2 * time.Second
 	var done atomic.Int64
 	errs := make([]error, n)
 	var wg sync.WaitGroup
