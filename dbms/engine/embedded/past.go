@@ -90,6 +90,13 @@ func (c *pastCursor) choose() bool {
 func (c *pastCursor) nextData(ok bool) {
 	it := c.data.it
 	for ; ok && c.err == nil; ok = step(it, c.reverse, true) {
+		if raw := it.Value(); len(raw) >= rowFixed && raw[versionSize] == 0 { // the usual form
+			if readVersion(raw) <= c.r.at {
+				c.data.valid, c.data.key, c.data.value = true, it.Key()[1:], raw[rowFixed:]
+				return
+			}
+			continue
+		}
 		row, err := rowAt(it)
 		if err != nil {
 			c.err = err

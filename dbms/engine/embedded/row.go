@@ -26,10 +26,9 @@ const (
 	rowHeader   = 1 << 0 // a header follows
 	rowRestored = 1 << 1 // a copy of an older row, made for a restore
 
-	rowFlags    = rowHeader | rowRestored
-	rowFixed    = versionSize + 1
-	maxHeader   = 2 << 10
-	rowOverhead = rowFixed + binary.MaxVarintLen16 + maxHeader
+	rowFlags  = rowHeader | rowRestored
+	rowFixed  = versionSize + 1
+	maxHeader = 2 << 10
 )
 
 var errRow = errors.New("malformed row")

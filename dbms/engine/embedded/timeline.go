@@ -24,13 +24,12 @@ type timeline struct {
 
 // at is the state of the key at t by what is stored, without header and value.
 func (l *timeline) at(t version) state {
-	i, found := slices.BinarySearchFunc(l.spans, t, func(s span, t version) int {
+	i, _ := slices.BinarySearchFunc(l.spans, t, func(s span, t version) int {
 		if s.until <= t {
 			return -1
 		}
-		return 1
+		return 1 // never equal: t is between two ends
 	})
-	_ = found // t is between two ends, so never equal
 	if i < len(l.spans) && l.spans[i].since <= t {
 		return state{row: row{since: l.spans[i].since, flags: l.spans[i].flags}, present: true}
 	}
