@@ -51,7 +51,7 @@ type Device struct {
 	close func() error
 }
 
-// Close gives up the device, and the lock. It does not flush.
+// Close gives up the device, the lock, and the keys. It does not flush.
 func (d *Device) Close() error { return d.close() }
 
 // OpenDevice opens the device at path, a file or a block device of the host, or
@@ -102,7 +102,10 @@ func (o *Options) finish(below blockfs.Device, closeBelow func() error) (*Device
 	if err != nil {
 		return nil, err
 	}
-	return &Device{content, closeBelow}, nil
+	return &Device{content, func() error {
+		content.Close()
+		return closeBelow()
+	}}, nil
 }
 
 func (o *Options) format(below blockfs.Device) error {

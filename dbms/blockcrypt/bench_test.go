@@ -14,6 +14,7 @@ func BenchmarkDevice(b *testing.B) {
 	_, err := Format(below, Passphrase, []byte("x"), cheap)
 	must(b, err)
 	for name, dev := range map[string]BlockDevice{"plain": plain, "encrypted": opened(b, below, "x")} {
+		must(b, writeFull(dev, random(2, int(dev.Size())), 0)) // zeros are not decrypted
 		for _, n := range []int{4 << 10, 128 << 10} {
 			p := random(1, n)
 			slots := dev.Size() / int64(n)

@@ -1,13 +1,10 @@
 package blockcrypt
 
 import (
-	"crypto/aes"
 	"errors"
 	"fmt"
 	"io"
 	"sync"
-
-	"golang.org/x/crypto/xts"
 
 	"github.com/tuplix/tuplix/dbms/blockdev"
 )
@@ -30,18 +27,45 @@ type Device struct {
 	dev    BlockDevice
 	size   int64
 	sector int
-	cipher *xts.Cipher
+
+	use    sync.RWMutex // held by who uses cipher, so that Close waits for them
+	cipher unitCipher   // nil once closed
 }
+
+// ErrClosed says that the device was closed.
+var ErrClosed = errors.New("blockcrypt: the device is closed")
 
 // newDevice takes its own copy of the key.
 func newDevice(dev BlockDevice, key []byte) (*Device, error) {
-	c, err := xts.NewCipher(aes.NewCipher, key)
+	c, err := newCipher(key)
 	if err != nil {
 		return nil, err
 	}
 	sector := dev.SectorSize()
 	size := dev.Size() - dataStart
 	return &Device{dev: dev, size: size - size%int64(sector), sector: sector, cipher: c}, nil
+}
+
+// Close wipes the expanded keys, as far as they are this package's (doc.go). It
+// waits for requests that run; those that come later get ErrClosed. The disk
+// below stays open.
+func (d *Device) Close() {
+	d.use.Lock()
+	defer d.use.Unlock()
+	if d.cipher != nil {
+		d.cipher.wipe()
+		d.cipher = nil
+	}
+}
+
+// begin keeps the keys until the caller unlocks use.
+func (d *Device) begin() error {
+	d.use.RLock()
+	if d.cipher == nil {
+		d.use.RUnlock()
+		return ErrClosed
+	}
+	return nil
 }
 
 // Size is the capacity in bytes.
@@ -67,6 +91,10 @@ func (d *Device) ReadAt(p []byte, off int64) (int, error) {
 	if err := blockdev.CheckRange(off, int64(len(p)), d.size, d.sector); err != nil {
 		return 0, err
 	}
+	if err := d.begin(); err != nil {
+		return 0, err
+	}
+	defer d.use.RUnlock()
 	n, err := d.dev.ReadAt(p, dataStart+off)
 	d.decrypt(p[:n-n%unitBytes], off)
 	return n, err
@@ -81,6 +109,10 @@ func (d *Device) WriteAt(p []byte, off int64) (int, error) {
 	if err := blockdev.CheckRange(off, int64(len(p)), d.size, d.sector); err != nil {
 		return 0, err
 	}
+	if err := d.begin(); err != nil {
+		return 0, err
+	}
+	defer d.use.RUnlock()
 	buf := transfers.Get().(*[transferBytes]byte)
 	defer transfers.Put(buf)
 	done := 0
@@ -101,17 +133,22 @@ func (d *Device) WriteAt(p []byte, off int64) (int, error) {
 }
 
 func (d *Device) encrypt(to, from []byte, off int64) {
-	for i := 0; i < len(from); i += unitBytes {
-		d.cipher.Encrypt(to[i:i+unitBytes], from[i:i+unitBytes], uint64(off+int64(i))/unitBytes)
-	}
+	d.cipher.encrypt(to, from, uint64(off)/unitBytes)
 }
 
+// decrypt leaves out units of zeros and takes what lies between them at once.
 func (d *Device) decrypt(p []byte, off int64) {
-	for i := 0; i < len(p); i += unitBytes {
-		unit := p[i : i+unitBytes]
-		if !allZero(unit) {
-			d.cipher.Decrypt(unit, unit, uint64(off+int64(i))/unitBytes)
+	for i := 0; i < len(p); {
+		end := i
+		for end < len(p) && !allZero(p[end:end+unitBytes]) {
+			end += unitBytes
 		}
+		if end == i {
+			i += unitBytes
+			continue
+		}
+		d.cipher.decrypt(p[i:end], p[i:end], uint64(off+int64(i))/unitBytes)
+		i = end
 	}
 }
 

@@ -1,0 +1,5 @@
+//go:build !amd64
+
+package blockcrypt
+
+func newCipher(key []byte) (unitCipher, error) { return newPortable(key) }
