@@ -5,8 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime"
 	"slices"
+	"time"
 	"unsafe"
 
 	"github.com/tuplix/tuplix/dbms/engine"
@@ -70,11 +70,11 @@ func (db *DB) Work(ctx context.Context, op *engine.Op) error {
 
 // work does one job.
 func (db *DB) work(ctx context.Context, op *engine.Op, j *jobRow) error {
+	rest := pause{begun: time.Now()}
 	for done := false; !done; {
-		if err := ctx.Err(); err != nil {
+		if err := rest.after(ctx); err != nil {
 			return err
 		}
-		runtime.Gosched() // whoever waits for the last step goes first
 		_, err := db.Update(ctx, op, func(tx *Tx) (err error) {
 			done, err = tx.step(j.Table, j.ID)
 			return err
@@ -109,6 +109,28 @@ func (db *DB) Run(ctx context.Context, op *engine.Op, failed func(error)) error 
 			return err
 		}
 	}
+}
+
+// pause has a job rest for as long as it works, so that transactions which wait
+// for it, or for a processor, get their turn.
+type pause struct{ begun time.Time }
+
+const workSlice = time.Millisecond
+
+func (p *pause) after(ctx context.Context) error {
+	worked := time.Since(p.begun)
+	if worked < workSlice {
+		return ctx.Err()
+	}
+	t := time.NewTimer(worked)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-t.C:
+	}
+	p.begun = time.Now()
+	return nil
 }
 
 // note writes down why a job cannot go on.

@@ -48,11 +48,12 @@ func (x *reader[T]) GetBatch(tx *Tx, keys []Key, each func(i int, row T) error) 
 func (x *reader[T]) Scan(tx *Tx, s Span) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		var row T
+		more := true
 		b, err := tx.bind(x.decl)
 		if err == nil {
-			err = b.scan(tx, x.name, s, unsafe.Pointer(&row), func() bool { return yield(row, nil) })
+			err = b.scan(tx, x.name, s, unsafe.Pointer(&row), func() bool { more = yield(row, nil); return more })
 		}
-		if err != nil {
+		if err != nil && more {
 			var none T
 			yield(none, err)
 		}

@@ -48,8 +48,9 @@ func (r *Rows) Get(index string, key ...any) ([]Value, error) {
 func (r *Rows) Scan(index string, s Span) iter.Seq2[[]Value, error] {
 	return func(yield func([]Value, error) bool) {
 		values := make([]Value, len(r.b.cols))
-		err := r.b.scan(r.tx, index, s, dynamicRow(values), func() bool { return yield(values, nil) })
-		if err != nil {
+		more := true
+		err := r.b.scan(r.tx, index, s, dynamicRow(values), func() bool { more = yield(values, nil); return more })
+		if err != nil && more {
 			yield(nil, err)
 		}
 	}
