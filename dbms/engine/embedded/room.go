@@ -10,8 +10,9 @@ import (
 // room sees that a transaction does not begin to write what the device has no
 // room for: a log that cannot be written is the end of the store, until it is
 // opened again. So a transaction is refused while what is free is less than what
-// Pebble may need to write down what it has taken already. A change of retention
-// and the removal of what is beyond it are not refused: they make room.
+// Pebble may need to write down what it has taken already. What makes room is not
+// refused, a change of retention and the removal of what is beyond it; and deleting
+// may use most of what is kept back, though the rows stay in history for a while.
 //
 // The commit lock is held.
 type room struct {
@@ -28,8 +29,11 @@ func newRoom(fs vfs.FS, dir string, p *pebble.Options) room {
 	return room{fs: fs, dir: dir, reserve: 2 * memTables * int64(p.MemTableSize)}
 }
 
+// deleteShare of the reserve is kept back from transactions that only delete.
+const deleteShare = 4
+
 // take sets size bytes aside, or refuses with engine.ErrFull.
-func (r *room) take(size int) error {
+func (r *room) take(size int, deletes bool) error {
 	need := 2 * int64(size) // in the log and in a table
 	if r.left -= need; r.left >= 0 {
 		return nil
@@ -41,6 +45,12 @@ func (r *room) take(size int) error {
 		return nil
 	}
 	reserve := min(r.reserve, int64(u.TotalBytes/8))
+	if deletes {
+		if int64(u.AvailBytes) < reserve/deleteShare+need {
+			return engine.ErrFull
+		}
+		return nil
+	}
 	if int64(u.AvailBytes) < reserve+need {
 		return engine.ErrFull
 	}
