@@ -62,15 +62,6 @@ type atomicVersion struct{ n atomic.Uint64 }
 func (a *atomicVersion) Load() version   { return version(a.n.Load()) }
 func (a *atomicVersion) Store(v version) { a.n.Store(uint64(v)) }
 
-// raise stores v unless what is there is later.
-func (a *atomicVersion) raise(v version) {
-	for old := a.n.Load(); old < uint64(v); old = a.n.Load() {
-		if a.n.CompareAndSwap(old, uint64(v)) {
-			return
-		}
-	}
-}
-
 var _ engine.Engine = (*Engine)(nil)
 
 // corrupt names the place of damage.

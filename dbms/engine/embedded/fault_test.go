@@ -175,7 +175,7 @@ func TestFormat(t *testing.T) {
 		must(t, err)
 		must(t, e.db.Set(metaKey(metaFormat), c.record, nil))
 		must(t, e.Close())
-		if e, err = Open(fs, "store", Options{}); !errors.Is(err, c.want) {
+		if _, err := Open(fs, "store", Options{}); !errors.Is(err, c.want) {
 			t.Errorf("format %q: %v", c.record, err)
 		}
 	}

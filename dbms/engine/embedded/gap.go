@@ -79,7 +79,7 @@ func (gs *gaps) miss(key []byte) bool {
 
 // lookup is stored for a key that is in no gap known yet.
 func (t *tx) lookup(key []byte) ([]byte, error) {
-	raw, err := t.stored(key)
+	raw, err := t.cached(key)
 	if err == nil && raw == nil && t.keys.len() <= maxUnseen && t.e.gaps.miss(key) {
 		err = t.findGap(key)
 	}
