@@ -2,9 +2,10 @@
 // Device encrypts what it hands on to another device. It needs nothing from the
 // file system above it (dbms/blockfs) and nothing from the disk below.
 //
-// It owns the header on the disk, the keys in it, and the choice of ciphers. It
-// imports golang.org/x/crypto (xts, argon2) and of this module only
-// dbms/blockdev, for the contract of devices.
+// It owns the header on the disk, the keys in it, the choice of ciphers, and XTS
+// by the AES instructions of amd64 (xts_amd64.s); other processors use that of
+// x/crypto. It imports golang.org/x/crypto (xts, argon2), golang.org/x/sys/cpu, and
+// of this module only dbms/blockdev, for the contract of devices.
 //
 // # How it works
 //
@@ -46,9 +47,10 @@
 // (ErrCost). Requests run in parallel, and do not allocate in the steady state.
 //
 // Secrets and data keys are wiped from memory that is this package's as soon as
-// they are not needed. What cannot be wiped: the expanded data key of a Device in
-// use, what argon2 leaves to the garbage collector, and copies that Go made of a
-// goroutine's stack.
+// they are not needed, the expanded data key by Close of the Device. What cannot be
+// wiped: that key as long as the Device is in use, or where it is x/crypto's; what
+// argon2 leaves to the garbage collector; and copies that Go made of registers and
+// of a goroutine's stack.
 //
 // # What it does not give
 //
