@@ -20,6 +20,7 @@ type background struct {
 const (
 	collectEvery = time.Minute
 	restShare    = 8 // it rests so many times as long as it works
+	hurriedShare = 1 // and so many times if somebody waits for it
 )
 
 func (b *background) init() {

@@ -21,7 +21,7 @@ func (e *Engine) Collect(ctx context.Context) (engine.Collected, error) {
 		return engine.Collected{}, err
 	}
 	defer e.leave()
-	return e.collect(ctx, pace{})
+	return e.collect(ctx, pace{share: hurriedShare})
 }
 
 func (e *Engine) collect(ctx context.Context, p pace) (engine.Collected, error) {
