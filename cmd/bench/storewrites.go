@@ -128,19 +128,21 @@ func (w *world) commitsRaw(context.Context) (float64, error) {
 	})
 }
 
-// procedures measures read and update of one row on one core, in transactions a
-// second.
-func (w *world) procedures(ctx context.Context) (float64, error) {
-	s, err := w.store()
-	if err != nil {
-		return 0, err
+// procedures measures read and update of one of so many rows on one core, in
+// transactions a second.
+func (w *world) procedures(rows uint64) measurement {
+	return func(ctx context.Context) (float64, error) {
+		s, err := w.store()
+		if err != nil {
+			return 0, err
+		}
+		defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+		o := op("bump")
+		us, err := timed(func() error {
+			id := rand.Uint64N(rows)
+			_, err := s.db.Update(ctx, o, func(tx *table.Tx) error { return s.bump(tx, id) })
+			return err
+		})
+		return 1e6 / us, err
 	}
-	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
-	o := op("bump")
-	us, err := timed(func() error {
-		id := rand.Uint64N(storeRows)
-		_, err := s.db.Update(ctx, o, func(tx *table.Tx) error { return s.bump(tx, id) })
-		return err
-	})
-	return 1e6 / us, err
 }
