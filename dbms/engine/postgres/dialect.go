@@ -81,5 +81,6 @@ var postgres = dialect{
 		"synchronous_commit": "off",
 		"enable_seqscan":     "off", // new tables have no statistics, and every statement an index
 		"jit":                "off",
+		"plan_cache_mode":    "force_generic_plan", // planning the commit anew costs as much as it
 	},
 }
