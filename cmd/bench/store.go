@@ -50,6 +50,7 @@ func measureStore(ctx context.Context, o *options, log io.Writer) ([]figure, err
 		if err != nil {
 			return nil, err
 		}
+		fmt.Fprintf(log, "  %s %s, %s %s: %s\n", number(f.Ours), f.Unit, number(f.Peer), f.Than, number(f.Ratio))
 		figures = append(figures, f)
 	}
 	return figures, nil
