@@ -40,7 +40,7 @@ func newAESNI(key []byte) (*aesni, error) {
 }
 
 // maxUnits bounds one call of assembly, which the scheduler cannot interrupt, to
-// some ten microseconds.
+// some ten microseconds, and to half a millisecond under emulation.
 const maxUnits = 64
 
 func (c *aesni) encrypt(to, from []byte, first uint64) {
