@@ -224,34 +224,46 @@ func TestBadConfig(t *testing.T) {
 
 // TestHostile fails the device under load: every call must return, with EIO.
 func TestHostile(t *testing.T) {
-	for name, lie := range map[string]func(q *model.Queue){
-		"unknown id":   func(q *model.Queue) { q.Lie(9999, 0, 1) },
-		"id twice":     func(q *model.Queue) { q.Lie(0, 0, 1); q.Lie(0, 0, 1) },
-		"index jump":   func(q *model.Queue) { q.Lie(1, 0, 300) },
-		"index jump -": func(q *model.Queue) { q.Lie(1, 0, 0xffff) },
+	const room, more = 8, 20
+	for name, c := range map[string]struct {
+		writers int
+		lie     func(q *model.Queue)
+	}{
+		"unknown id": {more, func(q *model.Queue) { q.Lie(9999, 0, 1) }},
+		// A writer that waits for room would take the ID after the first answer,
+		// and the second would be as good.
+		"id twice":     {room, func(q *model.Queue) { q.Lie(0, 0, 1); q.Lie(0, 0, 1) }},
+		"index jump":   {more, func(q *model.Queue) { q.Lie(1, 0, 300) }},
+		"index jump -": {more, func(q *model.Queue) { q.Lie(1, 0, 0xffff) }},
 	} {
 		for _, vectors := range []int{1, 2} {
-			t.Run(fmt.Sprint(name, vectors), func(t *testing.T) { testHostile(t, lie, vectors) })
+			t.Run(fmt.Sprint(name, vectors), func(t *testing.T) { testHostile(t, room, c.writers, c.lie, vectors) })
 		}
 	}
 }
 
-func testHostile(t *testing.T, lie func(q *model.Queue), vectors int) {
+func testHostile(t *testing.T, room, writers int, lie func(q *model.Queue), vectors int) {
 	d := newDisk(everything, 1<<20)
 	d.Vector = vectors
-	d.Max = 8
-	d.Handle = func(int, *model.Chain) (int, bool) { return 0, true } // never answers
+	d.Max = room
+	held := make(chan struct{}, writers)
+	d.Handle = func(int, *model.Chain) (int, bool) { // never answers
+		held <- struct{}{}
+		return 0, true
+	}
 	dev := d.open(t)
 	var wg sync.WaitGroup
-	for range 20 {
+	for range writers {
 		wg.Go(func() {
 			if n, err := dev.WriteAt(make([]byte, 4096), 0); n != 0 || !errors.Is(err, syscall.EIO) {
 				t.Errorf("write to a failed device: %d, %v", n, err)
 			}
 		})
 	}
-	q := d.Queue(0)
-	lie(q)
+	for range room {
+		<-held
+	}
+	lie(d.Queue(0))
 	wg.Wait()
 	if dev.Err() == nil {
 		t.Error("device is not marked failed")
