@@ -20,6 +20,8 @@ const (
 	callAllocIdentity                 // n -> phys
 	callAddEntropy                    // p, n
 	callRefineClock                   // -> Hz
+	callWatchDeath                    // -> fd (die.go)
+	callPostpone                      // signal -> 1 if its death waits until all is saved (die.go)
 	callEnd
 )
 

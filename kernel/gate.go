@@ -20,10 +20,25 @@ var exit, dying func()
 
 // OnExit names what must run before the program ends. A panic waits for it no
 // longer than 5 s, since the goroutine that fails may hold what f needs; a kernel
-// panic and a failure of the Go runtime do not.
+// panic and a failure of the Go runtime do not. A signal that ends the program
+// waits for it, however long it takes. OnExit is called once.
 func OnExit(f func()) {
 	w := lastWill{f: f, patience: 5 * time.Second, done: make(chan struct{})}
-	exit, dying = f, w.carryOut
+	exit, dying = endUnlessKilled(f), w.carryOut
+	if booted {
+		watchDeath(f)
+	}
+}
+
+// endUnlessKilled does f, unless a signal has ended the program before: then that
+// is its end, and the goroutine that comes here waits for it.
+func endUnlessKilled(f func()) func() {
+	return func() {
+		if deathFrom.Load() != 0 {
+			select {}
+		}
+		f()
+	}
 }
 
 // lastWill is what must be done before a program dies, once.
@@ -51,6 +66,10 @@ func (w *lastWill) carryOut() {
 }
 
 func passGate(nr, a0, a1, a2, a3, a4, a5 uintptr) (uintptr, bool) {
+	switch nr {
+	case nrKill, nrTkill, nrTgkill:
+		return sendSignal(nr, a0, a1, a2), true
+	}
 	if isOwn(nr, a0, a3) {
 		return 0, false
 	}

@@ -85,6 +85,9 @@ func forgetMachine() {
 	callsFirst, callsLast, idleFirst = nobody, nobody, nobody
 	interruptFD, nextVector = [256]int32{}, vecDevice
 	actions = [numSignals + 1]action{}
+	deathFD = 0
+	deathFrom.Store(0)
+	saved.Store(false)
 	quiet = false
 	logEnd.Store(0)
 }

@@ -73,19 +73,10 @@ func deliver(c *processor, t *thread) {
 			pushFrame(c, t, sig, &a, signalInfo{code: -6}) // SI_TKILL
 			return
 		}
-		if a.handler == 0 && defaultFatal(sig) {
-			crash("signal without a handler")
+		if a.handler == 0 {
+			byDefault(c, t, sig)
 		}
 	}
-}
-
-// defaultFatal tells whether the default action of a signal ends the program.
-func defaultFatal(sig uint) bool {
-	switch sig {
-	case 17, 18, sigURG, 28: // SIGCHLD, SIGCONT, SIGURG, SIGWINCH
-		return false
-	}
-	return true
 }
 
 // pushFrame builds the frame and points the thread at the handler.
@@ -201,6 +192,16 @@ func handlerWaits(t *thread) bool {
 		waiting >>= 1
 	}
 	return false
+}
+
+// kill sends a signal to the process, the only one that there is: the thread that
+// sends it is the one that gets it.
+func kill(c *processor, pid, sig uintptr) uintptr {
+	const me, myGroup = 1, 0
+	if p := int32(pid); p != me && p != myGroup {
+		return errSRCH
+	}
+	return tgkill(c, uintptr(c.current)+1, sig)
 }
 
 func tgkill(c *processor, tid, sig uintptr) uintptr {

@@ -87,7 +87,7 @@ func call(c *processor, t *thread) uintptr {
 	case nrTkill:
 		return tgkill(c, a0, a1)
 	case nrKill:
-		return tgkill(c, uintptr(c.current)+1, a1)
+		return kill(c, a0, a1)
 	case nrGettid:
 		return uintptr(c.current) + 1
 	case nrSetTidAddress:
@@ -177,6 +177,13 @@ func privateCall(c *processor, t *thread, nr, a0, a1, a2 uintptr) uintptr {
 		reset()
 	case callAwaitEvents:
 		return awaitEvents(c, int64(a0))
+	case callWatchDeath:
+		return deathDescriptor()
+	case callPostpone:
+		if postpone(c, uint32(a0)) {
+			return 1
+		}
+		return 0
 	case callTest:
 		return testFault(a0)
 	}
@@ -257,15 +264,24 @@ func descriptorCall(c *processor, t *thread, nr, fd, a1, a2 uintptr) uintptr {
 // consoleChunk bounds how long a write to the console keeps interrupts off.
 const consoleChunk = 256
 
+// populateMost bounds how many bytes MAP_POPULATE makes resident, with interrupts
+// off. Where there is no memory for them the mapping fails: who asks wants to know.
+const populateMost = 1 << 20
+
 func mmap(c *processor, t *thread, hint, n, prot, flags, fd uintptr) uintptr {
-	const fixed, anonymous, noReplace = 0x10, 0x20, 0x100000
+	const fixed, anonymous, noReplace, populate = 0x10, 0x20, 0x100000, 0x8000
 	if flags&anonymous == 0 {
 		return handOver(c, t)
 	}
 	if prot&protExec != 0 && prot&protWrite != 0 {
 		return errPERM // W^X
 	}
-	return mapAnonymous(hint, n, uint8(prot&7), flags&(fixed|noReplace) != 0, flags&noReplace != 0)
+	va := mapAnonymous(hint, n, uint8(prot&7), flags&(fixed|noReplace) != 0, flags&noReplace != 0)
+	if flags&populate != 0 && prot&protWrite != 0 && n <= populateMost && va < userEnd && !prefault(va, va+n) {
+		unmap(va, n)
+		return errNOMEM
+	}
+	return va
 }
 
 func archPrctl(r *registers, code, addr uintptr) uintptr {

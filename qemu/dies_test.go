@@ -1,18 +1,20 @@
 package qemu
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"testing"
 )
 
 // TestDies: what a program wrote and did not sync is on the disk after it died of
-// a panic or of a fatal error that is its own fault, and the exit status and the
-// report are Go's.
+// a panic, of a fatal error that is its own fault, or of a signal, and the exit
+// status and the report are those that it has on Linux.
 func TestDies(t *testing.T) {
 	for _, test := range []struct {
 		way, report string
 		lost        bool // nothing is promised
+		status      int  // 2 where it is 0
 	}{
 		{way: "panic", report: "panic: on purpose"},
 		{way: "goroutine", report: "panic: on purpose"},
@@ -21,6 +23,14 @@ func TestDies(t *testing.T) {
 		{way: "twice", report: "panic: "},
 		{way: "locked", report: "fatal error: panic while printing panic value", lost: true},
 		{way: "runtime", report: "stack overflow", lost: true},
+		{way: "crash", report: "panic: on purpose", status: 128 + 6},
+		{way: "term", status: 128 + 15},
+		{way: "kill", status: 128 + 9},
+		{way: "quit", report: "SIGQUIT: quit"},
+		{way: "segv", report: "SIGSEGV: segmentation violation"},
+		{way: "thread", status: 128 + 1},
+		{way: "reset", status: 128 + 15},
+		{way: "pipe", status: 128 + 13},
 	} {
 		for _, cpus := range []int{1, 2} {
 			if test.lost && cpus > 1 {
@@ -35,10 +45,11 @@ func TestDies(t *testing.T) {
 				}
 				disk := blankDisk(t, 128)
 				g := run(disk, test.way)
-				if status := g.status(t); status != 2 {
-					t.Errorf("it ended with status %d", status)
+				want := cmp.Or(test.status, 2)
+				if status := g.status(t); status != want {
+					t.Errorf("it ended with status %d, want %d", status, want)
 				}
-				if !strings.Contains(g.Text(), test.report) || !strings.Contains(g.Text(), "goroutine ") {
+				if !strings.Contains(g.Text(), test.report) || strings.Contains(g.Text(), "goroutine ") != (test.report != "") {
 					t.Errorf("the report has no %q", test.report)
 				}
 				g = run(disk, "read")

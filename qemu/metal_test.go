@@ -35,7 +35,7 @@ var acpiOff = []string{"-machine", "acpi=off", "-no-reboot"}
 var metals = []metal{
 	// Everything that ends well, alone and with company.
 	{name: "checks", expect: []string{`\n0 failed`}},
-	{name: "checks-1cpu", args: []string{"faults", "preempt", "lock", "profile", "vector", "timers", "latency", "interrupts"}, config: Config{CPUs: 1}, expect: []string{`\n0 failed`}},
+	{name: "checks-1cpu", args: []string{"faults", "preempt", "lock", "profile", "vector", "timers", "latency", "interrupts", "all-threads", "heap-dump"}, config: Config{CPUs: 1}, expect: []string{`\n0 failed`}},
 	{name: "checks-64MB", args: []string{"faults", "lock", "free", "timers"}, config: Config{Memory: 64, CPUs: 1}, expect: []string{`\n0 failed`}},
 	{name: "checks-microvm", args: []string{"faults", "lock", "profile", "free", "timers"}, config: Config{Machine: MicroVM}, expect: []string{`\n0 failed`}},
 	{name: "checks-microvm-no-acpi", args: []string{"faults", "lock", "timers"}, config: Config{Machine: MicroVM, Extra: acpiOff}, expect: []string{` 2 CPUs`, `\n0 failed`}},

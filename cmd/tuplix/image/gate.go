@@ -13,7 +13,7 @@ import (
 )
 
 // gated are the functions of package syscall that an image replaces.
-var gated = []string{"Syscall", "Syscall6", "RawSyscall", "RawSyscall6"}
+var gated = []string{"Syscall", "Syscall6", "RawSyscall", "RawSyscall6", "AllThreadsSyscall", "AllThreadsSyscall6"}
 
 // addGate makes room for the files of shadowDir that let system calls about
 // state run on the caller's goroutine (package kernel, gate.go): package
@@ -35,6 +35,12 @@ func (w *workspace) addGate() error {
 		{"os_linux.go", "\nfunc fcntl(", "\nfunc trapFcntl("},
 		{"panic.go", "\nfunc preprintpanics(", "\nfunc trapPreprintpanics("},
 		{"panic.go", "\nfunc fatal(", "\nfunc trapFatal("},
+		{"signal_unix.go", "\nfunc sighandler(", "\nfunc trapSighandler("},
+		{"signal_unix.go", "\nfunc crash(", "\nfunc trapCrash("},
+		{"signal_unix.go", "\nfunc os_sigpipe(", "\nfunc trapSigpipe("},
+		{"heapdump.go", "\nfunc runtime_debug_WriteHeapDump(", "\nfunc trapWriteHeapDump("},
+		{"heapdump.go", "\nfunc dwrite(", "\nfunc trapDwrite("},
+		{"heapdump.go", "\nfunc flush(", "\nfunc trapFlush("},
 	} {
 		if err := w.renameText(filepath.Join(w.goroot, "src", "runtime", r.file), r.from, r.to); err != nil {
 			return err

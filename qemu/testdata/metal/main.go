@@ -30,6 +30,8 @@ var checks = []check{
 	{"signals", signals},
 	{"profile", profile},
 	{"free", freeMemory},
+	{"all-threads", allThreads},
+	{"heap-dump", heapDump},
 	{"vector", vectors},
 	{"timers", timers},
 	{"pace", pace},

@@ -107,6 +107,24 @@ func RawSyscall6(trap, a1, a2, a3, a4, a5, a6 uintptr) (r1, r2 uintptr, err Errn
 	return trapRawSyscall6(trap, a1, a2, a3, a4, a5, a6)
 }
 
+// A call that is served on the caller's goroutine is one for all threads. The
+// kernel's own calls are made by every thread.
+//
+//go:uintptrescapes
+func AllThreadsSyscall(trap, a1, a2, a3 uintptr) (r1, r2 uintptr, err Errno) {
+	return AllThreadsSyscall6(trap, a1, a2, a3, 0, 0, 0)
+}
+
+//go:uintptrescapes
+func AllThreadsSyscall6(trap, a1, a2, a3, a4, a5, a6 uintptr) (r1, r2 uintptr, err Errno) {
+	if kernelGate != nil {
+		if r, taken := kernelGate(trap, a1, a2, a3, a4, a5, a6); taken {
+			return gateResult(r)
+		}
+	}
+	return trapAllThreadsSyscall6(trap, a1, a2, a3, a4, a5, a6)
+}
+
 //go:nosplit
 func rawSyscallNoError(trap, a1, a2, a3 uintptr) (r1, r2 uintptr) {
 	r1, r2, _ = RawSyscall(trap, a1, a2, a3)
