@@ -40,7 +40,8 @@
 // W^X from the first Go instruction on: text is not writable, data is not
 // executable, page 0 is not mapped, and kernel stacks end in guard pages. A
 // wake-up is never lost. A processor with nothing to do sleeps. Memory that
-// the program gives back is free at once. A panic of the kernel is reported
+// the program gives back is free at once. A signal that ends the program waits
+// until what OnExit was given is done. A panic of the kernel is reported
 // with the stacks of all goroutines and ends the machine as panic= on the
 // command line says.
 //
