@@ -47,6 +47,7 @@ type Engine struct {
 
 	fence      *fence
 	room       room
+	reclaiming atomic.Bool
 	troubles   atomic.Int64 // failures of background work since the last success
 	background background
 	failure    atomic.Pointer[error] // why no more transactions are taken

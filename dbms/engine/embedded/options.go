@@ -104,3 +104,31 @@ func pebbleOptions(fs vfs.FS, o *Options) *pebble.Options {
 	}
 	return p
 }
+
+// What Pebble has on the way must stay small beside the device: its logs, one for
+// each memtable and as many kept for reuse, and the tables that a compaction
+// replaces, which it gives back only once the new ones are written. Hence on small
+// devices memtables, tables and the first level are a share of the device. One table
+// is compacted with up to ten times its size of the next level, so the size of tables
+// bounds that of compactions.
+const (
+	deviceMemTableShare = 64
+	deviceTableShare    = 256
+	minTable            = 256 << 10
+	maxTable            = 32 << 20
+	firstTable          = 2 << 20 // on a large device, doubled with each level
+	deviceBaseShare     = 32
+	minBase             = 1 << 20
+	maxBase             = 64 << 20
+)
+
+// suitDevice bounds what Pebble has on the way on a device of that many bytes.
+func suitDevice(p *pebble.Options, total uint64) {
+	share := func(of, least, most uint64) uint64 { return min(max(total/of, least), most) }
+	p.MemTableSize = min(p.MemTableSize, share(deviceMemTableShare, minMemTable, maxMemTable))
+	p.LBaseMaxBytes = int64(share(deviceBaseShare, minBase, maxBase))
+	largest := int64(share(deviceTableShare, minTable, maxTable))
+	for i := range p.TargetFileSizes {
+		p.TargetFileSizes[i] = min(firstTable<<i, largest)
+	}
+}

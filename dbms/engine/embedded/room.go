@@ -19,14 +19,46 @@ type room struct {
 	fs      vfs.FS
 	dir     string
 	reserve int64
-	left    int64 // bytes that may be written before asking the volume again
+	left    int64  // bytes that may be written before asking the volume again
+	full    func() // is called when a transaction is refused
 }
 
 // askEvery is how many bytes are written between two looks at what is free.
 const askEvery = 1 << 20
 
-func newRoom(fs vfs.FS, dir string, p *pebble.Options) room {
-	return room{fs: fs, dir: dir, reserve: 2 * memTables * int64(p.MemTableSize)}
+func newRoom(fs vfs.FS, dir string, p *pebble.Options, full func()) room {
+	return room{fs: fs, dir: dir, reserve: 2 * memTables * int64(p.MemTableSize), full: full}
+}
+
+// reclaim has Pebble give back the space of what was deleted and collected, now
+// rather than when it would come to it. It does not wait.
+func (e *Engine) reclaim() {
+	if !e.reclaiming.CompareAndSwap(false, true) {
+		return
+	}
+	go func() {
+		defer e.reclaiming.Store(false)
+		_, err := e.Collect(e.background.ctx)
+		if err == nil {
+			err = e.Compact(e.background.ctx)
+		}
+		if err != nil && e.background.ctx.Err() == nil {
+			e.opts.Log("store: making room: %v", err)
+		}
+	}()
+}
+
+// What is kept back of a device, in bytes: for the log, for memory to be written
+// down, and for compactions, without which nothing that is deleted is ever free.
+const (
+	reserveShare = 4 // of the device
+	minReserve   = 10 << 20
+	maxReserve   = 256 << 20
+)
+
+// of is the reserve on a device of that size, at most half of it.
+func (r *room) of(total int64) int64 {
+	return min(max(r.reserve, total/reserveShare, minReserve), maxReserve, total/2)
 }
 
 // deleteShare of the reserve is kept back from transactions that only delete.
@@ -44,14 +76,12 @@ func (r *room) take(size int, deletes bool) error {
 		r.left = askEvery // a volume that cannot tell (vfs.NewMem) is endless
 		return nil
 	}
-	reserve := min(r.reserve, int64(u.TotalBytes/8))
-	if deletes {
-		if int64(u.AvailBytes) < reserve/deleteShare+need {
-			return engine.ErrFull
-		}
+	reserve := r.of(int64(u.TotalBytes))
+	if deletes && int64(u.AvailBytes) >= reserve/deleteShare+need {
 		return nil
 	}
 	if int64(u.AvailBytes) < reserve+need {
+		r.full()
 		return engine.ErrFull
 	}
 	r.left = min(askEvery, int64(u.AvailBytes)-reserve-need)
