@@ -15,6 +15,8 @@ var (
 	pollerWaits  = nobody // the thread in awaitEvents, while it waits
 	pollerThread = nobody
 	pollerDue    bool  // its wait ends for events, not for its own patience
+	pollerAsked  int64 // when that end was set, monotonic ns
+	pollerFirst  int64 // when the first of its events came, monotonic ns
 	pollerUsed   int64 // processor time of the poller when it was last woken, ns
 	lastPolled   int64 // when anybody else polled, monotonic ns
 	alertsPaid   int64 // until when the poller's time is accounted for, monotonic ns
@@ -29,14 +31,16 @@ const (
 
 // Bounds of a wait for the scheduler, in ns. Each alert preempts a goroutine, which
 // then waits behind all others. So a scheduler that has polled lately is left alone
-// for a while, since it will again; and so is one none of whose threads has been
-// without a system call for some time: they run drivers, not calculations, and
-// are soon done.
+// for a while, since it will again; and so is one none of whose threads has run one
+// goroutine for some time without a system call: they run drivers and servers, not
+// calculations, and are soon done. To a scheduler that goes from goroutine to
+// goroutine all the time, it comes as rarely as sysmon would.
 const (
-	deviceLately = int64(100_000)   // polled so short ago, for a device's events
-	pollLately   = int64(2_000_000) // and for others
-	pollPatience = int64(300_000)   // others wait at least this long: whoever made them is still at work
-	calculates   = int64(500_000)   // without a call for so long
+	deviceLately = int64(100_000)    // polled so short ago, for a device's events
+	pollLately   = int64(2_000_000)  // and for others
+	pollPatience = int64(300_000)    // others wait at least this long: whoever made them is still at work
+	calculates   = int64(500_000)    // one goroutine, without a call, for so long
+	pollSeldom   = int64(10_000_000) // events wait no longer, however often goroutines change
 )
 
 // What the poller may cost: one part in pollShare of a processor, and before it
@@ -48,8 +52,15 @@ const (
 	pollMost  = int64(200_000)
 )
 
-// awaitEvents blocks the poller until the scheduler should poll, which is 1, or for
-// patience ns if that is not 0, which is 0. The limit is void once somebody else has polled: then the
+// What awaitEvents returns.
+const (
+	alertNone = iota // its time is over
+	alertPoll        // poll; goroutines change often enough for those that wait
+	alertRoom        // poll, and make room: somebody calculates
+)
+
+// awaitEvents blocks the poller until the scheduler should poll, or for patience ns
+// if that is not 0. The limit is void once somebody else has polled: then the
 // scheduler has found nothing left to run.
 func awaitEvents(c *processor, patience int64) uintptr {
 	sched.lock()
@@ -71,7 +82,7 @@ func awaitEvents(c *processor, patience int64) uintptr {
 	if e := lookFD(int(runtimeEpoll)); e != nil && e.fresh != notFresh && e.waiter == nobody {
 		alertPoller(c, e.fresh == freshDevice)
 	}
-	return 0
+	return alertNone
 }
 
 // sysmonThread is sysmon's, the first that the runtime starts.
@@ -111,9 +122,12 @@ func alertPoller(c *processor, urgent bool) {
 			wokenFor.thread = i
 		}
 		pollerDue = true
-		wakePoller(t)
+		wakePoller(t, longestRun(now)+calculates <= now)
 		ready(c, i, true)
 		return
+	}
+	if t.timer < 0 || !pollerDue {
+		pollerFirst = now
 	}
 	if t.timer >= 0 {
 		if t.due <= due {
@@ -121,7 +135,7 @@ func alertPoller(c *processor, urgent bool) {
 		}
 		cancelTimer(i)
 	}
-	pollerDue = true
+	pollerDue, pollerAsked = true, now
 	t.cpu = c.id
 	c.addTimer(i, due)
 	c.arm()
@@ -129,16 +143,31 @@ func alertPoller(c *processor, urgent bool) {
 
 // alertDue is when the poller should run for events that come now.
 func alertDue(now int64, urgent bool) int64 {
-	due := max(alertsPaid-pollBurst, longestSilence(now)+calculates)
+	due := max(alertsPaid-pollBurst, longestRun(now)+calculates)
 	if urgent {
 		return max(due, lastPolled+deviceLately)
 	}
 	return max(due, lastPolled+pollLately, now+pollPatience)
 }
 
-// longestSilence is when that running thread made its last call which has made
-// none for longest; long ago, if a processor has nothing to do.
-func longestSilence(now int64) int64 {
+// putOff is called when the poller's wait is over, that of t, which is thread i. It
+// goes on if the goroutines have changed since it was set: then they will again.
+// sched is held.
+func (c *processor) putOff(i int32, t *thread, now int64) bool {
+	if !pollerDue || longestRun(now) <= pollerAsked || pollerFirst+pollSeldom <= now {
+		return false
+	}
+	cancelTimer(i)
+	t.cpu = c.id
+	pollerAsked = now
+	c.addTimer(i, min(now+pollLately, pollerFirst+pollSeldom))
+	return true
+}
+
+// longestRun is since when that running thread has been at one goroutine, without a
+// system call, which has been for longest; long ago, if a processor has nothing to
+// do.
+func longestRun(now int64) int64 {
 	since := now
 	for i := range cpuCount {
 		c := cpuAt(i)
@@ -149,19 +178,55 @@ func longestSilence(now int64) int64 {
 		if runs == nobody {
 			return now - calculates
 		}
-		since = min(since, threadAt(runs).called)
+		since = min(since, threadAt(runs).runsSince(now))
 	}
 	return since
 }
 
-// wakePoller ends the wait of the poller, t; the caller makes it ready. sched is
-// held.
-func wakePoller(t *thread) {
+// runsSince is since when t, which runs, has been at its goroutine, and has made no
+// system call. If the goroutine is another than its processor saw last (notice), it
+// came halfway, for all that one can tell.
+func (t *thread) runsSince(now int64) int64 {
+	if t.goroutine() == t.seen {
+		return max(t.since, t.called)
+	}
+	return max(t.looked+(now-t.looked)/2, t.called)
+}
+
+// notice looks which goroutine t, the thread that this processor runs, is at.
+func (t *thread) notice(now int64) {
+	if g := t.goroutine(); g != t.seen {
+		t.seen, t.since = g, now
+	}
+	t.looked = now
+}
+
+// goroutine is the address of the descriptor of the goroutine that t runs, which
+// Go's runtime keeps in the word below the thread's FS; 0 if there is none.
+func (t *thread) goroutine() uint64 {
+	va := uintptr(t.regs.fs) - 8
+	if va >= userEnd || va%8 != 0 {
+		return 0
+	}
+	phys, ok := translate(va) // nothing can fault by the linear map
+	if !ok {
+		return 0
+	}
+	return *at[uint64](direct(phys))
+}
+
+// wakePoller ends the wait of the poller, t; the caller makes it ready. room tells
+// whether somebody calculates. sched is held.
+func wakePoller(t *thread, room bool) {
 	pollerWaits = nobody
 	pollerUsed = t.used
-	t.regs.ax = 0
-	if pollerDue {
-		t.regs.ax = 1
+	switch {
+	case !pollerDue:
+		t.regs.ax = alertNone
+	case room:
+		t.regs.ax = alertRoom
+	default:
+		t.regs.ax = alertPoll
 	}
 }
 

@@ -268,3 +268,45 @@ func TestAlertAtOnce(t *testing.T) {
 		}
 	}
 }
+
+// TestAlertSeldom: a scheduler that goes from goroutine to goroutine is left alone
+// for as long as sysmon would wait, and then is asked for no room; once one goroutine stays, room is made soon.
+func TestAlertSeldom(t *testing.T) {
+	const threads, step = 3, 100_000
+	m := newAlertModel(t, 1, threads, 1)
+	c := cpuAt(0)
+	goroutine := at[uint64](m.room + (threads+3)*pageSize)
+	for i := range threadTop {
+		threadAt(i).regs.fs = uint64(address(goroutine)) + 8
+	}
+	for _, changes := range []bool{true, false, true} {
+		for range 50 {
+			*goroutine++
+			m.pass(step)
+			c.thread().notice(m.now())
+		}
+		lastPolled = m.now()
+		m.interrupt()
+		want, least, most := uint64(alertRoom), int64(0), 2*calculates
+		if changes {
+			want, least, most = alertPoll, pollSeldom, pollSeldom+step
+		}
+		start := m.now()
+		for c.current != m.poller {
+			if m.now()-start > most {
+				t.Fatalf("changes %v: not woken", changes)
+			}
+			if changes {
+				*goroutine++
+			}
+			m.pass(step)
+		}
+		if took := m.now() - start; took < least || c.thread().regs.ax != want {
+			t.Fatalf("changes %v: woken after %v, with %d instead of %d", changes, time.Duration(took), c.thread().regs.ax, want)
+		}
+		m.polled = false
+		m.act(c, true) // polls
+		m.observe()
+		m.act(c, true) // waits
+	}
+}

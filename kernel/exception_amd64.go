@@ -80,11 +80,15 @@ func crashInterrupt(c *processor, vector uint64) {
 }
 
 func onDevice(c *processor, vector uint64) {
-	interruptTimes[vector].entered.Store(monotonic())
+	now := monotonic()
+	interruptTimes[vector].entered.Store(now)
 	sched.lock()
 	wokenFor.vector, wokenFor.thread = vector, nobody
 	if fd := interruptFD[vector]; fd != 0 {
 		post(c, at[descriptor](descriptors.get(fd)), epollIn, true)
+	}
+	if c.current != nobody {
+		c.thread().notice(now)
 	}
 	sched.unlock()
 }

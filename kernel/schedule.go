@@ -113,6 +113,7 @@ func (c *processor) block(wait uint8, word uintptr, due int64) {
 	t.wait = wait
 	t.word = word
 	t.cpu = c.id
+	t.called = never // until it runs again
 	c.stop(monotonic())
 	if due != never {
 		c.addTimer(i, due)
@@ -196,7 +197,10 @@ func (c *processor) run(i int32, now int64) {
 	t := threadAt(i)
 	t.state = threadRunning
 	t.cpu = c.id
-	t.started = now
+	t.started, t.looked = now, now
+	if t.called == never {
+		t.called = now
+	}
 	c.current = i
 	c.regs = address(&t.regs)
 	stats.switches.Add(1)
@@ -260,13 +264,19 @@ func onTimer(c *processor) {
 	sched.lock()
 	c.armed = never
 	now := monotonic()
+	if c.current != nobody {
+		c.thread().notice(now)
+	}
 	for c.timers > 0 {
 		i := c.timerAt(0)
 		t := threadAt(i)
 		if t.due > now {
 			break
 		}
-		expire(c, i, t)
+		if i == pollerWaits && c.putOff(i, t, now) {
+			continue
+		}
+		expire(c, i, t, now)
 	}
 	if c.current != nobody {
 		profileTick(c, now)
@@ -280,7 +290,7 @@ func onTimer(c *processor) {
 }
 
 // expire ends the wait of thread i by timeout. sched is held.
-func expire(c *processor, i int32, t *thread) {
+func expire(c *processor, i int32, t *thread, now int64) {
 	switch t.wait {
 	case waitFutex:
 		leaveFutex(i, t)
@@ -291,7 +301,7 @@ func expire(c *processor, i int32, t *thread) {
 	case waitSleep:
 		t.regs.ax = 0
 	case waitEvents:
-		wakePoller(t)
+		wakePoller(t, longestRun(now) <= pollerAsked)
 	}
 	ready(c, i, true)
 }
@@ -310,8 +320,8 @@ func interrupt(c *processor, i int32, t *thread) {
 	case waitCalls:
 		leaveIdle(i, t)
 	case waitEvents: // it waits again
-		wakePoller(t)
-		result = 0
+		wakePoller(t, false)
+		result = alertNone
 	default:
 		return
 	}

@@ -29,7 +29,9 @@ func onSyscall() {
 	c := thisProcessor()
 	t := c.thread()
 	stats.calls.Add(1)
-	t.called = monotonic()
+	now := monotonic()
+	t.called = now
+	t.notice(now)
 	r := call(c, t)
 	if c.current != nobody { // it did not block, and did not end
 		t.regs.ax = uint64(r)

@@ -72,7 +72,10 @@ type thread struct {
 	max     int32   // epoll_wait's bound
 	started int64   // when it last began to run
 	used    int64   // processor time so far, ns
-	called  int64   // when it last made a system call
+	called  int64   // when it last made a system call, or went on after one that blocked
+	seen    uint64  // the goroutine it was at when its processor last looked (notice)
+	looked  int64   // when that was, or when it went on after
+	since   int64   // when its processor first saw it at that
 	profile int64   // SIGPROF when used reaches it, 0 if off
 	period  int64
 	timerID int32

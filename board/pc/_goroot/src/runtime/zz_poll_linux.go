@@ -12,8 +12,12 @@ package runtime
 import "internal/runtime/syscall/linux"
 
 // awaitEvents is the kernel's private call that returns when events of the
-// runtime's epoll instance wait and nobody polls (package kernel, calls.go).
-const awaitEvents = 0x700d
+// runtime's epoll instance wait and nobody polls (package kernel, calls.go), and
+// alertRoom its result when a goroutine calculates, so that it should make room.
+const (
+	awaitEvents = 0x700d
+	alertRoom   = 2
+)
 
 func init() {
 	systemstack(func() { newm(pollWhenBusy, nil, -1) })
@@ -54,8 +58,9 @@ func pollWhenBusy() {
 		incidlelocked(1)
 		netpollAdjustWaiters(delta)
 		if n > 0 {
-			takeGlobal(true)
+			takeGlobal(events == alertRoom)
 		}
+		u.room = events == alertRoom
 	}
 }
 
@@ -66,7 +71,8 @@ func pollWhenBusy() {
 type urgent struct {
 	g    [2 * atOnce]guintptr
 	n    int
-	vain int // how often in a row none was taken
+	room bool // somebody calculates; if not, goroutines change by themselves
+	vain int  // how often in a row none was taken
 }
 
 const (
@@ -133,7 +139,9 @@ func (u *urgent) lookAfter() {
 	}
 	u.n -= taken
 	copy(u.g[:u.n], u.g[taken:])
-	if taken > 0 {
+	if taken > 0 && !u.room {
+		u.n = 0
+	} else if taken > 0 {
 		u.vain = 0
 	} else if u.vain++; u.vain == tries {
 		u.n = 0
