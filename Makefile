@@ -60,9 +60,10 @@ test-host:
 	@echo '== staticcheck'
 	@go tool staticcheck ./...
 	@echo '== tests on this host, with the race detector'
-	@go test -race $$(go list ./... | grep -v -x -e '[^ ]*/qemu' -e '[^ ]*/cmd/tuplix')
+	@go test -race -timeout 20m $$(go list ./... | grep -v -x -e '[^ ]*/qemu' -e '[^ ]*/cmd/tuplix')
 	@echo '== power cuts under the store, thousands of them'
 	@go test -timeout 20m -run 'Crash$$' ./dbms/store -crash.seeds $(SEEDS)
+	@go test -timeout 20m -run '^TestCrash' ./dbms/engine/embedded -crash.seeds 100
 
 test-machine: setup build/tuplix
 	@echo '== tests in QEMU'

@@ -20,7 +20,7 @@ import (
 )
 
 var (
-	crashSeeds = flag.Uint64("crash.seeds", 60, "number of seeds of the crash tests")
+	crashSeeds = flag.Uint64("crash.seeds", 15, "number of seeds of the crash tests")
 	crashSeed  = flag.Int64("crash.seed", -1, "only this seed")
 )
 
