@@ -63,7 +63,7 @@ test-host:
 	@go test -race -timeout 20m $$(go list ./... | grep -v -x -e '[^ ]*/qemu' -e '[^ ]*/cmd/tuplix')
 	@echo '== power cuts under the store, thousands of them'
 	@go test -timeout 20m -run 'Crash$$' ./dbms/store -crash.seeds $(SEEDS)
-	@go test -timeout 20m -run '^TestCrash' ./dbms/engine/embedded -crash.seeds 100
+	@go test -timeout 20m -run 'Crash$$' ./dbms/engine/embedded -crash.seeds 100
 
 test-machine: setup build/tuplix
 	@echo '== tests in QEMU'
