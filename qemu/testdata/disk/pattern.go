@@ -98,6 +98,7 @@ func mustBe(file int, content []byte, kib int) {
 // removes half of them and writes almost as many again: how much fits depends on
 // how tidy the store is.
 func full(args []int) error {
+	const returned = 8 // files that there must be room for in the end
 	kib, files := args[0], 0
 	for file := range 1000 { // of the last time
 		if err := os.Remove(path(file)); err != nil && !errors.Is(err, os.ErrNotExist) {
@@ -107,7 +108,12 @@ func full(args []int) error {
 	files = 1
 	err := putSoon(0, kib)
 	for ; err == nil; files++ {
-		err = put(files, kib)
+		// The space of what was there comes back in pieces.
+		write := put
+		if files < returned {
+			write = putSoon
+		}
+		err = write(files, kib)
 	}
 	files--
 	fmt.Printf("full after %d files: %s: %v\n", files, name(err), err)
