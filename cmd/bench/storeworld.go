@@ -253,7 +253,7 @@ func (w *world) pebble() (*pebble.DB, error) {
 		return w.raw, nil
 	}
 	w.loading("Pebble")
-	options := embedded.PebbleOptions(vfs.Default, embedded.Options{Memory: storeMemory})
+	options := embedded.PebbleOptions(vfs.Default, w.path("pebble"), embedded.Options{Memory: storeMemory})
 	options.Logger = quiet{w}
 	db, err := pebble.Open(w.path("pebble"), options)
 	if err != nil {

@@ -1,5 +1,7 @@
 package file
 
+import "github.com/tuplix/tuplix/dbms/lsm"
+
 const (
 	// BlockSize is the unit in which data is stored, in bytes; a file's last
 	// block is as short as its data. Part of the format. A few bytes changed
@@ -29,8 +31,8 @@ const (
 	rootNumber = 1
 )
 
-// A batch must stay a small part of the smallest memtable (minMemTable).
-const _ = uint(minMemTable/2 - maxBatch)
+// A batch must stay a small part of the smallest memtable (lsm.MinMemTable).
+const _ = uint(lsm.MinMemTable/2 - maxBatch)
 
 // Blocks must fill a batch evenly, and their numbers and sizes fit.
 const _ = uint(maxBatch/BlockSize - 1)

@@ -8,6 +8,8 @@ import (
 	"github.com/cockroachdb/pebble/v2/bloom"
 	"github.com/cockroachdb/pebble/v2/sstable"
 	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/tuplix/tuplix/dbms/lsm"
 )
 
 // How the memory budget is divided. A quarter each goes to Pebble's cache of
@@ -25,24 +27,6 @@ const (
 	memTableShare = 8
 	blockShare    = 4
 	memoryPerName = 4 << 10 // one cached name for so many bytes of budget
-
-	minMemTable = 1 << 20
-	maxMemTable = 64 << 20
-
-	// What Pebble has on the way must stay small beside the device: up to ten
-	// logs, one for each memtable and as many kept for reuse, and the tables that
-	// a compaction replaces, which it gives back only once the new ones are
-	// written. Hence on small devices memtables, tables and the first level are a
-	// share of the device. One table is compacted with up to ten times its size of
-	// the next level, so the size of tables bounds that of compactions.
-	deviceMemTableShare = 64
-	deviceTableShare    = 256
-	minTable            = 256 << 10
-	maxTable            = 32 << 20
-	firstTable          = 2 << 20 // on a large device, doubled with each level
-	deviceBaseShare     = 32
-	minBase             = 1 << 20
-	maxBase             = 64 << 20
 )
 
 // ErrDamaged says that the database fails its checks.
@@ -61,7 +45,7 @@ func Open(volume vfs.FS, dir string, o Options) (*FS, error) {
 	}
 	p := pebbleOptions(volume, o)
 	if total, _, err := o.Space(); err == nil && total > 0 {
-		suitDevice(p, total)
+		lsm.Fit(p, total)
 	}
 	db, err := pebble.Open(dir, p)
 	if err != nil && pebble.IsCorruptionError(err) {
@@ -86,7 +70,7 @@ func pebbleOptions(volume vfs.FS, o Options) *pebble.Options {
 		FS:                          volume,
 		FormatMajorVersion:          pebble.FormatNewest,
 		CacheSize:                   int64(o.Memory / cacheShare),
-		MemTableSize:                uint64(min(max(o.Memory/memTableShare, minMemTable), maxMemTable)),
+		MemTableSize:                uint64(min(max(o.Memory/memTableShare, lsm.MinMemTable), lsm.MaxMemTable)),
 		MemTableStopWritesThreshold: 4,
 		L0CompactionThreshold:       2,
 		L0StopWritesThreshold:       16,
@@ -103,17 +87,6 @@ func pebbleOptions(volume vfs.FS, o Options) *pebble.Options {
 		p.Levels[i].Compression = func() *sstable.CompressionProfile { return sstable.NoCompression }
 	}
 	return p
-}
-
-// suitDevice bounds what Pebble has on the way on a device of that many bytes.
-func suitDevice(p *pebble.Options, total uint64) {
-	share := func(of, least, most uint64) uint64 { return min(max(total/of, least), most) }
-	p.MemTableSize = min(p.MemTableSize, share(deviceMemTableShare, minMemTable, maxMemTable))
-	p.LBaseMaxBytes = int64(share(deviceBaseShare, minBase, maxBase))
-	largest := int64(share(deviceTableShare, minTable, maxTable))
-	for i := range p.TargetFileSizes {
-		p.TargetFileSizes[i] = min(firstTable<<i, largest)
-	}
 }
 
 // volumeSpace asks the volume; one that cannot tell (vfs.NewMem) is endless.

@@ -24,7 +24,7 @@ const (
 	roomStep = 4 << 20
 
 	// reserveShare of the device is kept back, within the two bounds: what
-	// suitDevice lets Pebble have on the way, and room for a compaction to write
+	// lsm.Fit lets Pebble have on the way, and room for a compaction to write
 	// its new tables. Without that room no deletion would ever free anything.
 	reserveShare = 4
 	minReserve   = 8 << 20

@@ -22,9 +22,7 @@ func Open(fs vfs.FS, dir string, opts Options) (*Engine, error) {
 	e.rows.init(e.opts.Memory)
 	e.fence = newFence(fs, e)
 	p := pebbleOptions(e.fence, &e.opts)
-	if u, err := fs.GetDiskUsage(dir); err == nil {
-		suitDevice(p, u.TotalBytes)
-	}
+	fit(p, fs, dir)
 	e.room = newRoom(fs, dir, p, e.reclaim)
 	p.Logger = pebbleLogger{e}
 	p.EventListener = e.listener()

@@ -10,6 +10,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/tuplix/tuplix/dbms/engine"
+	"github.com/tuplix/tuplix/dbms/lsm"
 )
 
 // Options say how a store is opened. The zero value is sensible.
@@ -50,8 +51,6 @@ const (
 
 	memTableShare = 8 // of the budget; there may be memTables of them
 	memTables     = 4
-	minMemTable   = 1 << 20
-	maxMemTable   = 64 << 20
 	blockSize     = 8 << 10
 	bloomBits     = 10
 	maxOpenFiles  = 500
@@ -83,7 +82,7 @@ func pebbleOptions(fs vfs.FS, o *Options) *pebble.Options {
 		FS:                          fs,
 		FormatMajorVersion:          pebble.FormatValueSeparation,
 		CacheSize:                   int64(o.Memory / 2),
-		MemTableSize:                uint64(min(max(o.Memory/memTableShare, minMemTable), maxMemTable)),
+		MemTableSize:                uint64(min(max(o.Memory/memTableShare, lsm.MinMemTable), lsm.MaxMemTable)),
 		MemTableStopWritesThreshold: memTables,
 		L0CompactionThreshold:       2,
 		L0StopWritesThreshold:       20,
@@ -105,30 +104,10 @@ func pebbleOptions(fs vfs.FS, o *Options) *pebble.Options {
 	return p
 }
 
-// What Pebble has on the way must stay small beside the device: its logs, one for
-// each memtable and as many kept for reuse, and the tables that a compaction
-// replaces, which it gives back only once the new ones are written. Hence on small
-// devices memtables, tables and the first level are a share of the device. One table
-// is compacted with up to ten times its size of the next level, so the size of tables
-// bounds that of compactions.
-const (
-	deviceMemTableShare = 64
-	deviceTableShare    = 256
-	minTable            = 256 << 10
-	maxTable            = 32 << 20
-	firstTable          = 2 << 20 // on a large device, doubled with each level
-	deviceBaseShare     = 32
-	minBase             = 1 << 20
-	maxBase             = 64 << 20
-)
-
-// suitDevice bounds what Pebble has on the way on a device of that many bytes.
-func suitDevice(p *pebble.Options, total uint64) {
-	share := func(of, least, most uint64) uint64 { return min(max(total/of, least), most) }
-	p.MemTableSize = min(p.MemTableSize, share(deviceMemTableShare, minMemTable, maxMemTable))
-	p.LBaseMaxBytes = int64(share(deviceBaseShare, minBase, maxBase))
-	largest := int64(share(deviceTableShare, minTable, maxTable))
-	for i := range p.TargetFileSizes {
-		p.TargetFileSizes[i] = min(firstTable<<i, largest)
+// fit has p suit the device below a directory. A volume that cannot tell its size
+// (vfs.NewMem, a directory that is yet to be made) is taken for a large one.
+func fit(p *pebble.Options, fs vfs.FS, dir string) {
+	if u, err := fs.GetDiskUsage(dir); err == nil {
+		lsm.Fit(p, u.TotalBytes)
 	}
 }

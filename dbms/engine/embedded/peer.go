@@ -9,11 +9,13 @@ import (
 
 // What measurements and maintenance need beyond the seam.
 
-// PebbleOptions are the options that an engine opened with o gives its Pebble,
-// without listeners: for a Pebble that it is measured against.
-func PebbleOptions(fs vfs.FS, o Options) *pebble.Options {
+// PebbleOptions are the options that an engine opened with o in a directory gives
+// its Pebble, without listeners: for a Pebble that it is measured against.
+func PebbleOptions(fs vfs.FS, dir string, o Options) *pebble.Options {
 	o.fill()
-	return pebbleOptions(fs, &o)
+	p := pebbleOptions(fs, &o)
+	fit(p, fs, dir)
+	return p
 }
 
 // Exclusive says that nobody else changes the store, and that transactions run
