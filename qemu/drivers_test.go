@@ -63,7 +63,7 @@ func makeExt4(t *testing.T, path string) {
 	mkfs, err := exec.LookPath("mkfs.ext4")
 	if err != nil {
 		if mkfs, err = exec.LookPath("/sbin/mkfs.ext4"); err != nil {
-			t.Skip("no mkfs.ext4 here")
+			t.Skip("mkfs.ext4 (package e2fsprogs) is not here: an ext4 disk that must be refused cannot be made")
 		}
 	}
 	if out, err := exec.Command(mkfs, "-q", "-F", path).CombinedOutput(); err != nil {

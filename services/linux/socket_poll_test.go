@@ -431,7 +431,7 @@ func TestRouteSocket(t *testing.T) {
 
 func TestReadWriteAllocateLittle(t *testing.T) {
 	if testing.Short() {
-		t.Skip("measures")
+		t.Skip("counts allocations over many calls: long")
 	}
 	p := newSocketPoller(t)
 	l, bound := p.listen(name4("127.0.0.1", 0), 8)

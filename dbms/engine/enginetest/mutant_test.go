@@ -247,7 +247,7 @@ func runMutant(t *testing.T, self, name, test string) {
 func TestMutant(t *testing.T) {
 	name := os.Getenv("MUTANT")
 	if name == "" {
-		t.Skip("for TestMutants")
+		t.Skip("run by TestMutants, once for each mutant, in a process of its own")
 	}
 	clock := &Clock{}
 	Suite{Clock: clock, Open: func(*testing.T) engine.Engine {
