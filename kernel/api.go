@@ -149,16 +149,22 @@ func ReadStats() Stats {
 
 // Log is what the kernel said since boot, the last 32 KiB of it.
 func Log() []byte {
-	end := logEnd.Load()
-	start := uint64(0)
-	if end > logSize {
-		start = end - logSize
+	text, _ := LogFrom(0)
+	return text
+}
+
+// LogFrom is what the kernel said from a position of its log on, as far as that is
+// among the last 32 KiB, and the position at which what it says next begins. The
+// log begins at position 0.
+func LogFrom(position uint64) (text []byte, next uint64) {
+	next = logEnd.Load()
+	if next > logSize {
+		position = max(position, next-logSize)
 	}
-	text := make([]byte, 0, end-start)
-	for i := start; i < end; i++ {
+	for i := position; i < next; i++ {
 		text = append(text, logBytes[i%logSize])
 	}
-	return text
+	return text, next
 }
 
 // Say adds one line to the kernel log, and to the
