@@ -12,17 +12,18 @@ import (
 	"github.com/tuplix/tuplix/dbms/table"
 	"github.com/tuplix/tuplix/services/config"
 	"github.com/tuplix/tuplix/services/log"
+	"github.com/tuplix/tuplix/services/metric"
 	"github.com/tuplix/tuplix/services/user"
 )
 
 // Tables returns the tables of all services.
 func Tables() []table.Declared {
-	return slices.Concat(user.Tables(), config.Tables(), log.Tables())
+	return slices.Concat(user.Tables(), config.Tables(), log.Tables(), metric.Tables())
 }
 
 // Settings returns the settings of all services.
 func Settings() []config.Declared {
-	return slices.Concat(log.Settings())
+	return slices.Concat(log.Settings(), metric.Settings())
 }
 
 // Options say how a System is opened. The zero value is sensible.
@@ -41,6 +42,7 @@ type System struct {
 	Store  *store.Store // with the tables of all services
 	Config *config.Service
 	Log    *log.Service
+	Metric *metric.Service
 }
 
 // Open opens the store of a volume and starts the services. Errors are those of
@@ -68,11 +70,18 @@ func (s *System) start(ctx context.Context, o Options) (err error) {
 	}
 	failed := func(err error) { say("%v", err) }
 	s.Log, err = log.Open(ctx, s.Store, s.Config, log.Options{Kernel: o.Kernel, Booted: o.Booted, Failed: failed})
+	if err != nil {
+		return err
+	}
+	s.Metric, err = metric.Open(ctx, s.Store, s.Config, metric.Options{Failed: failed})
 	return err
 }
 
 // Close ends the services in the reverse order, then the store.
 func (s *System) Close() error {
+	if s.Metric != nil {
+		s.Metric.Close()
+	}
 	if s.Log != nil {
 		s.Log.Close()
 	}
