@@ -12,13 +12,14 @@ import (
 	"github.com/tuplix/tuplix/dbms/table"
 	"github.com/tuplix/tuplix/services/config"
 	"github.com/tuplix/tuplix/services/log"
+	"github.com/tuplix/tuplix/services/message"
 	"github.com/tuplix/tuplix/services/metric"
 	"github.com/tuplix/tuplix/services/user"
 )
 
 // Tables returns the tables of all services.
 func Tables() []table.Declared {
-	return slices.Concat(user.Tables(), config.Tables(), log.Tables(), metric.Tables())
+	return slices.Concat(user.Tables(), config.Tables(), log.Tables(), metric.Tables(), message.Tables())
 }
 
 // Settings returns the settings of all services.
@@ -39,10 +40,11 @@ type Options struct {
 
 // System is the open services. All methods may be called concurrently.
 type System struct {
-	Store  *store.Store // with the tables of all services
-	Config *config.Service
-	Log    *log.Service
-	Metric *metric.Service
+	Store   *store.Store // with the tables of all services
+	Config  *config.Service
+	Log     *log.Service
+	Metric  *metric.Service
+	Message *message.Service
 }
 
 // Open opens the store of a volume and starts the services. Errors are those of
@@ -73,7 +75,10 @@ func (s *System) start(ctx context.Context, o Options) (err error) {
 	if err != nil {
 		return err
 	}
-	s.Metric, err = metric.Open(ctx, s.Store, s.Config, metric.Options{Failed: failed})
+	if s.Metric, err = metric.Open(ctx, s.Store, s.Config, metric.Options{Failed: failed}); err != nil {
+		return err
+	}
+	s.Message, err = message.Open(ctx, s.Store, message.Options{})
 	return err
 }
 

@@ -1,0 +1,57 @@
+// Package message carries messages between tasks: through mailboxes, where each
+// message is for one receiver, and topics, where every subscriber gets each.
+//
+//	m.Send(ctx, "orders", message.Outgoing{Key: "ann", Body: body})
+//
+//	d, err := m.Receive(ctx, "orders")          // waits; leased to this receiver
+//	...
+//	err = d.Ack(ctx)                            // done; or d.Nack(ctx, delay)
+//
+//	err = m.Process(ctx, "orders", func(tx *table.Tx, got message.Message) error {
+//		...                                     // rows, files, other messages
+//	})                                          // all of it and the receipt: one transaction
+//
+// # Exactly once
+//
+// A message that is sent or taken inside a transaction (In, Process) is sent or
+// taken if and only if that transaction commits. Send with an ID happens once,
+// however often it is repeated within a day. Receive is at least once: a receiver
+// that dies keeps its message for the lease, then another gets it. Its Ack carries
+// the token of the lease, so that one who comes late changes nothing (ErrLost).
+//
+// # States of a message in a mailbox
+//
+//	             Send
+//	  ┌───────────┼───────────────┐
+//	  │ delay     │               │ an earlier one of its key is there
+//	  ▼           ▼               ▼
+//	delayed ──► ready ◄──────── blocked
+//	  ▲  due      │ ▲   promote (the earlier one is gone)
+//	  │      lease│ │ lease over (expire), Nack
+//	  │           ▼ │
+//	  └───────── leased ──Ack──► gone
+//	 Nack, delay  │
+//	              └─ too many deliveries ──► the dead-letter mailbox, or state dead
+//
+// Messages with the same Key in one mailbox are received in the order in which
+// they were sent, one at a time; others in the order sent, as far as receivers and
+// redelivery allow.
+//
+// # Waiting
+//
+// Nothing polls. A receiver that finds nothing waits by Watch for a message that
+// becomes ready, and by a timer for the next lease or delay that ends. Of several
+// that wait at one mailbox, one looks, and passes the baton on.
+//
+// # Durability
+//
+// By default Send returns when the message is there for others, before it is
+// durable: a power cut takes message and what followed from it together. Who tells
+// the outside world that a message was sent passes Durable.
+//
+// The package owns os.mailboxes, os.mailbox_counts, os.messages, os.message_ids,
+// os.topics, os.publications and os.subscriptions. It may import dbms and package
+// user. It guarantees what is said above of order and of how often, whatever fails
+// between. It refuses messages beyond a mailbox's limits (ErrFull; SendWait waits for
+// room), and bodies over MaxBody.
+package message

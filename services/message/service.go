@@ -1,0 +1,105 @@
+package message
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/tuplix/tuplix/dbms/engine"
+	"github.com/tuplix/tuplix/dbms/store"
+	"github.com/tuplix/tuplix/dbms/table"
+	"github.com/tuplix/tuplix/services/user"
+)
+
+// Reasons of errors.
+var (
+	ErrNoMailbox = errors.New("there is no such mailbox")
+	ErrNoTopic   = errors.New("there is no such topic")
+	ErrExists    = errors.New("there is one of this name already")
+	ErrFull      = errors.New("the mailbox is full")
+	ErrEmpty     = errors.New("the mailbox has no message that is ready")
+	ErrLost      = errors.New("the lease is over, or another receiver has it")
+	ErrTooLarge  = errors.New("too large")
+)
+
+// Options say how messages are opened. The zero value is sensible.
+type Options struct {
+	Now func() time.Time // nil: time.Now
+}
+
+// Service carries messages. All methods may be called concurrently.
+type Service struct {
+	store *store.Store
+	now   func() time.Time
+
+	mu    sync.Mutex
+	desks map[string]*desk // of mailboxes at which somebody waits
+}
+
+// Open goes on with the messages of a store. The engine is told to keep no more
+// history of messages than it must, as they come and go.
+func Open(ctx context.Context, s *store.Store, o Options) (*Service, error) {
+	m := &Service{store: s, now: o.Now, desks: map[string]*desk{}}
+	if m.now == nil {
+		m.now = time.Now
+	}
+	var areas []engine.Range
+	err := s.View(ctx, func(tx *table.Tx) error {
+		for _, t := range []string{Messages.Name(), Counts.Name(), SentIDs.Name(), Publications.Name()} {
+			ranges, err := tx.Ranges(t)
+			if err != nil {
+				return err
+			}
+			areas = append(areas, ranges...)
+		}
+		return nil
+	})
+	op := user.Caller{User: user.Root, Program: "message"}.Op("message.Open")
+	for _, r := range areas {
+		if err == nil {
+			err = s.Engine().Retain(ctx, op, r, engine.MinRetention)
+		}
+	}
+	if err == nil {
+		err = m.clearRest(ctx)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("message: %w", err)
+	}
+	return m, nil
+}
+
+// Tx is messages inside a transaction of the caller's.
+type Tx struct {
+	tx     *table.Tx
+	caller user.Caller
+	now    time.Time
+}
+
+// In returns messages as a part of a transaction: what is sent and taken takes
+// effect if it commits.
+func (s *Service) In(ctx context.Context, tx *table.Tx) *Tx {
+	return &Tx{tx, user.From(ctx), s.now()}
+}
+
+// update runs a procedure of the caller's.
+func (s *Service) update(ctx context.Context, name string, durable bool, fn func(t *Tx) error) error {
+	op := user.From(ctx).Op(name)
+	op.NoWait = !durable
+	_, err := s.store.Update(ctx, op, func(tx *table.Tx) error { return fn(s.In(ctx, tx)) })
+	return err
+}
+
+func (t *Tx) check(r user.Right, k user.Kind, name string) error {
+	return user.Check(t.tx, t.caller, r, user.Object{Kind: k, Name: name})
+}
+
+// missing turns table.ErrNotFound into one of ours.
+func missing(err, reason error, name string) error {
+	if errors.Is(err, table.ErrNotFound) {
+		return fmt.Errorf("%q: %w", name, reason)
+	}
+	return err
+}

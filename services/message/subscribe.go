@@ -1,0 +1,188 @@
+package message
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/tuplix/tuplix/dbms/engine"
+	"github.com/tuplix/tuplix/dbms/table"
+	"github.com/tuplix/tuplix/services/user"
+)
+
+// fetchAtOnce is how many messages of a topic a reader takes into memory.
+const fetchAtOnce = 64
+
+// From says where a reader of a topic begins.
+type From int
+
+// The beginnings.
+const (
+	Newest From = iota // with what is published from now on
+	Oldest             // with the oldest that is kept
+)
+
+// Subscribe makes a subscription that lasts, or returns quietly if there is one of
+// that name already, wherever it stands. Errors: ErrNoTopic, user.ErrDenied.
+func (s *Service) Subscribe(ctx context.Context, topic, name string, from From) error {
+	return s.update(ctx, "message.Subscribe", true, func(t *Tx) error {
+		x, err := t.subscriber(topic)
+		if err != nil {
+			return err
+		}
+		if name == "" || len(name) > MaxKey {
+			return fmt.Errorf("a subscription's name has 1 to %d bytes: %w", MaxKey, ErrTooLarge)
+		}
+		_, err = Subscriptions.Get(t.tx, topic, name)
+		if !errors.Is(err, table.ErrNotFound) {
+			return err
+		}
+		row := Subscription{Topic: topic, Name: name, Owner: t.caller.User}
+		if from == Newest {
+			row.Offset = x.Next - 1
+		}
+		return Subscriptions.Insert(t.tx, &row)
+	})
+}
+
+// Unsubscribe removes a subscription.
+func (s *Service) Unsubscribe(ctx context.Context, topic, name string) error {
+	return s.update(ctx, "message.Unsubscribe", true, func(t *Tx) error {
+		if _, err := t.subscriber(topic); err != nil {
+			return err
+		}
+		return missing(Subscriptions.Delete(t.tx, topic, name), ErrNoTopic, topic+"/"+name)
+	})
+}
+
+func (t *Tx) subscriber(topic string) (x Topic, err error) {
+	if err := t.check(user.Claim, user.KindTopic, topic); err != nil {
+		return x, err
+	}
+	x, err = Topics.Get(t.tx, topic)
+	return x, missing(err, ErrNoTopic, topic)
+}
+
+// Reader reads a topic in the order of offsets. It belongs to one goroutine at a
+// time.
+type Reader struct {
+	service *Service
+	topic   string
+	name    string // of the subscription; "" for none
+	token   uint64
+	next    uint64 // offset of the next message
+	area    engine.Range
+
+	fetched []Publication // that Next has not returned yet
+	at      engine.Version
+}
+
+// Follow reads a topic without a subscription: where it stands is known to the
+// Reader alone. Errors: ErrNoTopic, user.ErrDenied.
+func (s *Service) Follow(ctx context.Context, topic string, from From) (*Reader, error) {
+	r := &Reader{service: s, topic: topic, next: 1}
+	err := s.store.View(ctx, func(tx *table.Tx) error {
+		x, err := s.In(ctx, tx).subscriber(topic)
+		if err != nil {
+			return err
+		}
+		if from == Newest {
+			r.next = x.Next
+		}
+		return r.start(tx)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+// Resume goes on with a subscription after the message that was acknowledged last.
+// Another reader of it is fenced off: its Ack fails with ErrLost.
+func (s *Service) Resume(ctx context.Context, topic, name string) (*Reader, error) {
+	r := &Reader{service: s, topic: topic, name: name}
+	err := s.update(ctx, "message.Resume", false, func(t *Tx) error {
+		if _, err := t.subscriber(topic); err != nil {
+			return err
+		}
+		row, err := Subscriptions.Get(t.tx, topic, name)
+		if err != nil {
+			return missing(err, ErrNoTopic, topic+"/"+name)
+		}
+		row.Token++
+		r.token, r.next = row.Token, row.Offset+1
+		return errors.Join(Subscriptions.Update(t.tx, &row), r.start(t.tx))
+	})
+	if err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+func (r *Reader) start(tx *table.Tx) (err error) {
+	r.area, err = Publications.Range(tx, table.Prefix(r.topic))
+	return err
+}
+
+// Next waits for the next message. Offsets have gaps where messages are kept no
+// longer.
+func (r *Reader) Next(ctx context.Context) (Publication, error) {
+	for {
+		x, err := r.TryNext(ctx)
+		if !errors.Is(err, ErrEmpty) {
+			return x, err
+		}
+		if _, err := r.service.store.Engine().Watch(ctx, r.at, r.area); err != nil {
+			return x, err
+		}
+	}
+}
+
+// TryNext is Next that fails with ErrEmpty instead of waiting.
+func (r *Reader) TryNext(ctx context.Context) (x Publication, err error) {
+	if len(r.fetched) == 0 {
+		if err := r.fetch(ctx); err != nil {
+			return x, err
+		}
+	}
+	if len(r.fetched) == 0 {
+		return x, ErrEmpty
+	}
+	x, r.fetched = r.fetched[0], r.fetched[1:]
+	r.next = x.Offset + 1
+	return x, nil
+}
+
+func (r *Reader) fetch(ctx context.Context) error {
+	r.fetched = r.fetched[:0]
+	return r.service.store.View(ctx, func(tx *table.Tx) error {
+		r.at = tx.Version()
+		for x, err := range Publications.Scan(tx, table.From(r.topic, r.next).Through(r.topic).Limit(fetchAtOnce)) {
+			if err != nil {
+				return err
+			}
+			r.fetched = append(r.fetched, x)
+		}
+		return nil
+	})
+}
+
+// Ack notes that the subscription is done with all messages up to an offset. It
+// fails with ErrLost if another reader has resumed it.
+func (r *Reader) Ack(ctx context.Context, offset uint64) error {
+	return r.service.update(ctx, "message.AckTopic", false, func(t *Tx) error { return t.AckTopic(r, offset) })
+}
+
+// AckTopic is Reader.Ack in a transaction: with the effects of the messages, it
+// makes them exactly once.
+func (t *Tx) AckTopic(r *Reader, offset uint64) error {
+	row, err := Subscriptions.Get(t.tx, r.topic, r.name)
+	if errors.Is(err, table.ErrNotFound) || err == nil && row.Token != r.token {
+		return fmt.Errorf("subscription %q of topic %q: %w", r.name, r.topic, ErrLost)
+	}
+	if err != nil || offset <= row.Offset {
+		return err
+	}
+	row.Offset = offset
+	return Subscriptions.Update(t.tx, &row)
+}
