@@ -202,6 +202,10 @@ func SetWallClock(unixNano int64) {
 	trap(callSetClock, uintptr(unixNano), 0, 0, 0, 0)
 }
 
+// WallClockKnown reports whether the kernel has the time of day from the
+// hypervisor, and so needs to be told by nobody.
+func WallClockKnown() bool { return wallKnown }
+
 // PowerRegister is a register whose writing ends or restarts the machine.
 type PowerRegister struct {
 	Memory  bool  // Address is virtual memory (MapDevice), not a port

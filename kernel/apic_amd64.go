@@ -78,10 +78,13 @@ func initAPIC() uint32 {
 	return id
 }
 
-// enableTimer unmasks the timer, once the frequencies are known.
+// enableTimer unmasks the timer, once the frequencies are known. A deadline is
+// taken in the mode for it only, and its WRMSR would not wait for a mode that is
+// written to memory (SDM 11.5.4.1).
 func enableTimer() {
 	if deadlines {
 		apicWrite(apicTimer, lvtDeadline|vecTimer)
+		fence()
 	} else {
 		apicWrite(apicTimer, vecTimer)
 	}
@@ -92,9 +95,11 @@ func timerNow() uint32        { return apicRead(apicCurrent) }
 func endInterrupt()           { apicWrite(apicEOI, 0) }
 
 // interruptCPU sends an inter-processor interrupt: a vector, or one of the
-// special commands.
+// special commands. The other processor sees what this one wrote before, which
+// x2APIC's WRMSR does not ensure by itself (SDM 11.12.3).
 func interruptCPU(apic uint32, command uint32) {
 	if x2apic {
+		fence()
 		writeMSR(msrX2APIC+apicCommand>>4, uint64(apic)<<32|uint64(command))
 		return
 	}

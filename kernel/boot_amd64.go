@@ -71,7 +71,25 @@ func boot(start uint64) {
 	startProcessors()
 	var n, m number
 	say("tuplix: ", n.dec(uint64(cpuCount)), " CPUs, ", m.dec(pagesTotal*pageSize>>20), " MiB")
+	noteHardware()
 	leave(thisProcessor())
+}
+
+// noteHardware notes in the log which of several ways this machine's processors
+// are used in.
+func noteHardware() {
+	apic, timer, wall := "xAPIC", "counting timer", ""
+	if x2apic {
+		apic = "x2APIC"
+	}
+	if deadlines {
+		timer = "TSC deadline timer"
+	}
+	if wallKnown {
+		wall = ", time of day by KVM"
+	}
+	var n number
+	note("processors: ", apic, ", ", timer, ", TSC of ", n.dec(tscHz/1_000_000), " MHz by ", tscSource.String(), wall)
 }
 
 // readStartInfo takes over what PVH passes (struct hvm_start_info, version 1).

@@ -16,7 +16,47 @@ var (
 	tscHz     uint64
 	timerHz   uint64 // of the local APIC's timer
 	deadlines bool   // the timer takes TSC values
+	tscSource source // of the TSC's frequency
+	wallKnown bool   // the hypervisor has told the time of day
 )
+
+// source is who told a frequency, or what it was measured against. (It is no
+// string, because trap context may not store one.)
+type source uint8
+
+const (
+	sourceNone source = iota
+	sourceLine
+	sourceHypervisor
+	sourceKVM
+	sourceCPUID
+	sourceHPET
+	sourcePM
+	sourcePIT
+	sourceRTC
+)
+
+func (s source) String() string {
+	switch s {
+	case sourceLine:
+		return "the command line"
+	case sourceHypervisor:
+		return "the hypervisor"
+	case sourceKVM:
+		return "KVM"
+	case sourceCPUID:
+		return "CPUID"
+	case sourceHPET:
+		return "HPET"
+	case sourcePM:
+		return "the PM timer"
+	case sourcePIT:
+		return "the 8254"
+	case sourceRTC:
+		return "the RTC"
+	}
+	return "nobody"
+}
 
 func clockWord(off uintptr) *uint64 { return at[uint64](clockPage + off) }
 
@@ -65,26 +105,30 @@ func setRealtime(ns int64) {
 }
 
 // initClock makes the clock page, which the program may read, and finds the
-// frequencies.
+// frequencies, and the time of day if a hypervisor tells it.
 func initClock() {
 	mem.lock()
 	p := allocZeroPage()
 	mem.unlock()
 	clockPage = direct(p)
-	calibrate()
+	host := askKVM()
+	calibrate(host)
 	*clockWord(8) = rdtsc()
 	*clockWord(16) = (1e9 << 32) / tscHz
+	if wallKnown = host.wall != 0; wallKnown {
+		*clockWord(32) = host.wall + host.at(*clockWord(8))
+	}
 }
 
 // calibrate finds the frequencies of the TSC and of the APIC timer. The TSC's
 // is told by the command line (tsc=HZ), some hypervisors and processors, and else
 // measured (reference_amd64.go); the APIC timer's is measured against the TSC.
-func calibrate() {
+func calibrate(host kvmClock) {
 	_, _, feature, _ := cpuid(1, 0)
 	deadlines = feature&(1<<24) != 0
-	tscHz = toldTSC()
+	tscHz, tscSource = toldTSC(cpuid, host)
 	if hz, ok := numberOption("tsc"); ok && hz >= 1e6 {
-		tscHz = uint64(hz)
+		tscHz, tscSource = uint64(hz), sourceLine
 	}
 	startTimer(0xFFFFFFFF)
 	t0 := rdtsc()
@@ -104,65 +148,34 @@ func calibrate() {
 	}
 }
 
-// toldTSC is the TSC's frequency in Hz as the hypervisor (KVM's clock, the
-// leaf 0x40000010 of VMware's) or CPUID's leaf 0x15 tell it; 0 if none does.
-func toldTSC() uint64 {
-	_, _, feature, _ := cpuid(1, 0)
-	if feature&(1<<31) != 0 {
-		top, b, c, d := cpuid(0x40000000, 0)
-		if top >= 0x40000010 && top < 0x40010000 {
-			if khz, _, _, _ := cpuid(0x40000010, 0); khz != 0 {
-				return uint64(khz) * 1000
-			}
+// hypervisor reads CPUID's leaf 0x40000000: the highest of the leaves that a
+// hypervisor answers, 0 where there is none, and its signature.
+func hypervisor(cpuid cpuidFunc) (top uint32, signature [3]uint32) {
+	if _, _, feature, _ := cpuid(1, 0); feature&(1<<31) == 0 {
+		return 0, signature
+	}
+	top, signature[0], signature[1], signature[2] = cpuid(0x40000000, 0)
+	return top, signature
+}
+
+// toldTSC is the TSC's frequency in Hz as a hypervisor (the leaf 0x40000010 of
+// VMware's, KVM's clock) or CPUID's leaf 0x15 tell it, and who does; 0 if none.
+func toldTSC(cpuid cpuidFunc, host kvmClock) (hz uint64, by source) {
+	if top, _ := hypervisor(cpuid); top >= 0x40000010 && top < 0x40010000 {
+		if khz, _, _, _ := cpuid(0x40000010, 0); khz != 0 {
+			return uint64(khz) * 1000, sourceHypervisor
 		}
-		if b == 0x4B4D564B && c == 0x564B4D56 && d == 0x4D { // KVMKVMKVM
-			if hz := kvmTSC(); hz != 0 {
-				return hz
-			}
-		}
+	}
+	if hz := scaledHz(host.mul, host.shift); hz != 0 {
+		return hz, sourceKVM
 	}
 	if top, _, _, _ := cpuid(0, 0); top >= 0x15 {
 		den, num, hz, _ := cpuid(0x15, 0)
 		if den != 0 && num != 0 && hz != 0 {
-			return uint64(hz) * uint64(num) / uint64(den)
+			return uint64(hz) * uint64(num) / uint64(den), sourceCPUID
 		}
 	}
-	return 0
-}
-
-// kvmTSC asks KVM's clock (Linux Documentation/virt/kvm/x86/msr.rst): the
-// structure has at 24 a multiplier and at 28 a shift that make ns of counts.
-func kvmTSC() uint64 {
-	const clockFeature, msrSystemTime = 1 << 3, 0x4B564D01
-	if features, _, _, _ := cpuid(0x40000001, 0); features&clockFeature == 0 {
-		return 0
-	}
-	mem.lock()
-	p := allocZeroPage()
-	mem.unlock()
-	if p == 0 {
-		return 0
-	}
-	writeMSR(msrSystemTime, p|1)
-	mul, shift := load32(direct(p)+24), *at[int8](direct(p) + 28)
-	writeMSR(msrSystemTime, 0)
-	mem.lock()
-	freePage(p)
-	mem.unlock()
-	return scaledHz(mul, shift)
-}
-
-// scaledHz is the frequency of a counter of which ns = (count << shift) * mul
-// >> 32, a negative shift being to the right; 0 for a multiplier of 0.
-func scaledHz(mul uint32, shift int8) uint64 {
-	if mul == 0 {
-		return 0
-	}
-	hz := (uint64(1e9) << 32) / uint64(mul)
-	if shift < 0 {
-		return hz << uint8(-shift)
-	}
-	return hz >> uint8(shift)
+	return 0, sourceNone
 }
 
 // armTimer has the timer of this processor fire at a monotonic time.
@@ -174,8 +187,12 @@ func armTimer(due int64) {
 	// below from overflowing.
 	wait := min(max(due-monotonic(), 1000), 1_000_000_000)
 	if deadlines {
-		writeMSR(msrTSCDeadline, rdtsc()+uint64(wait)*(tscHz/1000)/1000000)
+		writeMSR(msrTSCDeadline, max(rdtsc()+counts(wait, tscHz), 1)) // 0 would stop the timer
 		return
 	}
-	startTimer(uint32(max(uint64(wait)*(timerHz/1000)/1000000, 1)))
+	startTimer(uint32(min(max(counts(wait, timerHz), 1), 1<<32-1)))
 }
+
+// counts is how far a counter goes in ns, at most 1e9; less than a millionth
+// too few.
+func counts(ns int64, hz uint64) uint64 { return uint64(ns) * (hz / 1000) / 1_000_000 }

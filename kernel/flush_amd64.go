@@ -76,12 +76,8 @@ var emulated bool // the processors are TCG's
 
 // findEmulator asks CPUID's hypervisor leaf, whose signature is TCGTCGTCGTCG.
 func findEmulator() {
-	const hypervisor = 1 << 31
-	if _, _, feature, _ := cpuid(1, 0); feature&hypervisor == 0 {
-		return
-	}
-	_, b, c, d := cpuid(0x40000000, 0)
-	emulated = b == 0x54474354 && c == 0x43544743 && d == 0x47435447
+	_, signature := hypervisor(cpuid)
+	emulated = signature == [3]uint32{0x54474354, 0x43544743, 0x47435447}
 }
 
 // renewTLB empties this processor's TLB if it is time to.

@@ -28,6 +28,14 @@ func say(parts ...string) {
 	emit("\n")
 }
 
+// note writes a line to the log only.
+func note(parts ...string) {
+	was := quiet
+	quiet = true
+	say(parts...)
+	quiet = was
+}
+
 func emit(s string) {
 	for i := 0; i < len(s); i++ {
 		logByte(s[i])

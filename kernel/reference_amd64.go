@@ -138,8 +138,10 @@ func measureTSC() uint64 {
 		say("clock: HPET and PM timer disagree: the TSC has ", n.dec(hz[0]), " Hz or ", m.dec(hz[1]), " Hz; the latter counts")
 	}
 	if hz[best] == 0 {
+		tscSource = sourceRTC
 		return measureRTC()
 	}
+	tscSource = [...]source{referenceHPET: sourceHPET, referencePM: sourcePM, referencePIT: sourcePIT}[list[best].kind]
 	if list[best].kind != referencePIT { // programs may use that one
 		keeper, anchor = list[best], first[best]
 	}

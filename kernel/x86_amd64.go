@@ -22,6 +22,7 @@ func invlpg(va uintptr)
 func xsetbv(v uint64)
 func loadTables(gdtr, idtr uintptr, tss uint16)
 func pause()
+func fence() // what comes before is done and visible to all
 func halt()
 func zero(p, n uintptr)
 func move(to, from, n uintptr) // the ranges do not overlap

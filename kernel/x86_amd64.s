@@ -134,6 +134,11 @@ TEXT ·pause(SB), NOSPLIT, $0-0
 	PAUSE
 	RET
 
+TEXT ·fence(SB), NOSPLIT, $0-0
+	MFENCE
+	LFENCE
+	RET
+
 TEXT ·halt(SB), NOSPLIT, $0-0
 	CLI
 	HLT
