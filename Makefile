@@ -14,13 +14,16 @@ SEEDS  ?= 2000
 # The recipes' own commands must not read what is meant for the console.
 quiet = </dev/null
 
-.PHONY: help run test test-host test-machine test-go soak bench clean-disk
+.PHONY: help run test test-host test-machine test-newer-qemu test-go soak bench clean-disk
 
 help:
 	@echo 'make run         boot the shell in QEMU, with its disk in $(DISK)'
 	@echo '                 (PORT=$(PORT) is its web page, MEMORY=$(MEMORY), CPUS=$(CPUS);'
 	@echo '                 ENCRYPT=1 encrypts a new disk, KEY_FILE=... opens it)'
 	@echo 'make test        run all tests, on this host and in QEMU'
+	@echo 'make test-newer-qemu'
+	@echo '                 the tests in QEMU, with a QEMU that has x2APIC, which it fetches'
+	@echo '                 to build/qemu and does not install'
 	@echo 'make test-go     run all listed tests of the Go distribution (docs/GO-TESTS.md)'
 	@echo 'make soak        pull the plug $(PLUGS) times (PLUGS=$(PLUGS)), then cut the power'
 	@echo '                 under the store $(SEEDS)00 times (SEEDS=$(SEEDS)); takes hours'
@@ -68,6 +71,10 @@ test-host:
 test-machine: setup build/tuplix
 	@echo '== tests in QEMU'
 	@go test -timeout 20m $(machines)
+
+test-newer-qemu: build/tuplix
+	@sh qemu/newer build/qemu $(quiet)
+	@PATH="$(CURDIR)/build/qemu/bin:$$PATH" go test -count 1 -timeout 20m $(machines)
 
 test-go: setup
 	@go test -timeout 60m -v -run 'Distribution$$' ./cmd/tuplix -go.packages all

@@ -6,7 +6,6 @@ import (
 	"runtime"
 	"sync/atomic"
 	"time"
-	"unsafe"
 
 	"github.com/tuplix/tuplix/kernel"
 )
@@ -14,8 +13,6 @@ import (
 // The local APIC's command register (Intel SDM volume 3, 11.6.1) sends vectors to
 // the processor that writes it, or to all.
 const (
-	apicPhys    = 0xFEE00000
-	apicVersion = 0x030
 	apicCommand = 0x300
 	toSelf      = 1 << 18
 	toAll       = 2 << 18
@@ -37,12 +34,9 @@ type line struct {
 // machine and beside busy goroutines. (There the sender is slow: each interrupt
 // puts the goroutine that it finds on the processor behind the busy ones.)
 func interrupts() (string, error) {
-	registers, err := kernel.MapDevice(apicPhys, 4096)
+	a, err := openAPIC()
 	if err != nil {
 		return "", err
-	}
-	if v := *register(registers + apicVersion); v == 0 || v == ^uint32(0) {
-		return "not tried: the processor uses x2APIC", nil
 	}
 	const lines = 5
 	var all [lines]*line
@@ -59,7 +53,7 @@ func interrupts() (string, error) {
 		longest, err := beside(phase.busy, func() (longest time.Duration, err error) {
 			for range phase.n / lines {
 				start := time.Now()
-				if err := round(registers, all[:], r); err != nil {
+				if err := round(a, all[:], r); err != nil {
 					return 0, err
 				}
 				longest = max(longest, time.Since(start))
@@ -73,8 +67,6 @@ func interrupts() (string, error) {
 	}
 	return fmt.Sprintf("%d CPUs:%s none lost", runtime.NumCPU(), report), nil
 }
-
-func register(a uintptr) *uint32 { return (*uint32)(unsafe.Add(nil, a)) }
 
 func newLine() (*line, error) {
 	irq, err := kernel.NewInterrupt()
@@ -109,7 +101,7 @@ func (l *line) end() {
 
 // round has every line raise its interrupt once, some at the same moment, and waits
 // for all answers. Nothing else would wake the waiters.
-func round(registers uintptr, all []*line, r *rand.Rand) error {
+func round(a apic, all []*line, r *rand.Rand) error {
 	for _, i := range r.Perm(len(all)) {
 		l := all[i]
 		l.sent.Add(1)
@@ -117,7 +109,7 @@ func round(registers uintptr, all []*line, r *rand.Rand) error {
 		if r.Intn(4) == 0 {
 			target = toAll
 		}
-		*register(registers + apicCommand) = target | 1<<14 | l.vector
+		a.write(apicCommand, target|1<<14|l.vector)
 		for range r.Intn(300) { // so that the next comes at any point of its way
 			sink.Add(1)
 		}

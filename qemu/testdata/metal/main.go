@@ -35,6 +35,7 @@ var checks = []check{
 	{"vector", vectors},
 	{"timers", timers},
 	{"pace", pace},
+	{"apic", localAPIC},
 	{"latency", latency},
 	{"interrupts", interrupts},
 }
@@ -47,6 +48,7 @@ var ends = map[string]func(argument string){
 	"exit":     func(a string) { os.Exit(number(a)) },
 	"stress":   func(a string) { os.Exit(stress(time.Duration(number(a)) * time.Millisecond)) },
 	"high":     func(string) { os.Exit(high()) },
+	"features": func(string) { fmt.Printf("x2APIC %v\n", features()&hasX2APIC != 0) },
 	"stats":    func(string) { fmt.Printf("%+v\n", kernel.ReadStats()) },
 }
 
