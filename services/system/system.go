@@ -14,12 +14,13 @@ import (
 	"github.com/tuplix/tuplix/services/log"
 	"github.com/tuplix/tuplix/services/message"
 	"github.com/tuplix/tuplix/services/metric"
+	"github.com/tuplix/tuplix/services/task"
 	"github.com/tuplix/tuplix/services/user"
 )
 
 // Tables returns the tables of all services.
 func Tables() []table.Declared {
-	return slices.Concat(user.Tables(), config.Tables(), log.Tables(), metric.Tables(), message.Tables())
+	return slices.Concat(user.Tables(), config.Tables(), log.Tables(), metric.Tables(), message.Tables(), task.Tables())
 }
 
 // Settings returns the settings of all services.
@@ -45,6 +46,7 @@ type System struct {
 	Log     *log.Service
 	Metric  *metric.Service
 	Message *message.Service
+	Task    *task.Service
 }
 
 // Open opens the store of a volume and starts the services. Errors are those of
@@ -78,12 +80,18 @@ func (s *System) start(ctx context.Context, o Options) (err error) {
 	if s.Metric, err = metric.Open(ctx, s.Store, s.Config, metric.Options{Failed: failed}); err != nil {
 		return err
 	}
-	s.Message, err = message.Open(ctx, s.Store, message.Options{})
+	if s.Message, err = message.Open(ctx, s.Store, message.Options{}); err != nil {
+		return err
+	}
+	s.Task, err = task.Open(ctx, s.Store, task.Options{Log: say})
 	return err
 }
 
 // Close ends the services in the reverse order, then the store.
 func (s *System) Close() error {
+	if s.Task != nil {
+		s.Task.Close()
+	}
 	if s.Metric != nil {
 		s.Metric.Close()
 	}

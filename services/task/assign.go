@@ -1,0 +1,404 @@
+package task
+
+import (
+	"cmp"
+	"errors"
+	"slices"
+
+	"github.com/tuplix/tuplix/services/user"
+)
+
+// claimer is a worker that wants tasks.
+type claimer struct {
+	caller user.Caller
+	worker uint64
+	most   int
+	once   bool // it does not wait if there is none
+	gone   bool // it waits no longer
+
+	standing bool // it takes tasks again and again, as it has room
+
+	got  []Claimed
+	done chan claimed
+
+	// In a procedure.
+	row   *Worker
+	err   error // why it gets none
+	lease *Lease
+	room  int
+	heap  []seat
+	built bool
+}
+
+type claimed struct {
+	tasks []Claimed
+	err   error
+}
+
+func (c *claimer) answer(tasks []Claimed, err error) { c.done <- claimed{tasks, err} }
+
+// seat is a lane in a claimer's heap, with what its place there was found by.
+// Others take from the lane too, so that may be out of date; tasks only become
+// worse by that, and the seat then goes down when it comes up.
+type seat struct {
+	*lane
+	queue *queueState
+	head  entry
+	share float64
+}
+
+// assign hands tasks to those who want some.
+func (p *proc) assign() error {
+	if len(p.claimers) == 0 {
+		return nil
+	}
+	pol, err := p.order()
+	if err != nil {
+		return err
+	}
+	all, err := p.s.lanes.list(p.tx)
+	if err != nil || len(all) == 0 {
+		return err
+	}
+	a := assignment{p: p, policy: pol, lanes: all}
+	if err := a.enter(); err != nil {
+		return err
+	}
+	for c := a.claimer(); c != nil; c = a.claimer() {
+		e, q, err := a.pick(c)
+		if err != nil {
+			return err
+		}
+		if q == nil {
+			c.room = 0
+			continue
+		}
+		if err := p.take(c, e.id, q); err != nil {
+			return err
+		}
+	}
+	for _, c := range p.claimers {
+		if err := p.grant(c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// assignment is the tasks and claimers of one procedure.
+type assignment struct {
+	p      *proc
+	policy *policy
+	lanes  []*lane
+}
+
+// enter works out how many tasks each claimer may get.
+func (a *assignment) enter() error {
+	for _, c := range a.p.claimers {
+		row, err := a.p.worker(c.worker)
+		c.row, c.built, c.heap, c.room, c.err = row, false, c.heap[:0], 0, nil
+		if errors.Is(err, ErrUnknown) {
+			c.err = err
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		c.room = min(c.most, int(row.Slots)-int(row.Running))
+	}
+	return nil
+}
+
+// claimer returns who gets the next task.
+func (a *assignment) claimer() *claimer {
+	var best *claimer
+	for _, c := range a.p.claimers {
+		if c.room > len(c.got) && (best == nil || a.policy.load && c.load() < best.load()) {
+			best = c
+		}
+	}
+	return best
+}
+
+func (c *claimer) load() float64 {
+	return float64(int(c.row.Running)+len(c.got)) / float64(max(c.row.Slots, 1))
+}
+
+// pick takes the best task for a claimer, or none.
+func (a *assignment) pick(c *claimer) (entry, *queueState, error) {
+	if !c.built {
+		if err := a.build(c); err != nil {
+			return entry{}, nil, err
+		}
+	}
+	for len(c.heap) > 0 {
+		s := &c.heap[0]
+		e, there, err := a.head(s.lane, c)
+		if err != nil {
+			return entry{}, nil, err
+		}
+		if !there || !a.admitted(s.queue) {
+			a.drop(c)
+			continue
+		}
+		if share := s.queue.share(); e != s.head || share != s.share {
+			s.head, s.share = e, share
+			a.down(c, 0)
+			continue
+		}
+		s.take(e)
+		return e, s.queue, nil
+	}
+	return entry{}, nil, nil
+}
+
+// build enters all lanes that a claimer may take from. Their heads are those that
+// are known, and are looked at when they come up.
+func (a *assignment) build(c *claimer) error {
+	c.built = true
+	caller := a.p.caller
+	a.p.caller = c.caller
+	defer func() { a.p.caller = caller }()
+	for _, l := range a.lanes {
+		if len(c.row.Queues) > 0 && !slices.Contains(c.row.Queues, l.laneKey.queue) {
+			continue
+		}
+		q, err := a.p.queue(l.laneKey.queue)
+		if errors.Is(err, ErrUnknown) {
+			continue // it was removed; its tasks wait for it to come back
+		}
+		if err != nil {
+			return err
+		}
+		ok, err := q.takenBy(a.p)
+		if err != nil {
+			return err
+		}
+		if !ok || !a.admitted(q) {
+			continue
+		}
+		c.heap = append(c.heap, seat{lane: l, queue: q, head: entry{due: l.due, id: l.id}, share: q.share()})
+	}
+	if a.policy.rows { // heads are not known by what is compared
+		for i := range c.heap {
+			e, there, err := a.head(c.heap[i].lane, c)
+			if err != nil {
+				return err
+			}
+			if there {
+				c.heap[i].head = e
+			}
+		}
+		c.heap = slices.DeleteFunc(c.heap, func(s seat) bool { return s.head.task == nil })
+	}
+	for i := len(c.heap)/2 - 1; i >= 0; i-- {
+		a.down(c, i)
+	}
+	return nil
+}
+
+// takenBy reports whether the caller may take tasks of the queue.
+func (q *queueState) takenBy(p *proc) (bool, error) {
+	if p.caller.User == user.Root {
+		return true, nil
+	}
+	if ok, known := q.may[p.caller.User]; known {
+		return ok, nil
+	}
+	err := p.may(user.Claim, q.Name)
+	if err != nil && !isDenied(err) {
+		return false, err
+	}
+	if q.may == nil {
+		q.may = map[string]bool{}
+	}
+	q.may[p.caller.User] = err == nil
+	return err == nil, nil
+}
+
+// admitted asks a queue's limits, and sees that a rate is looked at again when it
+// allows more.
+func (a *assignment) admitted(q *queueState) bool {
+	ok, when := q.admits(a.p.now)
+	if !ok && !when.IsZero() {
+		a.p.s.timer.dispatchAt(when)
+	}
+	return ok
+}
+
+// head returns the task of a lane that is the best for a claimer.
+func (a *assignment) head(l *lane, c *claimer) (entry, bool, error) {
+	if l.procedure != a.p.number {
+		n := firstRead
+		if a.policy.rows {
+			n = max(min(window, mostWindows/len(a.lanes)), 1)
+		}
+		if ok, err := a.p.s.lanes.open(a.p, l, n); err != nil || !ok {
+			return entry{}, false, err
+		}
+		if a.policy.rows {
+			l.more = false
+			if err := l.load(a.p); err != nil {
+				return entry{}, false, err
+			}
+		}
+	}
+	e, ok, err := l.next(a.p)
+	if err == nil && ok && a.policy.rows {
+		e = a.best(l, c)
+	}
+	return e, ok, err
+}
+
+// load reads the rows of the tasks of a lane.
+func (l *lane) load(p *proc) error {
+	for i := range l.rows {
+		t, err := p.task(l.rows[i].id)
+		if err != nil {
+			return err
+		}
+		l.rows[i].task = &t
+	}
+	return nil
+}
+
+// best brings the best task of a lane to its head.
+func (a *assignment) best(l *lane, c *claimer) entry {
+	best := l.at
+	for i := l.at + 1; i < len(l.rows); i++ {
+		if a.compare(c, &seat{lane: l, head: l.rows[i]}, &seat{lane: l, head: l.rows[best]}) < 0 {
+			best = i
+		}
+	}
+	l.rows[l.at], l.rows[best] = l.rows[best], l.rows[l.at]
+	return l.rows[l.at]
+}
+
+func (s *seat) take(entry) { s.at++ }
+
+// compare is negative if a claimer's task x goes before y.
+func (a *assignment) compare(c *claimer, x, y *seat) int {
+	for _, t := range a.policy.terms {
+		n := 0
+		switch t.column {
+		case "priority":
+			n = cmp.Compare(x.priority, y.priority)
+		case "due":
+			n = cmp.Compare(x.head.due, y.head.due)
+		case "share":
+			n = cmp.Compare(x.share, y.share)
+		case "deadline":
+			n = compareDeadline(x.head.task, y.head.task)
+		case "attempt":
+			n = cmp.Compare(x.head.task.Attempt, y.head.task.Attempt)
+		case "place":
+			n = cmp.Compare(c.distance(x.head.task), c.distance(y.head.task))
+		}
+		if t.desc {
+			n = -n
+		}
+		if n != 0 {
+			return n
+		}
+	}
+	return cmp.Or(cmp.Compare(x.head.due, y.head.due), cmp.Compare(x.head.id, y.head.id))
+}
+
+func compareDeadline(x, y *Task) int {
+	switch {
+	case x.Deadline.Valid && y.Deadline.Valid:
+		return x.Deadline.V.Compare(y.Deadline.V)
+	case x.Deadline.Valid:
+		return -1
+	case y.Deadline.Valid:
+		return 1
+	}
+	return 0
+}
+
+func (c *claimer) distance(t *Task) int {
+	if t.Place == "" || t.Place == c.row.Machine {
+		return 0
+	}
+	return 1
+}
+
+// drop removes the first seat of a heap.
+func (a *assignment) drop(c *claimer) {
+	last := len(c.heap) - 1
+	c.heap[0] = c.heap[last]
+	c.heap = c.heap[:last]
+	a.down(c, 0)
+}
+
+// down moves a seat to its place in the heap.
+func (a *assignment) down(c *claimer, i int) {
+	for {
+		least := i
+		for _, child := range []int{2*i + 1, 2*i + 2} {
+			if child < len(c.heap) && a.compare(c, &c.heap[child], &c.heap[least]) < 0 {
+				least = child
+			}
+		}
+		if least == i {
+			return
+		}
+		c.heap[i], c.heap[least] = c.heap[least], c.heap[i]
+		i = least
+	}
+}
+
+// take gives a task to a claimer.
+func (p *proc) take(c *claimer, id uint64, q *queueState) error {
+	t, err := p.task(id)
+	if err != nil {
+		return err
+	}
+	if err := p.unready(&t); err != nil {
+		return err
+	}
+	if len(c.got) == 0 {
+		lease, err := p.s.numbers.takeIn(p.tx, ofLeases)
+		if err != nil {
+			return err
+		}
+		p.leases[lease] = &Lease{ID: lease, Worker: c.worker, Taken: p.now}
+		c.lease = p.leases[lease]
+	}
+	t.State, t.Lease, t.Worker = Running, c.lease.ID, c.worker
+	t.Started.V, t.Started.Valid = p.now, true
+	t.Attempt++
+	q.took()
+	got := Claimed{Task: t}
+	if t.Input {
+		in, err := Inputs.Get(p.tx, t.ID)
+		if err != nil {
+			return err
+		}
+		got.Args, got.Env = in.Args, in.Env
+	}
+	program, err := p.program(t.Program)
+	if err == nil && program.OnCrash == NotTwice {
+		p.mustSync = true
+	}
+	if err != nil {
+		return err
+	}
+	c.got = append(c.got, got)
+	c.lease.Tasks = append(c.lease.Tasks, t.ID)
+	return Tasks.Put(p.tx, &t)
+}
+
+// grant writes down what a claimer got.
+func (p *proc) grant(c *claimer) error {
+	if len(c.got) == 0 {
+		return nil
+	}
+	c.lease.Left = uint32(len(c.got))
+	c.row.Running += uint32(len(c.got))
+	if c.row.Expires.After(p.now.Add(p.s.o.Lease / 2)) {
+		return nil
+	}
+	c.row.Expires = p.now.Add(p.s.o.Lease)
+	return p.setTimer(c.row.Expires, c.worker, timeExpire)
+}

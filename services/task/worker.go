@@ -1,0 +1,254 @@
+package task
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"github.com/tuplix/tuplix/services/user"
+)
+
+// runs are the tasks that run in this process.
+type runs struct {
+	mu      sync.Mutex
+	of      map[Token]context.CancelCauseFunc
+	stopped bool
+}
+
+func (r *runs) init() { r.of = map[Token]context.CancelCauseFunc{} }
+
+func (r *runs) enter(t Token, cancel context.CancelCauseFunc) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.of[t] = cancel
+	if r.stopped {
+		cancel(ErrClosed)
+	}
+}
+
+func (r *runs) leave(t Token) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.of, t)
+}
+
+// stop tells a task to stop, if it runs here.
+func (r *runs) stop(t Token) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if cancel := r.of[t]; cancel != nil {
+		cancel(ErrStopped)
+	}
+}
+
+func (r *runs) stopAll() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.stopped = true
+	for _, cancel := range r.of {
+		cancel(ErrClosed)
+	}
+}
+
+// crew is a worker of this process: it runs each task on a goroutine of its own.
+// Tasks come to it with the procedures in which they become ready or places
+// become free; it never asks for them.
+//
+//	claimer.done ---> start ---> goroutine ---> ends ---> hand in, together
+type crew struct {
+	s       *Service
+	ctx     context.Context // of the tasks
+	id      uint64
+	caller  user.Caller
+	claimer *claimer
+	ends    chan *Outcome
+	running int
+}
+
+// Work runs tasks of the given queues, or of all, on this process's goroutines, at
+// most so many at a time, until ctx ends. Then it tells those that run to stop,
+// waits for them for the grace time, and leaves those that did not end as after a
+// crash. It acts for the caller of ctx, as Join says.
+func (s *Service) Work(ctx context.Context, name string, slots int, queues ...string) error {
+	id, err := s.Join(ctx, name, slots, queues...)
+	if err != nil {
+		return err
+	}
+	tasks, stop := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer stop(nil)
+	w := &crew{s: s, ctx: tasks, id: id, caller: user.From(ctx), ends: make(chan *Outcome, slots)}
+	w.claimer = &claimer{caller: w.caller, worker: id, most: slots, standing: true, done: make(chan claimed, slots)}
+	err = w.enlist(ctx)
+	if err == nil {
+		err = w.loop(ctx)
+	}
+	s.group.leave(w.claimer)
+	stop(ErrStopped)
+	w.drain()
+	if errors.Is(err, ErrClosed) {
+		return err
+	}
+	leave := s.Leave(context.WithoutCancel(ctx), id)
+	if ctx.Err() != nil {
+		err = nil
+	}
+	return errors.Join(err, leave)
+}
+
+// enlist has the dispatcher know that the worker takes tasks.
+func (w *crew) enlist(ctx context.Context) error {
+	return w.s.group.do(ctx, &request{caller: w.caller, name: "task.Claim", part: func(p *proc) error {
+		p.claimers = append(p.claimers, w.claimer)
+		return nil
+	}})
+}
+
+// loop starts tasks and hands in their ends.
+func (w *crew) loop(ctx context.Context) error {
+	beat := time.NewTimer(w.s.o.Lease / 3)
+	beat.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case got := <-w.claimer.done:
+			if got.err != nil {
+				return got.err
+			}
+			if w.running == 0 {
+				beat.Reset(w.s.o.Lease / 3)
+			}
+			w.start(got.tasks)
+		case o := <-w.ends:
+			if err := w.handIn(ctx, o); err != nil {
+				return err
+			}
+			if w.running == 0 {
+				beat.Stop()
+			}
+		case <-beat.C:
+			if err := w.heartbeat(ctx); err != nil {
+				return err
+			}
+			beat.Reset(w.s.o.Lease / 3)
+		}
+	}
+}
+
+func (w *crew) start(tasks []Claimed) {
+	for i := range tasks {
+		got := &tasks[i]
+		ctx, cancel := context.WithCancelCause(w.ctx)
+		w.s.runs.enter(got.Token(), cancel)
+		w.running++
+		go w.run(w.s.newContext(ctx, got), cancel)
+	}
+}
+
+// run runs one task.
+func (w *crew) run(c *Context, cancel context.CancelCauseFunc) {
+	o := &Outcome{Token: c.Token()}
+	returned := false
+	defer func() {
+		if !returned {
+			o.panicked(recover())
+		}
+		o.Commits = c.made()
+		if c.finished {
+			o = &Outcome{} // it has been handed in
+		}
+		w.s.runs.leave(c.Token())
+		cancel(nil)
+		w.ends <- o
+	}()
+	program := w.s.programs.find(c.Task.Program)
+	if program == nil {
+		o.fail(fmt.Errorf("program %q is not linked into what runs here", c.Task.Program))
+		returned = true
+		return
+	}
+	value, err := program(c)
+	returned = true
+	o.Value = value
+	if err != nil {
+		o.fail(err)
+	}
+}
+
+// panicked notes a panic, or the end of the goroutine.
+func (o *Outcome) panicked(reason any) {
+	o.Status = statusPanic
+	if reason == nil {
+		o.Failure = "the program ended its goroutine"
+		return
+	}
+	o.Failure, o.Stack = fmt.Sprintf("panic: %v", reason), string(debug.Stack())
+}
+
+// handIn ends tasks: the given one, and those that end about now.
+func (w *crew) handIn(ctx context.Context, o *Outcome) error {
+	runtime.Gosched() // tasks that are about to end
+	list := w.collect(nil, o)
+	for more := true; more && len(list) < mostParts; {
+		select {
+		case o := <-w.ends:
+			list = w.collect(list, o)
+		default:
+			more = false
+		}
+	}
+	if len(list) == 0 {
+		return nil
+	}
+	return w.s.group.do(context.WithoutCancel(ctx), &request{caller: w.caller, name: "task.Complete", part: func(p *proc) error {
+		for _, o := range list {
+			if err := p.end(o); err != nil {
+				return err
+			}
+		}
+		return nil
+	}})
+}
+
+func (w *crew) collect(list []*Outcome, o *Outcome) []*Outcome {
+	w.running--
+	if o.Task == 0 {
+		return list
+	}
+	return append(list, o)
+}
+
+// heartbeat keeps the leases. Tasks that are to stop have heard of it already.
+func (w *crew) heartbeat(ctx context.Context) error {
+	stop, err := w.s.Heartbeat(ctx, w.id)
+	for _, t := range stop {
+		w.s.runs.stop(t)
+	}
+	return err
+}
+
+// drain waits for the tasks to end, and hands in those that ended well. The others
+// were interrupted: they are not at fault.
+func (w *crew) drain() {
+	grace := time.NewTimer(w.s.o.Grace)
+	defer grace.Stop()
+	for w.running > 0 {
+		select {
+		case o := <-w.ends:
+			list := w.collect(nil, o)
+			if len(list) == 0 || o.Failure != "" {
+				continue
+			}
+			if err := w.s.hand(user.With(context.Background(), w.caller), "task.Complete", o); err != nil && !errors.Is(err, ErrFenced) {
+				w.s.o.Log("task: the end of %s is lost: %v", o.Token, err)
+			}
+		case <-grace.C:
+			w.s.o.Log("task: %d tasks of worker %d did not stop", w.running, w.id)
+			return
+		}
+	}
+}
