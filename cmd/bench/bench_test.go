@@ -170,13 +170,17 @@ func TestRequestRate(t *testing.T) {
 	})}
 	go func() { _ = server.Serve(l) }()
 	defer server.Close()
-	clients, err := dialAll(l.Addr().(*net.TCPAddr).Port, 4)
+	load, err := newLoad(l.Addr().(*net.TCPAddr).Port, 4)
 	if err != nil {
 		t.Fatal(err)
 	}
-	start := time.Now()
-	n, err := clients[0].run(t.Context(), start, start.Add(100*time.Millisecond))
-	if err != nil || n == 0 {
-		t.Errorf("%d answers, %v", n, err)
+	defer load.close()
+	for range 2 {
+		if err := load.turn(t.Context(), 50*time.Millisecond); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if load.answers == 0 || load.took < 100*time.Millisecond || load.rate() <= 0 {
+		t.Errorf("%d answers in %v", load.answers, load.took)
 	}
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -12,15 +11,11 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 )
 
-// loadSpan is how long throughput is measured, after loadWarm.
-const (
-	loadWarm = time.Second
-	loadSpan = 4 * time.Second
-)
+// loadSpan is how long the throughput of TCP is measured.
+const loadSpan = 4 * time.Second
 
 // firstAnswer asks for a page until it is answered. A guest's port is there for
 // QEMU before it is for the guest, so a single request could wait long.
@@ -40,129 +35,6 @@ func firstAnswer(ctx context.Context, port int) error {
 			return fmt.Errorf("no answer: %w", errors.Join(err, ctx.Err()))
 		}
 	}
-}
-
-// requestRate measures answers per second over that many connections, each
-// with one request at a time.
-func requestRate(ctx context.Context, port, connections int) (float64, error) {
-	clients, err := dialAll(port, connections)
-	if err != nil {
-		return 0, err
-	}
-	start := time.Now()
-	var (
-		all   sync.WaitGroup
-		mu    sync.Mutex
-		total int
-		fails []error
-	)
-	for _, c := range clients {
-		all.Go(func() {
-			defer c.conn.Close()
-			n, err := c.run(ctx, start.Add(loadWarm), start.Add(loadWarm+loadSpan))
-			mu.Lock()
-			defer mu.Unlock()
-			total += n
-			if err != nil {
-				fails = append(fails, err)
-			}
-		})
-	}
-	all.Wait()
-	if len(fails) > 0 {
-		return 0, fmt.Errorf("%d of %d connections failed: %w", len(fails), connections, fails[0])
-	}
-	return float64(total) / loadSpan.Seconds(), nil
-}
-
-// client is one connection of the load generator.
-type client struct {
-	conn net.Conn
-	in   *bufio.Reader
-}
-
-// dialAll opens connections one after another, each proven by a request:
-// QEMU's user-mode network takes no more than one new connection at a time.
-func dialAll(port, connections int) ([]*client, error) {
-	var clients []*client
-	for i := range connections {
-		conn, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", port))
-		if err == nil {
-			c := &client{conn, bufio.NewReader(conn)}
-			clients = append(clients, c)
-			err = c.request()
-		}
-		if err != nil {
-			for _, c := range clients {
-				c.conn.Close()
-			}
-			return nil, fmt.Errorf("connection %d: %w", i+1, err)
-		}
-	}
-	return clients, nil
-}
-
-// answerPatience bounds the wait for one answer.
-const answerPatience = 20 * time.Second
-
-// request sends one request and reads the answer.
-func (c *client) request() error {
-	if err := c.conn.SetDeadline(time.Now().Add(answerPatience)); err != nil {
-		return err
-	}
-	if _, err := io.WriteString(c.conn, "GET /payload HTTP/1.1\r\nHost: bench\r\n\r\n"); err != nil {
-		return err
-	}
-	return readAnswer(c.in)
-}
-
-// run sends requests until the end and counts the answers after from.
-func (c *client) run(ctx context.Context, from, end time.Time) (int, error) {
-	n := 0
-	for {
-		if err := c.request(); err != nil {
-			return n, err
-		}
-		now := time.Now()
-		if now.After(end) || ctx.Err() != nil {
-			return n, ctx.Err()
-		}
-		if now.After(from) {
-			n++
-		}
-	}
-}
-
-// readAnswer reads one HTTP response and checks its size. It does as little as
-// it can: the load generator shares the host's CPUs with the guest.
-func readAnswer(in *bufio.Reader) error {
-	status, err := in.ReadSlice('\n')
-	if err != nil {
-		return err
-	}
-	if !strings.HasPrefix(string(status), "HTTP/1.1 200") {
-		return fmt.Errorf("answer %q", status)
-	}
-	length := -1
-	for {
-		line, err := in.ReadSlice('\n')
-		if err != nil {
-			return err
-		}
-		if len(line) <= 2 {
-			break
-		}
-		if v, ok := strings.CutPrefix(string(line), "Content-Length: "); ok {
-			if length, err = strconv.Atoi(strings.TrimSpace(v)); err != nil {
-				return err
-			}
-		}
-	}
-	if length != 1024 {
-		return fmt.Errorf("an answer of %d bytes", length)
-	}
-	_, err = in.Discard(length)
-	return err
 }
 
 // sendRate measures the throughput of one TCP connection to the guest, in MB/s,

@@ -18,6 +18,8 @@ type experiment struct {
 	figures []spec
 	once    bool // the result does not vary: one round will do
 	measure func(ctx context.Context, o *options, s *system) (map[string]float64, error)
+	// together, in place of measure, is for what needs shorter turns than rounds.
+	together func(ctx context.Context, o *options, ours, peer *system) (our, their map[string]float64, err error)
 }
 
 // Names of figures that code refers to.
@@ -51,8 +53,8 @@ func machineExperiments() []experiment {
 			measure: measureMemory,
 		},
 		{
-			figures: []spec{{figureHTTP, "1/s", higher, 1}},
-			measure: measureHTTP,
+			figures:  []spec{{figureHTTP, "1/s", higher, 1}},
+			together: requestRates,
 		},
 		{
 			figures: []spec{{figureToGuest, "MB/s", higher, 1}, {figureToHost, "MB/s", higher, 1}},
@@ -187,16 +189,6 @@ func measureMemory(ctx context.Context, o *options, s *system) (map[string]float
 		last = err
 	}
 	return nil, fmt.Errorf("not even in 256 MiB: %w", last)
-}
-
-func measureHTTP(ctx context.Context, o *options, s *system) (map[string]float64, error) {
-	g, _, err := hello(ctx, o, s)
-	if err != nil {
-		return nil, err
-	}
-	defer g.stop()
-	rate, err := requestRate(ctx, g.port, 64)
-	return map[string]float64{figureHTTP: rate}, err
 }
 
 func measureTCP(ctx context.Context, o *options, s *system) (map[string]float64, error) {

@@ -151,29 +151,13 @@ func scratch() (dir, cache string, err error) {
 // run runs one experiment in all rounds. A failure of a system is part of the
 // result; the error is the end of ctx.
 func (e *experiment) run(ctx context.Context, o *options, ours, peer *system, log io.Writer) ([]figure, error) {
-	rounds := o.rounds
-	if e.once {
-		rounds = 1
-	}
 	values := make(map[string]*samples)
 	for _, s := range e.figures {
 		values[s.name] = new(samples)
 	}
-	for round := range rounds {
-		turns := []*system{ours, peer}
-		if round%2 == 1 {
-			slices.Reverse(turns)
-		}
-		for _, s := range turns {
-			fmt.Fprintf(log, "%-30s  round %d of %d  %s\n", e.figures[0].name, round+1, rounds, s.name)
-			got, err := e.measure(ctx, o, s)
-			if ctx.Err() != nil {
-				return nil, ctx.Err()
-			}
-			if err != nil {
-				fmt.Fprintf(log, "  failed: %v\n", err)
-			}
-			e.collect(values, got, s == ours, err)
+	for round := range e.rounds(o) {
+		if err := e.round(ctx, o, ours, peer, round, values, log); err != nil {
+			return nil, err
 		}
 	}
 	var figures []figure
@@ -185,6 +169,49 @@ func (e *experiment) run(ctx context.Context, o *options, ours, peer *system, lo
 		figures = append(figures, s.evaluate(v))
 	}
 	return figures, nil
+}
+
+func (e *experiment) rounds(o *options) int {
+	if e.once {
+		return 1
+	}
+	return o.rounds
+}
+
+// round measures both systems once.
+func (e *experiment) round(ctx context.Context, o *options, ours, peer *system, round int, values map[string]*samples, log io.Writer) error {
+	tell := func(who string) {
+		fmt.Fprintf(log, "%-30s  round %d of %d  %s\n", e.figures[0].name, round+1, e.rounds(o), who)
+	}
+	take := func(got map[string]float64, ofOurs bool, err error) {
+		if err != nil && ctx.Err() == nil {
+			fmt.Fprintf(log, "  failed: %v\n", err)
+		}
+		e.collect(values, got, ofOurs, err)
+	}
+	if e.together != nil {
+		tell("both")
+		our, their, err := e.together(ctx, o, ours, peer)
+		take(our, true, err)
+		take(their, false, nil)
+		for name, v := range our {
+			fmt.Fprintf(log, "  %s: %.4g, %s %.4g\n", name, v, peer.name, their[name])
+		}
+		return ctx.Err()
+	}
+	turns := []*system{ours, peer}
+	if round%2 == 1 {
+		slices.Reverse(turns)
+	}
+	for _, s := range turns {
+		tell(s.name)
+		got, err := e.measure(ctx, o, s)
+		take(got, s == ours, err)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+	}
+	return nil
 }
 
 func (e *experiment) collect(values map[string]*samples, got map[string]float64, ours bool, err error) {
