@@ -32,6 +32,7 @@ var checks = []check{
 	{"free", freeMemory},
 	{"all-threads", allThreads},
 	{"heap-dump", heapDump},
+	{"heap-goal", heapGoal},
 	{"vector", vectors},
 	{"timers", timers},
 	{"pace", pace},
