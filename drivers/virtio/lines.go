@@ -103,6 +103,8 @@ type line struct {
 	interrupt Interrupt
 }
 
+func (l line) Wake() { l.interrupt.Wake() }
+
 func (l line) Wait(ready func() bool) error {
 	err := l.interrupt.Wait(func() bool { return l.device.Err() != nil || ready() })
 	if failed := l.device.Err(); failed != nil {
@@ -117,6 +119,8 @@ type bell struct {
 	device *Device
 	struck chan struct{}
 }
+
+func (b *bell) Wake() { b.strike() }
 
 func (b *bell) strike() {
 	select {

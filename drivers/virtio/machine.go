@@ -33,8 +33,6 @@ type Interrupt interface {
 	Message() (addr uint64, data uint32)
 	// Route connects an input line of the I/O APIC to the interrupt.
 	Route(gsi uint32, level, low bool) error
-	// Wake makes Wait call ready again as if the interrupt had come.
-	Wake()
 }
 
 // Waiter is something a goroutine can wait on.
@@ -43,4 +41,6 @@ type Waiter interface {
 	// goroutine, and returns when ready returns true or on an error. One
 	// goroutine at a time.
 	Wait(ready func() bool) error
+	// Wake makes Wait call ready again, as after an event. It does not block.
+	Wake()
 }

@@ -25,6 +25,7 @@ type receiver struct {
 	missing int      // how many
 	lent    []*Frame // delivered in this batch
 	spare   []*Frame // without pages, for reuse
+	load    load
 }
 
 // page is a receive buffer.
@@ -97,8 +98,15 @@ func (r *receiver) grow() bool {
 func (d *Device) Receive(deliver func(*Frame), flush func()) error {
 	w := d.dev.QueueWaiter(queueRx)
 	take := func(p *page, n int) { d.rx.take(p, n, deliver) }
+	ready := func() bool {
+		if d.rx.queue.Arm() {
+			return true
+		}
+		d.rx.load.rest()
+		return false
+	}
 	for {
-		if err := w.Wait(d.rx.queue.Arm); err != nil {
+		if err := w.Wait(ready); err != nil {
 			d.dev.Fail(err)
 			return err
 		}
@@ -130,6 +138,7 @@ func (r *receiver) take(p *page, n int, deliver func(*Frame)) {
 		return
 	}
 	r.lent = append(r.lent, f)
+	r.load.add()
 	deliver(f)
 }
 

@@ -15,6 +15,8 @@ import (
 type transmitter struct {
 	device *Device
 	queue  *virtio.Queue[*outgoing]
+	waiter virtio.Waiter // of serve
+	bell   lateBell
 
 	mu      sync.Mutex
 	room    sync.Cond   // a frame came back or the device failed
@@ -49,7 +51,7 @@ func (t *transmitter) open(d *Device) error {
 	if err != nil {
 		return fmt.Errorf("virtio-net: headers: %w", err)
 	}
-	t.device, t.queue = d, q
+	t.device, t.queue, t.waiter = d, q, d.dev.QueueWaiter(queueTx)
 	t.room.L = &t.mu
 	for i := range q.Size() {
 		at := i * headerStride
@@ -87,12 +89,23 @@ func (d *Device) Transmit(h Header, parts [][]byte, prompt bool, done func()) er
 }
 
 // Flush tells the device of all queued frames, with one notification or, if it
-// is looking anyway, none. Whoever has called Transmit calls it before long.
-func (d *Device) Flush() { d.tx.flush() }
+// is looking anyway, none: at once, or soon if there is much to do (lateBell).
+// Whoever has called Transmit calls it before long.
+func (d *Device) Flush() {
+	if d.rx.load.high() && d.tx.bell.postpone(d.tx.waiter) {
+		return
+	}
+	d.tx.flush()
+}
 
 func (t *transmitter) flush() {
-	t.queue.Kick()
+	t.ring()
 	t.reap()
+}
+
+func (t *transmitter) ring() {
+	t.bell.rung()
+	t.queue.Kick()
 }
 
 func (t *transmitter) submit(h Header, parts [][]byte, prompt bool, done func()) error {
@@ -137,6 +150,7 @@ func (t *transmitter) try(h Header, parts [][]byte, prompt bool, done func()) er
 	if o.prompt = prompt; prompt {
 		t.prompt++
 	}
+	t.bell.frames.Add(1)
 	return nil
 }
 
@@ -167,11 +181,17 @@ func (t *transmitter) reap() {
 	}
 }
 
-// serve takes frames back that nobody has reaped, until the device fails.
+// serve rings the bell where that was postponed, and takes frames back that nobody
+// has reaped, until the device fails.
 func (t *transmitter) serve() {
-	w := t.device.dev.QueueWaiter(queueTx)
+	ready := func() bool {
+		if t.bell.due() {
+			t.ring()
+		}
+		return t.arm()
+	}
 	for {
-		if err := w.Wait(t.arm); err != nil {
+		if err := t.waiter.Wait(ready); err != nil {
 			t.device.dev.Fail(err)
 			return
 		}
