@@ -6,10 +6,12 @@
 //
 // Sending copies nothing: descriptors point at the caller's parts. Frames are
 // queued one by one and the device is told of many at once, unless it is looking
-// anyway (event index). It tells of completion once for half a ring of frames, and
-// otherwise only where somebody wants to know: a sender that waits for room, or
-// whose frame is marked so. The rest is taken back in passing, when a frame is
-// sent or frames are received.
+// anyway (event index). While frames come in without a pause, several senders share
+// one notification, which waits for no more than eight frames or until the Go
+// scheduler has run what is ready. The device tells of completion once for half a
+// ring of frames, and otherwise only where somebody wants to know: a sender that
+// waits for room, or whose frame is marked so. The rest is taken back in passing,
+// when a frame is sent or frames are received.
 //
 // Receiving: the ring is filled with single pages; a frame longer than one page
 // (the device joins TCP segments) comes as several, if the device has mergeable
