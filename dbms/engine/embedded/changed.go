@@ -8,6 +8,9 @@ import (
 
 // Changed reports whether a later transaction has written in one of the ranges.
 func (t *tx) Changed(since engine.Version, ranges []engine.Range) (bool, error) {
+	if err := t.ground(); err != nil {
+		return false, err
+	}
 	v, err := t.e.internal(since)
 	if err != nil {
 		return false, err

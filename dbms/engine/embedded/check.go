@@ -25,7 +25,7 @@ import (
 //  5. The restores, retention and names in memory are those stored, and no
 //     horizon is beyond what a restore that is not repaired goes back to.
 func (e *Engine) Check(ctx context.Context, report func(engine.Problem)) error {
-	if err := e.enter(); err != nil {
+	if err := e.enterSettled(); err != nil {
 		return err
 	}
 	defer e.leave()
@@ -62,7 +62,7 @@ type checker struct {
 
 func (e *Engine) newChecker(ctx context.Context, report func(engine.Problem)) (*checker, error) {
 	c := &checker{e: e, ctx: ctx, report: report}
-	e.commit.Lock()
+	e.alone()
 	defer e.commit.Unlock()
 	c.snapshot = e.db.NewSnapshot()
 	c.last, c.upTo = e.last.Load(), e.log.written()

@@ -17,7 +17,7 @@ const collectBatch = 64
 
 // Collect removes what is beyond retention, after repairing what restores left.
 func (e *Engine) Collect(ctx context.Context) (engine.Collected, error) {
-	if err := e.enter(); err != nil {
+	if err := e.enterSettled(); err != nil {
 		return engine.Collected{}, err
 	}
 	defer e.leave()
@@ -65,7 +65,7 @@ func (c *collection) run() error {
 // restore that is not repaired goes back to, and writes them down.
 func (c *collection) advance() (stretches, error) {
 	e := c.e
-	e.commit.Lock()
+	e.alone()
 	defer e.commit.Unlock()
 	if err := e.failed(); err != nil {
 		return nil, err
@@ -182,7 +182,7 @@ func (c *collection) sweepStep(low, high []byte, horizon version, goes func(key,
 // hides forgets restores of which nothing is left to tell.
 func (c *collection) hides(s stretches) error {
 	e := c.e
-	e.commit.Lock()
+	e.alone()
 	defer e.commit.Unlock()
 	for _, h := range e.hides.kept() {
 		if !h.repaired || h.until > s.horizon(h.r) || h.until > s.oldest() {

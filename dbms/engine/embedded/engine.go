@@ -15,8 +15,9 @@ import (
 
 // Engine is a store in a Pebble database. It satisfies engine.Engine.
 //
-// Locks, in the order in which they may be taken: commit, log.mu, who.mu,
-// watchers.mu. Readers take none but log.mu, for the newest commits.
+// Locks, in the order in which they may be taken: commit, groups.apply, groups.mu,
+// log.mu, who.mu, watchers.mu. Readers take none but log.mu, for the newest
+// commits; a view begins by applying what is committed.
 type Engine struct {
 	db   *pebble.DB
 	opts Options
@@ -33,6 +34,7 @@ type Engine struct {
 	deleted atomicVersion
 
 	commit     sync.Mutex // held by the one transaction that runs
+	groups     groups     // of transactions on their way to Pebble
 	log        commitLog
 	who        *whoTable
 	hides      hideList
@@ -115,6 +117,9 @@ func (e *Engine) Sync(ctx context.Context, v engine.Version) error {
 		return err
 	}
 	defer e.leave()
+	if err := e.applyOpen(); err != nil {
+		return err
+	}
 	want := e.last.Load()
 	if v != "" {
 		var err error
@@ -177,5 +182,7 @@ func (e *Engine) Close() error {
 	e.background.stop()
 	e.watchers.close()
 	e.users.wait()
+	e.groups.timer.Stop()
+	_ = e.applyOpen() // settleLog tells
 	return errors.Join(e.settleLog(), e.leaveWitness(), e.closeDB())
 }

@@ -88,6 +88,9 @@ func (t *tx) lookup(key []byte) ([]byte, error) {
 
 // findGap makes a gap from a missing key to the next row.
 func (t *tx) findGap(key []byte) error {
+	if err := t.ground(); err != nil {
+		return err
+	}
 	it, err := t.e.db.NewIter(&pebble.IterOptions{LowerBound: appendData(nil, key), UpperBound: []byte{prefixData + 1}})
 	if err != nil {
 		return storage(err)

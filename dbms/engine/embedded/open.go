@@ -18,6 +18,7 @@ func Open(fs vfs.FS, dir string, opts Options) (*Engine, error) {
 	opts.fill()
 	e := &Engine{opts: opts, who: newWhoTable(), witness: witnessFile{fs, dir}}
 	e.background.init()
+	e.groups.init(e)
 	e.users.gone = make(chan struct{}, 1)
 	e.rows.init(e.opts.Memory)
 	e.fence = newFence(fs, e)
@@ -70,6 +71,7 @@ func (e *Engine) load() error {
 		newest = max(newest, hides[len(hides)-1].until)
 	}
 	e.last.Store(newest)
+	e.groups.newest.Store(newest)
 	e.started.Store(newest)
 	e.deleted.Store(newest)
 	e.durable.Store(uint64(newest)) // it was read from the device

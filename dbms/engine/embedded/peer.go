@@ -28,7 +28,7 @@ func (e *Engine) Exclusive() bool { return true }
 // but what is kept as history. Pebble compacts by itself, so this is for a store
 // that has been filled and will be read, and takes as long as rewriting it does.
 func (e *Engine) Compact(ctx context.Context) error {
-	if err := e.enter(); err != nil {
+	if err := e.enterSettled(); err != nil {
 		return err
 	}
 	defer e.leave()
@@ -45,7 +45,7 @@ func (e *Engine) Compact(ctx context.Context) error {
 // for measuring what records cost, and for nothing else: a store must not be kept
 // that was written so. Each transaction must put a row meanwhile.
 func (e *Engine) LeaveOutProvenance(yes bool) {
-	e.commit.Lock()
+	e.alone()
 	defer e.commit.Unlock()
 	e.bare = yes
 }

@@ -93,7 +93,7 @@ func (e *Engine) View(ctx context.Context, at engine.Version, fn func(engine.Rea
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if err := e.enter(); err != nil {
+	if err := e.enterSettled(); err != nil {
 		return err
 	}
 	defer e.leave()
@@ -203,12 +203,21 @@ func getBatch(r engine.Reader, keys [][]byte, each func(i int, value []byte) err
 
 // present is stored by way of the cache. It is valid until the next read.
 func (r *reader) present(key []byte) ([]byte, error) {
-	if raw := r.e.rows.get(r.row[:0], key); raw != nil {
-		r.release()
-		r.row = raw
+	if raw := r.fromCache(key); raw != nil && readVersion(raw) <= r.at {
 		return raw, nil
 	}
-	return r.stored(key)
+	return r.stored(key) // also if the row is of a group that is not applied
+}
+
+// fromCache is the row of key in the cache, nil if it is not there. It is valid
+// until the next read.
+func (r *reader) fromCache(key []byte) []byte {
+	raw := r.e.rows.get(r.row[:0], key)
+	if raw != nil {
+		r.release()
+		r.row = raw
+	}
+	return raw
 }
 
 // stored returns the present row of key as it is in Pebble, nil if there is none.

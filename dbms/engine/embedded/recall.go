@@ -25,7 +25,10 @@ const (
 	recallBytes = 64 << 10
 )
 
-var recallSeed = maphash.MakeSeed()
+var hashSeed = maphash.MakeSeed()
+
+// hash is of a key, for tables in memory.
+func hash(key []byte) uint64 { return maphash.Bytes(hashSeed, key) }
 
 // find returns the stored row of key, and whether it is known.
 func (c *recall) find(key []byte) (stored []byte, known bool) {
@@ -62,7 +65,7 @@ func (c *recall) copy(b []byte) []byte {
 
 // probe is the slot where key is or would be.
 func (c *recall) probe(key []byte) int {
-	for i := int(maphash.Bytes(recallSeed, key)); ; i++ {
+	for i := int(hash(key)); ; i++ {
 		i &= recallSlots - 1
 		if n := c.slots[i]; n == 0 || bytes.Equal(c.items[n-1].key, key) {
 			return i

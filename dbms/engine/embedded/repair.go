@@ -82,7 +82,7 @@ func (e *Engine) changedKeys(h *hide, low []byte) (keys [][]byte, next []byte, m
 func (e *Engine) repairKeys(keys [][]byte) error {
 	t := e.newTx(&noOp)
 	defer e.freeTx(t)
-	e.commit.Lock()
+	e.alone()
 	defer e.commit.Unlock()
 	if err := e.failed(); err != nil {
 		return err
@@ -107,7 +107,7 @@ func (e *Engine) repairKeys(keys [][]byte) error {
 
 // repaired notes that a restore is done with.
 func (e *Engine) repaired(h *hide) error {
-	e.commit.Lock()
+	e.alone()
 	defer e.commit.Unlock()
 	next := *h
 	next.repaired = true

@@ -27,6 +27,9 @@ func (t *tx) Restore(r engine.Range, to engine.Version) error {
 
 // newHide checks a restore; nil if there is nothing to do.
 func (t *tx) newHide(r engine.Range, to engine.Version) (*hide, error) {
+	if err := t.ground(); err != nil {
+		return nil, err
+	}
 	at := noVersion
 	if to != "" {
 		var err error

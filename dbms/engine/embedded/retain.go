@@ -203,7 +203,7 @@ func tooOld(at, horizon version) error {
 
 // Horizon returns the oldest version at which all of rng can be read.
 func (e *Engine) Horizon(ctx context.Context, rng engine.Range) (engine.Version, error) {
-	if err := e.enter(); err != nil {
+	if err := e.enterSettled(); err != nil {
 		return "", err
 	}
 	defer e.leave()
@@ -240,7 +240,7 @@ func (e *Engine) Retain(ctx context.Context, op *engine.Op, rng engine.Range, ke
 
 // At returns the newest version that was committed not after t.
 func (e *Engine) At(ctx context.Context, t time.Time) (engine.Version, error) {
-	if err := e.enter(); err != nil {
+	if err := e.enterSettled(); err != nil {
 		return "", err
 	}
 	defer e.leave()

@@ -1,9 +1,6 @@
 package embedded
 
-import (
-	"hash/maphash"
-	"sync"
-)
+import "sync"
 
 // rowCache holds the present rows that transactions have last read or written. A
 // Get of Pebble looks through memtables and levels, and a Put must know the row
@@ -11,9 +8,10 @@ import (
 //
 // It is a table of places, a key's place follows from its hash, and who comes
 // later takes it. Only transactions put rows in, with the commit lock held; a
-// written row is replaced here after it is visible in Pebble and before its
-// version is published. So a row that a reader finds here either is the present
-// one, or was until a version that the reader does not see. Views only look.
+// written row is replaced here before its version is published, and perhaps before
+// it is in Pebble. So a row that a reader finds here is the present one, or was
+// until a version that the reader does not see, or is of a version that it does not
+// see: then it must look into Pebble. Views only look.
 type rowCache struct {
 	places []cachedRow // a power of two
 	locks  [cacheLocks]sync.Mutex
@@ -31,8 +29,6 @@ const (
 	cacheShare = 16  // of the memory
 )
 
-var cacheSeed = maphash.MakeSeed()
-
 func (c *rowCache) init(memory int) {
 	n := cacheLocks
 	for n*2*cachedMost <= memory/cacheShare {
@@ -43,7 +39,7 @@ func (c *rowCache) init(memory int) {
 
 // at is the place of key, locked.
 func (c *rowCache) at(key []byte) (*cachedRow, *sync.Mutex) {
-	i := maphash.Bytes(cacheSeed, key) & uint64(len(c.places)-1)
+	i := hash(key) & uint64(len(c.places)-1)
 	mu := &c.locks[i%cacheLocks]
 	mu.Lock()
 	return &c.places[i], mu
@@ -90,6 +86,9 @@ func (c *rowCache) drop(key []byte) {
 // the only one of most transactions; others are forgotten. So is a new row, which
 // nobody has used yet: keeping it would be a fifth of what an insert costs.
 func (c *rowCache) wrote(t *tx) {
+	if t.superseded == 0 && !t.deletes {
+		return // there were no rows, so there are none here
+	}
 	for i := range t.keys.len() {
 		if key := t.keys.at(i); !t.hasFirst || string(key) != string(t.firstKey) {
 			c.drop(key)

@@ -17,19 +17,29 @@ const maxBatch = 1 << 30
 // below it. It satisfies engine.Tx.
 type tx struct {
 	reader
-	op      *engine.Op
-	version version
-	now     time.Time
-	batch   *pebble.Batch
-	err     error // of a Put or the like: the transaction must not commit
+	running
+
+	// What stays for the next transaction, emptied.
+
+	batch *pebble.Batch // nil if it has gone to a group
 
 	// The first row that is put waits for the end, when the record of the commit
 	// is known that it carries.
 	firstKey, firstValue []byte
-	hasFirst             bool
 
-	recall     recall // rows that were read, which a Put need not read again
-	keys       keyList
+	recall  recall // rows that were read, which a Put need not read again
+	keys    keyList
+	record  []byte
+	scratch []byte
+}
+
+// running is what belongs to one transaction only.
+type running struct {
+	op         *engine.Op
+	version    version
+	now        time.Time
+	err        error  // of a Put or the like: the transaction must not commit
+	group      *group // if somebody waits until it is durable
 	restores   []*hide
 	retain     stretches // the retention that is set, or nil
 	read       uint64
@@ -37,13 +47,12 @@ type tx struct {
 	traced     [][]byte
 	tracedSize int
 	size       int64 // of keys and values written
-	record     []byte
-	scratch    []byte
 	newWho     uint32
 	superseded int
 
+	hasFirst                   bool
 	wrote, deletes, wroteBlock bool
-	applied, replayed          bool
+	replayed                   bool
 }
 
 var _ engine.Tx = (*tx)(nil)
@@ -61,9 +70,11 @@ func (e *Engine) newTx(op *engine.Op) *tx {
 // begin is called with the commit lock held.
 func (t *tx) begin(v version, now time.Time) {
 	t.version, t.now = v, now
-	t.at = t.e.last.Load()
+	t.at = t.e.groups.newest.Load()
 	t.active = t.e.hides.unrepaired()
-	t.batch = t.e.db.NewBatch()
+	if t.batch == nil {
+		t.batch = t.e.db.NewBatch()
+	}
 }
 
 // maxKept bounds the buffers that an idle tx keeps.
@@ -71,20 +82,14 @@ const maxKept = 64 << 10
 
 func (e *Engine) freeTx(t *tx) {
 	t.end()
-	if t.batch != nil {
-		// It only goes back to Pebble's pool; what it did has been judged.
-		_ = t.batch.Close()
-	}
+	t.active = nil
 	t.recall.clear()
 	t.keys.clear()
-	*t = tx{
-		reader:     reader{e: e, key: t.reader.key[:0], row: t.reader.row[:0]},
-		firstKey:   t.firstKey[:0],
-		firstValue: t.firstValue[:0],
-		recall:     t.recall,
-		keys:       t.keys,
-		record:     t.record[:0],
-		scratch:    t.scratch[:0],
+	t.running = running{}
+	if t.batch != nil && t.batch.Len() < maxKept {
+		t.batch.Reset()
+	} else {
+		t.batch = nil
 	}
 	if cap(t.firstValue)+cap(t.scratch)+cap(t.recall.bytes)+cap(t.keys.bytes) < 4*maxKept {
 		e.transacted.Put(t)
@@ -102,6 +107,9 @@ func (t *tx) refuse(err error) error {
 // Get returns the value of key in the state that the transaction builds on.
 func (t *tx) Get(key []byte) ([]byte, bool, error) {
 	if coveredBy(t.active, key) {
+		if err := t.ground(); err != nil {
+			return nil, false, err
+		}
 		return t.reader.Get(key)
 	}
 	raw, known := t.recall.find(key)
@@ -129,8 +137,16 @@ func (t *tx) Get(key []byte) ([]byte, bool, error) {
 
 // cached reads a row and sees that the next transaction finds it in the cache.
 func (t *tx) cached(key []byte) ([]byte, error) {
-	raw, err := t.present(key)
-	if err == nil && raw != nil && t.held != nil {
+	if raw := t.fromCache(key); raw != nil {
+		return raw, nil
+	}
+	if t.e.groups.keys.mayHave(key) {
+		if err := t.ground(); err != nil {
+			return nil, err
+		}
+	}
+	raw, err := t.stored(key)
+	if err == nil && raw != nil {
 		t.e.rows.put(key, raw)
 	}
 	return raw, err
@@ -209,6 +225,9 @@ func (t *tx) account(key, value []byte) error {
 // supersede moves the present row of key, if there is one, to history.
 func (t *tx) supersede(key []byte) error {
 	if coveredBy(t.active, key) {
+		if err := t.ground(); err != nil {
+			return err
+		}
 		s, err := t.repair(key)
 		if err == nil && s.present {
 			t.past(key, &s.row, t.version)
@@ -274,12 +293,13 @@ func (t *tx) Count(read, written int, keys ...[]byte) {
 	}
 }
 
-// seal writes the record of the commit and what goes with it, and returns it. A
-// transaction that leaves nothing else behind has its record only returned.
-func (t *tx) seal() []byte {
+// seal makes the record of the commit, and writes it and what goes with it; not of
+// a transaction that leaves nothing else behind.
+func (t *tx) seal() {
+	t.record = t.record[:0]
 	if t.e.bare {
 		t.set(t.firstKey, &row{since: t.version, value: t.firstValue})
-		return nil
+		return
 	}
 	c := commit{
 		user: t.op.User, program: t.op.Program, name: t.op.Name, task: t.op.Task, id: t.op.ID,
@@ -293,9 +313,9 @@ func (t *tx) seal() []byte {
 	} else {
 		c.who = t.e.who.find(who{c.user, c.program, c.name})
 	}
-	t.record = c.append(t.record[:0])
+	t.record = c.append(t.record)
 	if silent {
-		return t.record
+		return
 	}
 	if t.op.ID != "" {
 		t.write(opKey(t.scratch[:0], t.op.ID), t.version.append(nil))
@@ -305,7 +325,6 @@ func (t *tx) seal() []byte {
 	} else {
 		t.write(versionKey(prefixTrace, t.version), appendTrace(nil, t.record, t.traced))
 	}
-	return t.record
 }
 
 // introduce returns the number of who does this, 0 if there is to be none.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 
@@ -18,10 +17,10 @@ import (
 //	  next version             clock, or one more than the last
 //	  fn                       reads the newest state, fills a batch
 //	  record of the commit     into the batch: on a row, or as a trace
-//	  started, apply, last     the batch is visible; readers go by last
+//	  join                     the batch goes into the open group (group.go)
 //	unlock
-//	wake watchers
-//	wait for the flush         which many transactions share
+//	apply the group            it is visible; readers go by last
+//	wait for the flush         which the transactions of the group share
 //
 // A transaction that wrote nothing and has no ID is not written down by itself:
 // its record goes out with those of others, and nobody waits for it.
@@ -46,7 +45,6 @@ func (e *Engine) Update(ctx context.Context, op *engine.Op, fn func(engine.Tx) e
 		return "", err
 	}
 	v := t.version
-	e.watchers.wake(t)
 	if len(t.restores) > 0 {
 		e.background.wake()
 	}
@@ -69,6 +67,9 @@ func (e *Engine) execute(ctx context.Context, t *tx, fn func(engine.Tx) error) e
 		return err
 	}
 	if t.op.ID != "" {
+		if err := e.applyOpen(); err != nil {
+			return err
+		}
 		v, done, err := e.operation(t.op.ID)
 		if err != nil {
 			return err
@@ -80,7 +81,7 @@ func (e *Engine) execute(ctx context.Context, t *tx, fn func(engine.Tx) error) e
 		}
 	}
 	now := e.opts.Now()
-	t.begin(e.last.Load().after(now), now)
+	t.begin(e.groups.newest.Load().after(now), now)
 	if err := fn(t); err != nil {
 		return err
 	}
@@ -100,63 +101,59 @@ func (e *Engine) execute(ctx context.Context, t *tx, fn func(engine.Tx) error) e
 
 // apply commits what t has written. The commit lock is held.
 func (e *Engine) apply(t *tx) error {
-	record := t.seal()
+	t.seal()
 	if t.batch.Empty() {
-		e.publish(t, record)
+		if err := e.applyOpen(); err != nil {
+			return err
+		}
+		e.publish(t)
+		e.groups.newest.Store(t.version)
+		e.last.Store(t.version)
 		return nil
 	}
-	e.started.Store(t.version)
 	if t.deletes {
 		e.deleted.Store(t.version)
 	}
-	if err := e.guard(func() error { return e.write(t) }); err != nil {
+	final := t.wroteBlock || len(t.restores) > 0 || t.retain != nil
+	if err := e.join(t, final); err != nil {
 		return err
 	}
-	t.applied = true
-	e.publish(t, record)
+	if final {
+		return e.applyOpen()
+	}
+	e.publish(t)
 	return nil
 }
 
-func (e *Engine) write(t *tx) error {
-	if t.op.NoWait {
-		return e.db.Apply(t.batch, pebble.NoSync)
-	}
-	return e.db.ApplyNoSyncWait(t.batch, pebble.Sync)
-}
-
-// publish shows the committed transaction to readers and whoever else must know.
-func (e *Engine) publish(t *tx, record []byte) {
+// publish shows the transaction to whoever must know: those after it, and readers
+// once Engine.last has come to its version.
+func (e *Engine) publish(t *tx) {
 	if t.newWho != 0 {
 		e.who.add(t.newWho, who{t.op.User, t.op.Program, t.op.Name})
 	}
-	e.log.committed(t.version, record, t.wroteBlock)
+	e.log.committed(t.version, t.record, t.wroteBlock)
 	e.window.add(t)
 	e.rows.wrote(t)
 	e.hides.add(t.restores)
 	if t.retain != nil {
 		e.retention.set(t.retain)
 	}
-	e.last.Store(t.version)
 	e.counters.committed(t)
 }
 
 // settle waits, where that is wanted, until t is durable.
 func (e *Engine) settle(t *tx) error {
 	switch {
-	case t.op.NoWait || !t.applied && !t.replayed:
-		return nil
-	case t.replayed:
+	case t.replayed && !t.op.NoWait:
 		return e.sync(t.version)
+	case t.group != nil:
+		e.awaitFlush(t.group)
+		if err := e.failed(); err != nil {
+			return fmt.Errorf("%w: %w", engine.ErrUnknown, err)
+		}
+		return nil
 	}
-	begun := time.Now()
-	if err := t.batch.SyncWait(); err != nil {
-		e.fail(err)
-	}
-	if err := e.failed(); err != nil {
-		return fmt.Errorf("%w: %w", engine.ErrUnknown, err)
-	}
-	e.synced(t.version, begun)
-	return nil
+	return e.linger()
 }
 
 // operation looks for the operation of an ID.
@@ -179,7 +176,7 @@ func (e *Engine) operation(id string) (v version, done bool, err error) {
 
 // Resolve tells whether an operation has taken effect.
 func (e *Engine) Resolve(ctx context.Context, id string) (engine.Version, bool, error) {
-	if err := e.enter(); err != nil {
+	if err := e.enterSettled(); err != nil {
 		return "", false, err
 	}
 	defer e.leave()

@@ -13,8 +13,9 @@ import (
 // watchers are those who wait for changes. Without any, a transaction pays one
 // atomic load for them.
 //
-// No wake-up is lost: a waiter enters itself and then looks whether something has
-// changed already; a transaction is visible first and then looks for waiters.
+// No wake-up is lost: a waiter enters itself, and then has applied what is
+// committed and looks whether it has changed something; a transaction is committed
+// first, and then looks for waiters.
 type watchers struct {
 	count atomic.Int64 // of waiters
 	woken atomic.Int64 // since the store was opened
@@ -35,7 +36,7 @@ type waiter struct {
 
 // Watch waits for a change in one of the ranges.
 func (e *Engine) Watch(ctx context.Context, since engine.Version, ranges ...engine.Range) (engine.Version, error) {
-	if err := e.enter(); err != nil {
+	if err := e.enterSettled(); err != nil {
 		return "", err
 	}
 	defer e.leave()
@@ -51,6 +52,9 @@ func (e *Engine) Watch(ctx context.Context, since engine.Version, ranges ...engi
 		return "", err
 	}
 	defer e.watchers.leave(w)
+	if err := e.applyOpen(); err != nil {
+		return "", err
+	}
 	switch changed, err := e.changed(from, ranges); {
 	case err != nil:
 		return "", err
@@ -103,18 +107,15 @@ func (ws *watchers) leave(w *waiter) {
 	ws.count.Add(-1)
 }
 
-// wake wakes those who wait for what t, which is visible, has changed.
-func (ws *watchers) wake(t *tx) {
-	if ws.count.Load() == 0 {
-		return
-	}
+// wake wakes those who wait for what has changed, and is visible up to v.
+func (ws *watchers) wake(keys *keyList, restores []*hide, v version) {
 	ws.mu.Lock()
 	defer ws.mu.Unlock()
-	visit := func(w *waiter) { ws.wakeOne(w, t.version) }
-	for i := range t.keys.len() {
-		ws.tree.holding(t.keys.at(i), visit)
+	visit := func(w *waiter) { ws.wakeOne(w, v) }
+	for i := range keys.len() {
+		ws.tree.holding(keys.at(i), visit)
 	}
-	for _, h := range t.restores {
+	for _, h := range restores {
 		ws.tree.overlapping(h.r, visit)
 	}
 }

@@ -1,0 +1,299 @@
+package embedded
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+)
+
+// Transactions go to Pebble in groups: each adds what it has written to the open
+// group, and the group becomes one batch of Pebble, one record of its log, and one
+// version after which all of it is visible:
+//
+//	commit lock    transaction ──► transaction ──► transaction ──► ...
+//	                    └───────┬───────┘               │
+//	mu             open group   ▼                       ▼ next group
+//	apply               one batch to Pebble, last
+//	flush               one flush, then who waits for it goes on
+//
+// A group is closed by whoever needs what is in it, which is soon:
+//
+//   - Who waits for durability leads the group, if no flush is under way, and waits
+//     for the flush of those before, if one is. So all who come meanwhile share the
+//     next one.
+//   - Every call but an Update first sees that what was committed before it is
+//     applied (enterSettled), and so does a transaction that reads more than single
+//     rows, or a row that is in the group and not in the cache.
+//   - A transaction nobody waits for closes a group that is full. A timer sees to
+//     the last of them.
+//
+// So that a group is not seen as such: an Update that is not waited for has taken
+// effect when it returns, as every later call sees it.
+type groups struct {
+	newest atomicVersion // of all transactions; Engine.last is behind while a group is open
+
+	mu   sync.Mutex // guards open, and the group it points to
+	open *group
+
+	apply  sync.Mutex    // held while a group goes to Pebble: they go one after another
+	broken bool          // a group could not be applied. The apply lock guards it.
+	flush  chan struct{} // has room for one: who waits for a flush
+
+	keys  keyFilter   // of what is not applied. The commit lock guards it.
+	timer *time.Timer // applies what nobody has asked for
+	armed atomic.Bool
+}
+
+// group is the transactions of one batch.
+type group struct {
+	batch   *pebble.Batch
+	last    version // of its newest transaction
+	commits int
+	final   *tx           // its last transaction, if publish must come with the group
+	synced  chan struct{} // if somebody waits for its flush: closed after that
+	applied bool          // guarded by apply
+
+	keys     keyList // what watchers wait for, perhaps
+	restores []*hide
+}
+
+// Bounds of a group. What several transactions write at once into Pebble holds up
+// others for as long as that takes.
+const (
+	groupCommits = 64
+	groupBytes   = 64 << 10
+
+	// applyAfter is for how long transactions that nobody has asked for stay in
+	// memory only.
+	applyAfter = time.Millisecond
+)
+
+func (gs *groups) init(e *Engine) {
+	gs.flush = make(chan struct{}, 1)
+	gs.timer = time.AfterFunc(time.Hour, func() {
+		gs.armed.Store(false)
+		if e.enterSettled() == nil {
+			e.leave()
+		}
+	})
+	gs.timer.Stop()
+}
+
+// enterSettled begins a method that sees all transactions committed before it.
+func (e *Engine) enterSettled() error {
+	if err := e.enter(); err != nil {
+		return err
+	}
+	// If applying fails the store has failed: that is for writers to tell, and
+	// what is there can be read.
+	_ = e.applyOpen()
+	return nil
+}
+
+// alone locks out transactions, and returns when all are applied. Who has it
+// unlocks commit.
+func (e *Engine) alone() {
+	e.commit.Lock()
+	_ = e.applyOpen() // who writes looks at failed
+}
+
+// pending tells whether there are transactions that are not applied.
+func (e *Engine) pending() bool { return e.last.Load() != e.groups.newest.Load() }
+
+// join puts t, which is sealed and has something to write, into the open group.
+// The commit lock is held. In a group with a final transaction, it is the last.
+func (e *Engine) join(t *tx, final bool) error {
+	gs := &e.groups
+	if gs.tooLarge(t) {
+		if err := e.applyOpen(); err != nil {
+			return err
+		}
+	}
+	if !e.pending() {
+		gs.keys.clear()
+	}
+	for i := range t.keys.len() {
+		gs.keys.add(t.keys.at(i))
+	}
+	gs.mu.Lock()
+	defer gs.mu.Unlock()
+	g := gs.open
+	if g == nil {
+		g = &group{batch: t.batch}
+		t.batch, gs.open = nil, g
+	} else if err := g.batch.Apply(t.batch, nil); err != nil {
+		return storage(err)
+	}
+	g.last = t.version
+	g.commits++
+	if final {
+		g.final = t
+	}
+	if !t.op.NoWait {
+		if g.synced == nil {
+			g.synced = make(chan struct{})
+		}
+		t.group = g
+	}
+	gs.newest.Store(t.version)
+	if e.watchers.count.Load() > 0 { // after newest: see watchers
+		for i := range t.keys.len() {
+			g.keys.add(t.keys.at(i))
+		}
+		g.restores = append(g.restores, t.restores...)
+	}
+	return nil
+}
+
+// tooLarge tells whether t must not come to what is in the open group.
+func (gs *groups) tooLarge(t *tx) bool {
+	gs.mu.Lock()
+	defer gs.mu.Unlock()
+	return gs.open != nil && gs.open.batch.Len()+t.batch.Len() > groupBytes
+}
+
+// full tells whether the open group should be closed.
+func (gs *groups) full() bool {
+	gs.mu.Lock()
+	defer gs.mu.Unlock()
+	return gs.open != nil && (gs.open.commits >= groupCommits || gs.open.batch.Len() >= groupBytes)
+}
+
+// applyOpen closes the open group, and returns when it and all before it are
+// visible, or the store has failed.
+func (e *Engine) applyOpen() error {
+	if !e.pending() {
+		return nil
+	}
+	gs := &e.groups
+	gs.apply.Lock()
+	defer gs.apply.Unlock()
+	gs.mu.Lock()
+	g := gs.open
+	gs.open = nil
+	gs.mu.Unlock()
+	if g == nil {
+		return e.failed() // somebody else has applied it, or could not
+	}
+	return e.applyGroup(g)
+}
+
+// applyGroup makes a closed group visible, also if the store has failed meanwhile:
+// behind its fence all is well for Pebble, and what was said to have taken effect
+// is to be seen. The apply lock is held.
+func (e *Engine) applyGroup(g *group) error {
+	if e.groups.broken {
+		return e.failed()
+	}
+	e.started.Store(g.last)
+	if err := e.guard(func() error { return e.write(g) }); err != nil {
+		e.groups.broken = true
+		e.fail(err)
+		return err
+	}
+	g.applied = true
+	if g.final != nil {
+		e.publish(g.final)
+	}
+	e.last.Store(g.last)
+	if g.synced == nil {
+		// It only goes back to Pebble's pool; what it did has been judged.
+		_ = g.batch.Close()
+	}
+	if g.keys.len() > 0 || len(g.restores) > 0 {
+		e.watchers.wake(&g.keys, g.restores, g.last)
+	}
+	return nil
+}
+
+func (e *Engine) write(g *group) error {
+	if g.synced == nil {
+		return e.db.Apply(g.batch, pebble.NoSync)
+	}
+	return e.db.ApplyNoSyncWait(g.batch, pebble.Sync)
+}
+
+// awaitFlush returns when g is durable, or never will be. One of those who wait
+// for a flush sees to it.
+func (e *Engine) awaitFlush(g *group) {
+	gs := &e.groups
+	select {
+	case <-g.synced:
+	case gs.flush <- struct{}{}:
+		defer func() { <-gs.flush }()
+		select {
+		case <-g.synced: // by the one before
+		default:
+			e.flushGroup(g)
+		}
+	}
+}
+
+// flushGroup applies g if nobody else has, and waits for its flush.
+func (e *Engine) flushGroup(g *group) {
+	defer close(g.synced)
+	gs := &e.groups
+	begun := time.Now()
+	gs.apply.Lock()
+	gs.mu.Lock()
+	open := gs.open == g
+	if open {
+		gs.open = nil
+	}
+	gs.mu.Unlock()
+	if open {
+		_ = e.applyGroup(g) // those who wait look at failed
+	}
+	applied := g.applied
+	gs.apply.Unlock()
+	if !applied {
+		return
+	}
+	if err := g.batch.SyncWait(); err != nil {
+		e.fail(err)
+	}
+	if e.failed() == nil {
+		e.synced(g.last, begun)
+	}
+	_ = g.batch.Close()
+}
+
+// linger sees that the open group, for which nobody waits, is applied.
+func (e *Engine) linger() error {
+	gs := &e.groups
+	if gs.full() || e.watchers.count.Load() > 0 {
+		return e.applyOpen()
+	}
+	if !gs.armed.Load() && e.pending() {
+		gs.armed.Store(true)
+		gs.timer.Reset(applyAfter)
+	}
+	return nil
+}
+
+// keyFilter tells for sure that a key is not in it, and only perhaps that it is.
+type keyFilter struct {
+	bits [filterBits / 64]uint64
+	any  bool
+}
+
+const filterBits = 1 << 12 // for some hundred keys
+
+func (f *keyFilter) clear() {
+	if f.any {
+		*f = keyFilter{}
+	}
+}
+
+func (f *keyFilter) add(key []byte) {
+	h := hash(key) % filterBits
+	f.bits[h/64] |= 1 << (h % 64)
+	f.any = true
+}
+
+func (f *keyFilter) mayHave(key []byte) bool {
+	h := hash(key) % filterBits
+	return f.bits[h/64]&(1<<(h%64)) != 0
+}
