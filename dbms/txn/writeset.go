@@ -92,6 +92,10 @@ func (s *writeset) add(w write) error {
 	if s.shared {
 		s.small, s.shared = slices.Clone(s.small), false
 	}
+	if n := len(s.small); n == 0 || bytes.Compare(s.small[n-1].key, w.key) < 0 {
+		s.small = append(s.small, w)
+		return nil
+	}
 	i, found := s.find(w.key)
 	if found {
 		s.small[i] = w

@@ -106,11 +106,6 @@ func (e *Engine) pending() bool { return e.last.Load() != e.groups.newest.Load()
 // The commit lock is held. In a group with a final transaction, it is the last.
 func (e *Engine) join(t *tx, final bool) error {
 	gs := &e.groups
-	if gs.tooLarge(t) {
-		if err := e.applyOpen(); err != nil {
-			return err
-		}
-	}
 	if !e.pending() {
 		gs.keys.clear()
 	}
@@ -118,6 +113,13 @@ func (e *Engine) join(t *tx, final bool) error {
 		gs.keys.add(t.keys.at(i))
 	}
 	gs.mu.Lock()
+	for gs.open != nil && gs.open.batch.Len()+t.batch.Len() > groupBytes {
+		gs.mu.Unlock()
+		if err := e.applyOpen(); err != nil {
+			return err
+		}
+		gs.mu.Lock()
+	}
 	defer gs.mu.Unlock()
 	g := gs.open
 	if g == nil {
@@ -145,13 +147,6 @@ func (e *Engine) join(t *tx, final bool) error {
 		g.restores = append(g.restores, t.restores...)
 	}
 	return nil
-}
-
-// tooLarge tells whether t must not come to what is in the open group.
-func (gs *groups) tooLarge(t *tx) bool {
-	gs.mu.Lock()
-	defer gs.mu.Unlock()
-	return gs.open != nil && gs.open.batch.Len()+t.batch.Len() > groupBytes
 }
 
 // full tells whether the open group should be closed.

@@ -17,6 +17,7 @@ type recall struct {
 type recalled struct {
 	key, row []byte // row is nil if there is none
 	slot     int
+	stored   bool // it was not in the cache
 }
 
 const (
@@ -42,14 +43,15 @@ func (c *recall) find(key []byte) (stored []byte, known bool) {
 	return c.items[c.slots[i]-1].row, true
 }
 
-// keep copies a row that was read and returns the copy. nil is for none.
-func (c *recall) keep(key, stored []byte) []byte {
-	if len(c.items) == recallItems || len(c.bytes)+len(key)+len(stored) > recallBytes {
-		return bytes.Clone(stored)
+// keep copies a row that was read, in Pebble or the cache, and returns the copy.
+// nil is for none.
+func (c *recall) keep(key, row []byte, stored bool) []byte {
+	if len(c.items) == recallItems || len(c.bytes)+len(key)+len(row) > recallBytes {
+		return bytes.Clone(row)
 	}
-	it := recalled{key: c.copy(key), slot: c.probe(key)}
-	if stored != nil {
-		it.row = c.copy(stored)
+	it := recalled{key: c.copy(key), slot: c.probe(key), stored: stored}
+	if row != nil {
+		it.row = c.copy(row)
 	}
 	c.items = append(c.items, it)
 	c.slots[it.slot] = uint16(len(c.items))

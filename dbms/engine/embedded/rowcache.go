@@ -82,10 +82,22 @@ func (c *rowCache) drop(key []byte) {
 	}
 }
 
+// read has the next transactions find the rows that t has read in Pebble, but for
+// the one that wrote puts in.
+func (c *rowCache) read(t *tx) {
+	for i := range t.recall.items {
+		it := &t.recall.items[i]
+		if it.stored && it.row != nil && !(t.hasFirst && string(it.key) == string(t.firstKey)) {
+			c.put(it.key, it.row)
+		}
+	}
+}
+
 // wrote follows a transaction: the row that carries its record is kept, as it is
 // the only one of most transactions; others are forgotten. So is a new row, which
 // nobody has used yet: keeping it would be a fifth of what an insert costs.
 func (c *rowCache) wrote(t *tx) {
+	c.read(t)
 	if t.superseded == 0 && !t.deletes {
 		return // there were no rows, so there are none here
 	}

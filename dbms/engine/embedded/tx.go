@@ -122,7 +122,7 @@ func (t *tx) Get(key []byte) ([]byte, bool, error) {
 		if raw, err = t.lookup(key); err != nil {
 			return nil, false, err
 		}
-		raw = t.recall.keep(key, raw)
+		raw = t.recall.keep(key, raw, t.held != nil)
 		t.release()
 	}
 	if raw == nil {
@@ -135,7 +135,7 @@ func (t *tx) Get(key []byte) ([]byte, bool, error) {
 	return r.value, true, nil
 }
 
-// cached reads a row and sees that the next transaction finds it in the cache.
+// cached reads a row by way of the cache. Of one that is not there, held is set.
 func (t *tx) cached(key []byte) ([]byte, error) {
 	if raw := t.fromCache(key); raw != nil {
 		return raw, nil
@@ -145,11 +145,7 @@ func (t *tx) cached(key []byte) ([]byte, error) {
 			return nil, err
 		}
 	}
-	raw, err := t.stored(key)
-	if err == nil && raw != nil {
-		t.e.rows.put(key, raw)
-	}
-	return raw, err
+	return t.stored(key)
 }
 
 // GetBatch reads several keys.
@@ -311,7 +307,7 @@ func (t *tx) seal() {
 		t.e.log.flush(t)
 		c.who = t.introduce()
 	} else {
-		c.who = t.e.who.find(who{c.user, c.program, c.name})
+		c.who = t.e.who.again(who{c.user, c.program, c.name})
 	}
 	t.record = c.append(t.record)
 	if silent {
@@ -330,7 +326,7 @@ func (t *tx) seal() {
 // introduce returns the number of who does this, 0 if there is to be none.
 func (t *tx) introduce() uint32 {
 	w := who{t.op.User, t.op.Program, t.op.Name}
-	if n := t.e.who.find(w); n != 0 {
+	if n := t.e.who.again(w); n != 0 {
 		return n
 	}
 	n := t.e.who.next()

@@ -19,6 +19,11 @@ type whoTable struct {
 	mu     sync.RWMutex
 	names  []who // by number less 1
 	number map[who]uint32
+
+	// The one that a transaction had last, as it is often that of the next. The
+	// commit lock guards it.
+	recent       who
+	recentNumber uint32
 }
 
 type who struct{ user, program, name string }
@@ -35,6 +40,14 @@ func (t *whoTable) find(w who) uint32 {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
 	return t.number[w]
+}
+
+// again is find for the transaction that runs.
+func (t *whoTable) again(w who) uint32 {
+	if t.recentNumber == 0 || w != t.recent {
+		t.recent, t.recentNumber = w, t.find(w)
+	}
+	return t.recentNumber
 }
 
 // next is the number that a new entry gets, 0 if the table is full.
