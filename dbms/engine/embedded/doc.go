@@ -12,14 +12,15 @@
 // the newest state is one Get. What is replaced or deleted moves to history, where
 // it lies by key and the version at which it ended; a read of the past is one
 // more seek, and only for keys that have changed since (read.go, past.go).
-// Transactions run one after another on their callers' goroutines, and share
-// flushes (update.go). A restore is one record, and background work makes it true
-// of the rows (hide.go, restore.go, repair.go). Provenance rides on the rows and
-// is gathered in blocks (commit.go, block.go, commitlog.go).
+// Transactions run one after another on their callers' goroutines (update.go), go to
+// Pebble several at a time, and share flushes (group.go). A restore is one record,
+// and background work makes it true of the rows (hide.go, restore.go, repair.go).
+// Provenance rides on the rows and is gathered in blocks (commit.go, block.go,
+// commitlog.go).
 //
-//	Update ──► tx: Get, Put, Delete, Restore ──► one batch ──► Pebble ──► flush
-//	               │                                 │
-//	               └ recall: rows read               └ present row, past row, record
+//	Update ──► tx: Get, Put, Delete, Restore ──► batch ──► group ──► Pebble ──► flush
+//	               │                               │
+//	               └ recall: rows read             └ present row, past row, record
 //
 //	View ──► reader ──► present row, if it is old enough
 //	                    history, if not
@@ -29,8 +30,9 @@
 //
 // # Guarantees
 //
-// Those of package engine. A view takes no lock and never makes a transaction
-// wait; what it costs does not depend on how many there are. A failed device ends
+// Those of package engine. A view never makes a transaction wait, and takes no lock
+// but to apply, when it begins, what has been committed and is not applied yet;
+// what it costs does not depend on how many there are. A failed device ends
 // all transactions until the store is opened anew (engine.ErrFatal), and reading
 // goes on. Bytes that were stored are checked when they are read: what does not
 // decode gives engine.ErrCorrupt, which names the key.

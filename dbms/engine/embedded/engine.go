@@ -53,6 +53,7 @@ type Engine struct {
 	troubles   atomic.Int64 // failures of background work since the last success
 	background background
 	failure    atomic.Pointer[error] // why no more transactions are taken
+	broken     atomic.Bool           // Pebble has given up: a write might never return
 	users      users
 
 	witness witnessFile
@@ -167,6 +168,7 @@ func (e *Engine) synced(v version, begun time.Time) {
 func (e *Engine) guard(write func() error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
+			e.broken.Store(true)
 			e.fail(fmt.Errorf("write: %v", p))
 			err = e.failed()
 		}

@@ -1,6 +1,7 @@
 package embedded
 
 import (
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -38,8 +39,8 @@ type groups struct {
 	open *group
 
 	apply  sync.Mutex    // held while a group goes to Pebble: they go one after another
-	broken bool          // a group could not be applied. The apply lock guards it.
 	flush  chan struct{} // has room for one: who waits for a flush
+	shared int           // how many transactions were in the last one. Who has flush guards it.
 
 	keys  keyFilter   // of what is not applied. The commit lock guards it.
 	timer *time.Timer // applies what nobody has asked for
@@ -68,6 +69,9 @@ const (
 	// applyAfter is for how long transactions that nobody has asked for stay in
 	// memory only.
 	applyAfter = time.Millisecond
+
+	// gatherTurns is how often who leads a group steps back for others.
+	gatherTurns = 4
 )
 
 func (gs *groups) init(e *Engine) {
@@ -179,12 +183,12 @@ func (e *Engine) applyOpen() error {
 // behind its fence all is well for Pebble, and what was said to have taken effect
 // is to be seen. The apply lock is held.
 func (e *Engine) applyGroup(g *group) error {
-	if e.groups.broken {
+	if e.broken.Load() {
 		return e.failed()
 	}
 	e.started.Store(g.last)
 	if err := e.guard(func() error { return e.write(g) }); err != nil {
-		e.groups.broken = true
+		e.broken.Store(true) // those after it must not go before it
 		e.fail(err)
 		return err
 	}
@@ -221,8 +225,24 @@ func (e *Engine) awaitFlush(g *group) {
 		select {
 		case <-g.synced: // by the one before
 		default:
+			gs.gather(g)
 			e.flushGroup(g)
 		}
+	}
+}
+
+// gather lets those run who are about to come to g, before it is flushed: a flush
+// wakes all who shared it, and the first who is back must not go on alone, or every
+// other flush would be for one. A lone client finds nobody to wait for.
+func (gs *groups) gather(g *group) {
+	for range gatherTurns {
+		gs.mu.Lock()
+		enough := gs.open != g || g.commits >= gs.shared
+		gs.mu.Unlock()
+		if enough {
+			return
+		}
+		runtime.Gosched()
 	}
 }
 
@@ -243,6 +263,7 @@ func (e *Engine) flushGroup(g *group) {
 	}
 	applied := g.applied
 	gs.apply.Unlock()
+	gs.shared = g.commits
 	if !applied {
 		return
 	}

@@ -114,19 +114,20 @@ func (e *Engine) apply(t *tx) error {
 	if t.deletes {
 		e.deleted.Store(t.version)
 	}
-	final := t.wroteBlock || len(t.restores) > 0 || t.retain != nil
-	if err := e.join(t, final); err != nil {
-		return err
-	}
-	if final {
+	if t.wroteBlock || len(t.restores) > 0 || t.retain != nil {
+		if err := e.join(t, true); err != nil {
+			return err
+		}
 		return e.applyOpen()
 	}
-	e.publish(t)
-	return nil
+	e.publish(t) // before anybody can apply it
+	return e.join(t, false)
 }
 
 // publish shows the transaction to whoever must know: those after it, and readers
-// once Engine.last has come to its version.
+// once Engine.last has come to its version. What it has changed but rows must not
+// show before the rows do: such a transaction is the last of its group, and is
+// published with it.
 func (e *Engine) publish(t *tx) {
 	if t.newWho != 0 {
 		e.who.add(t.newWho, who{t.op.User, t.op.Program, t.op.Name})
