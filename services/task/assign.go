@@ -97,7 +97,7 @@ func (a *assignment) enter() error {
 	for _, c := range a.p.claimers {
 		row, err := a.p.worker(c.worker)
 		c.row, c.built, c.heap, c.room, c.err = row, false, c.heap[:0], 0, nil
-		if errors.Is(err, ErrUnknown) {
+		if errors.Is(err, ErrExpired) {
 			c.err = err
 			continue
 		}

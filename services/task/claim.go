@@ -75,7 +75,7 @@ func (s *Service) Leave(ctx context.Context, worker uint64) error {
 
 // Heartbeat keeps a worker's leases alive, and returns those of its tasks that are
 // to stop. A worker calls it at least every half of the lease's time while it has
-// tasks. ErrUnknown: the worker has expired, and its tasks are others'.
+// tasks. ErrExpired: the worker has expired, and its tasks are others'.
 func (s *Service) Heartbeat(ctx context.Context, worker uint64) (stop []Token, err error) {
 	err = s.group.do(ctx, &request{caller: user.From(ctx), name: "task.Heartbeat", part: func(p *proc) error {
 		stop = stop[:0]

@@ -8,7 +8,10 @@ var (
 	// whoever gets it should stop.
 	ErrFenced = errors.New("the task is no longer this worker's: its lease has ended")
 
-	// ErrUnknown says that there is no such task, worker, queue or program.
+	// ErrExpired refuses a worker that has left, or was not heard of for too long.
+	ErrExpired = errors.New("the worker is not registered, or no longer: it was not heard of, or has left")
+
+	// ErrUnknown says that there is no such task, queue, program or schedule.
 	ErrUnknown = errors.New("not known")
 
 	// ErrEnded refuses to stop a task that has ended.

@@ -136,7 +136,7 @@ func (p *proc) worker(id uint64) (*Worker, error) {
 	}
 	row, err := Workers.Get(p.tx, id)
 	if errors.Is(err, table.ErrNotFound) {
-		return nil, fmt.Errorf("worker %d: %w", id, ErrUnknown)
+		return nil, fmt.Errorf("worker %d: %w", id, ErrExpired)
 	}
 	if err != nil {
 		return nil, err

@@ -294,7 +294,7 @@ func (s *Service) signaled(tx *table.Tx, known map[string]uint64) error {
 // dispatch hands ready tasks to idle workers.
 func (s *Service) dispatch() {
 	for _, c := range s.group.users() {
-		err := s.group.do(context.Background(), &request{caller: c, name: "task.Dispatch", part: func(*proc) error { return nil }})
+		err := s.group.do(context.Background(), &request{caller: c, name: "task.Dispatch", part: func(p *proc) error { p.readied = true; return nil }})
 		if err != nil && !errors.Is(err, ErrClosed) {
 			s.o.Log("task: dispatch: %v", err)
 		}

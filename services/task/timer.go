@@ -200,7 +200,7 @@ func (p *proc) fire(timer Timer) error {
 // expire ends the leases of a worker that was not heard of.
 func (p *proc) expire(id uint64) error {
 	w, err := p.worker(id)
-	if errors.Is(err, ErrUnknown) {
+	if errors.Is(err, ErrExpired) {
 		return nil
 	}
 	if err != nil {

@@ -72,16 +72,28 @@ type crew struct {
 // Work runs tasks of the given queues, or of all, on this process's goroutines, at
 // most so many at a time, until ctx ends. Then it tells those that run to stop,
 // waits for them for the grace time, and leaves those that did not end as after a
-// crash. It acts for the caller of ctx, as Join says.
+// crash. It acts for the caller of ctx, as Join says. A worker that was taken for
+// dead, because the machine was too busy for its heartbeat, begins anew.
 func (s *Service) Work(ctx context.Context, name string, slots int, queues ...string) error {
-	id, err := s.Join(ctx, name, slots, queues...)
+	for ctx.Err() == nil {
+		err := s.work(ctx, name, slots, queues)
+		if !errors.Is(err, ErrExpired) {
+			return err
+		}
+		s.o.Log("task: worker %q begins anew: %v", name, err)
+	}
+	return nil
+}
+
+func (s *Service) work(ctx context.Context, name string, slots int, queues []string) error {
+	id, err := s.Join(context.WithoutCancel(ctx), name, slots, queues...)
 	if err != nil {
 		return err
 	}
 	tasks, stop := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer stop(nil)
 	w := &crew{s: s, ctx: tasks, id: id, caller: user.From(ctx), ends: make(chan *Outcome, slots)}
-	w.claimer = &claimer{caller: w.caller, worker: id, most: slots, standing: true, done: make(chan claimed, slots)}
+	w.claimer = &claimer{caller: w.caller, worker: id, most: slots, standing: true, done: make(chan claimed, slots+1)}
 	err = w.enlist(ctx)
 	if err == nil {
 		err = w.loop(ctx)
@@ -89,14 +101,16 @@ func (s *Service) Work(ctx context.Context, name string, slots int, queues ...st
 	s.group.leave(w.claimer)
 	stop(ErrStopped)
 	w.drain()
-	if errors.Is(err, ErrClosed) {
+	if errors.Is(err, ErrClosed) || errors.Is(err, ErrExpired) {
 		return err
 	}
-	leave := s.Leave(context.WithoutCancel(ctx), id)
 	if ctx.Err() != nil {
 		err = nil
 	}
-	return errors.Join(err, leave)
+	if gone := s.Leave(context.WithoutCancel(ctx), id); !errors.Is(gone, ErrExpired) {
+		err = errors.Join(err, gone)
+	}
+	return err
 }
 
 // enlist has the dispatcher know that the worker takes tasks.
