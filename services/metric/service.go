@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -105,14 +106,18 @@ func (s *Service) prepare(ctx context.Context) error {
 func (s *Service) run(ctx context.Context) {
 	defer close(s.ended)
 	steps := make(chan time.Duration)
-	go s.config.Follow(ctx, func() error {
-		select {
-		case steps <- Step.In(s.config):
-		case <-ctx.Done():
-		}
-		return nil
+	var follower sync.WaitGroup
+	defer follower.Wait()
+	follower.Go(func() {
+		s.config.Follow(ctx, func() error {
+			select {
+			case steps <- Step.In(s.config):
+			case <-ctx.Done():
+			}
+			return nil
+		})
 	})
-	ticker := time.NewTicker(<-steps)
+	ticker := time.NewTicker(Step.In(s.config))
 	defer ticker.Stop()
 	for {
 		select {

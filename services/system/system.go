@@ -47,6 +47,7 @@ type System struct {
 	Metric  *metric.Service
 	Message *message.Service
 	Task    *task.Service
+	User    *user.Service
 }
 
 // Open opens the store of a volume and starts the services. Errors are those of
@@ -68,6 +69,9 @@ func (s *System) start(ctx context.Context, o Options) (err error) {
 	say := o.Store.Log
 	if say == nil {
 		say = func(string, ...any) {}
+	}
+	if s.User, err = user.Open(ctx, s.Store, user.Options{}); err != nil {
+		return err
 	}
 	if s.Config, err = config.Open(ctx, s.Store, config.Options{Override: o.Override, Log: say}, Settings()...); err != nil {
 		return err

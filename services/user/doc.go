@@ -16,12 +16,24 @@
 // Check is part of the transaction: a right that is taken away holds from that
 // commit on, not from some later look.
 //
-//	os.grants   principal --right--> object, or all objects of a kind, or a path
+//	os.users ◄─┬─ os.passwords, os.keys: how they prove who they are
+//	           └─ os.sessions: that they have, and may act until it ends
 //	os.members  principal is a member of principal (group, role), at any depth
+//	os.grants   principal --right--> object, or all objects of a kind, or a path
 //
-// The package owns the tables os.grants and os.members. It may import dbms. It
-// guarantees that nothing is allowed but by a row, except to root. It refuses to
-// guess: a name that nobody knows has no rights.
+// A principal is a user, a group or a role; they share one space of names.
+//
+// # Logging in
+//
+// There is no default password. The first boot gives root the key or the password
+// that it was told, or makes one for one use and shows it on the console. Passwords
+// are kept as argon2id, apart from the users; of sessions' secrets only a hash is
+// kept. Wrong passwords make the next attempt wait, longer each time.
+//
+// The package owns the tables above. It may import dbms. It guarantees that nothing
+// is allowed but by a row, except to root, and that what is removed leaves no right
+// behind for another of its name. It refuses to guess: a name that nobody knows has
+// no rights.
 //
 // A context without a Caller is the program that was linked into the image, which
 // shares its address space with the system and is root. So services that let

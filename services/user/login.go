@@ -1,0 +1,223 @@
+package user
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"golang.org/x/crypto/ssh"
+
+	"github.com/tuplix/tuplix/dbms/table"
+)
+
+// After freeFailures wrong passwords each further attempt has to wait, twice as
+// long each time, up to maxWait.
+const (
+	freeFailures = 4
+	maxWait      = time.Minute
+)
+
+// SetPassword gives a user a password of 8 to 1024 bytes; their sessions go on. A
+// user may do so for themselves. Hashing takes some 20 MiB and 50 ms.
+func (s *Service) SetPassword(ctx context.Context, name, password string) error {
+	if len(password) < minPassword || len(password) > maxPassword {
+		return fmt.Errorf("a password has %d to %d bytes", minPassword, maxPassword)
+	}
+	return s.setPassword(ctx, name, password, false)
+}
+
+// setPassword stores a hash. It is made before the procedure, which must be short.
+func (s *Service) setPassword(ctx context.Context, name, password string, once bool) error {
+	s.hashing.Lock()
+	sum := hash(password)
+	s.hashing.Unlock()
+	return s.forOneself(ctx, "user.SetPassword", name, func(tx *table.Tx) error {
+		return Secrets.Put(tx, &Password{User: name, Hash: sum, Once: once, Set: s.now()})
+	})
+}
+
+// forOneself runs a procedure that a user may do for themselves.
+func (s *Service) forOneself(ctx context.Context, op, name string, fn func(tx *table.Tx) error) error {
+	c := From(ctx)
+	_, err := s.store.Update(ctx, c.Op(op), func(tx *table.Tx) error {
+		if c.User != name {
+			if err := Check(tx, c, Write, Object{KindSystem, "user"}); err != nil {
+				return err
+			}
+		}
+		if _, err := Users.Get(tx, name); err != nil {
+			return missing(err, name)
+		}
+		return fn(tx)
+	})
+	return err
+}
+
+// CheckPassword returns nil if the password is the user's. One for one use is gone
+// then. Errors: ErrLogin, whatever was wrong; ErrTooSoon.
+func (s *Service) CheckPassword(ctx context.Context, name, password string) error {
+	if len(password) > maxPassword {
+		return ErrLogin
+	}
+	p := Password{Hash: decoy}
+	err := s.store.View(ctx, func(tx *table.Tx) error {
+		u, err := Users.Get(tx, name)
+		if err == nil && !u.Disabled {
+			var have Password
+			if have, err = Secrets.Get(tx, name); err == nil {
+				p = have
+			}
+		}
+		if errors.Is(err, table.ErrNotFound) {
+			return nil
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	if s.now().Before(p.Next) {
+		return ErrTooSoon
+	}
+	s.hashing.Lock()
+	ok, err := matches(p.Hash, password)
+	s.hashing.Unlock()
+	if err != nil {
+		return err
+	}
+	if p.User == "" {
+		return ErrLogin
+	}
+	return s.attempted(ctx, p, ok)
+}
+
+// attempted notes an attempt at the password that was looked at.
+func (s *Service) attempted(ctx context.Context, seen Password, ok bool) error {
+	result := ErrLogin
+	if ok {
+		result = nil
+	}
+	_, err := s.store.Update(ctx, Caller{User: Root, Program: "login"}.Op("user.CheckPassword"), func(tx *table.Tx) error {
+		p, err := Secrets.Get(tx, seen.User)
+		if errors.Is(err, table.ErrNotFound) || err == nil && p.Hash != seen.Hash { // used, or set anew
+			result = ErrLogin
+			return nil
+		}
+		switch {
+		case err != nil:
+			return err
+		case s.now().Before(p.Next): // others tried at the same time
+			result = ErrTooSoon
+			return nil
+		case ok && p.Once:
+			return Secrets.Delete(tx, p.User)
+		case ok && p.Failures == 0:
+			return nil
+		case ok:
+			p.Failures = 0
+		default:
+			p.Failures++
+			p.Next = s.now().Add(waitAfter(p.Failures))
+		}
+		return Secrets.Update(tx, &p)
+	})
+	return errors.Join(err, result)
+}
+
+func waitAfter(failures int64) time.Duration {
+	if failures <= freeFailures {
+		return 0
+	}
+	return min(time.Second<<min(failures-freeFailures-1, 10), maxWait)
+}
+
+// AddKey lets a user log in with a private key. The line is as in OpenSSH's
+// authorized_keys, without options. A user may do so for themselves.
+func (s *Service) AddKey(ctx context.Context, name, line string) (fingerprint string, err error) {
+	key, comment, options, rest, err := ssh.ParseAuthorizedKey([]byte(line))
+	if err != nil {
+		return "", fmt.Errorf("no public key of SSH's: %w", err)
+	}
+	if len(options) > 0 || len(bytes.TrimSpace(rest)) > 0 {
+		return "", errors.New("a key is one line, without options")
+	}
+	fingerprint = ssh.FingerprintSHA256(key)
+	return fingerprint, s.forOneself(ctx, "user.AddKey", name, func(tx *table.Tx) error {
+		return Keys.Put(tx, &PublicKey{name, fingerprint, key.Type(), key.Marshal(), comment, s.now()})
+	})
+}
+
+// RemoveKey ends that.
+func (s *Service) RemoveKey(ctx context.Context, name, fingerprint string) error {
+	return s.forOneself(ctx, "user.RemoveKey", name, func(tx *table.Tx) error {
+		return missing(Keys.Delete(tx, name, fingerprint), fingerprint)
+	})
+}
+
+// CheckKey returns nil if the key, in the format of SSH's wire, is one of the
+// user's. That who sent it has the private key is for the caller to see.
+func (s *Service) CheckKey(ctx context.Context, name string, key []byte) error {
+	public, err := ssh.ParsePublicKey(key)
+	if err != nil {
+		return ErrLogin
+	}
+	return s.store.View(ctx, func(tx *table.Tx) error {
+		u, err := Users.Get(tx, name)
+		if err == nil && !u.Disabled {
+			var have PublicKey
+			have, err = Keys.Get(tx, name, ssh.FingerprintSHA256(public))
+			if err == nil && bytes.Equal(have.Key, key) {
+				return nil
+			}
+		}
+		if err == nil || errors.Is(err, table.ErrNotFound) {
+			return ErrLogin
+		}
+		return err
+	})
+}
+
+// Bootstrap is what the first boot is told of who may log in.
+type Bootstrap struct {
+	Key      string // of SSH's, for root
+	Password string // for root
+}
+
+// FirstBoot sees that somebody can log in. Where nobody can, root gets the key and
+// the password that it is given; if there is neither, a password for one use, which
+// it returns to be shown on the console and nowhere else.
+func (s *Service) FirstBoot(ctx context.Context, b Bootstrap) (once string, err error) {
+	first := false
+	err = s.store.View(ctx, func(tx *table.Tx) error {
+		_, err1 := Secrets.First(tx, table.Span{})
+		_, err2 := Keys.First(tx, table.Span{})
+		first = errors.Is(err1, table.ErrNotFound) && errors.Is(err2, table.ErrNotFound)
+		if first {
+			return nil
+		}
+		return errors.Join(ignore(err1, table.ErrNotFound), ignore(err2, table.ErrNotFound))
+	})
+	if err != nil || !first {
+		return "", err
+	}
+	if b.Key != "" {
+		_, err = s.AddKey(ctx, Root, b.Key)
+	}
+	if err == nil && b.Password != "" {
+		err = s.SetPassword(ctx, Root, b.Password)
+	}
+	if b.Key != "" || b.Password != "" || err != nil {
+		return "", err
+	}
+	once = oncePassword()
+	return once, s.setPassword(ctx, Root, once, true)
+}
+
+func ignore(err, reason error) error {
+	if errors.Is(err, reason) {
+		return nil
+	}
+	return err
+}
