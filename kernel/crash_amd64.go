@@ -1,13 +1,17 @@
 package kernel
 
-import "runtime"
+import (
+	"runtime"
+	"sync/atomic"
+)
 
 // The end: panics of the kernel, power-off and reset.
 
 var (
 	powerOffRegister PowerRegister
 	resetRegister    PowerRegister
-	crashing         bool
+	crashing         atomic.Bool
+	crasher          atomic.Int32 // the number + 1 of the processor that reports
 )
 
 // crash stops the machine because of a bug, or a machine that cannot be used.
@@ -28,14 +32,20 @@ func crashAt(why string, vector, code uint64) {
 // do, with the interrupted ip 2 words behind them for a nested fault. Then it
 // lets the Go runtime say what all goroutines did, and ends the machine.
 func crashFrame(why string, frame uintptr, vector, code uint64) {
-	again, silent := crashing, quiet
-	crashing = true
+	silent := quiet
 	quiet = false
-	if again {
+	if !crashing.CompareAndSwap(false, true) {
+		if isStopped() {
+			stopHere()
+		}
+		consoleLock.unlock()
 		emit("\nanother kernel panic while reporting: ")
 		emit(why)
 		emit("\n")
 		end(1)
+	}
+	if cpuCount > 0 {
+		crasher.Store(thisProcessor().id + 1)
 	}
 	stopOthers()
 	if silent {
@@ -67,19 +77,45 @@ func repeatLog() {
 	}
 }
 
-// stopOthers halts all other processors, by an interrupt that cannot be
-// masked.
+// stopOthers halts all other processors, by an interrupt that cannot be masked,
+// and waits until they are: one that a busy host does not run for a while would
+// take a lock then, and be stopped with it. What they hold when they are stopped,
+// this processor would wait for without end, with interrupts off, so it is taken
+// from them.
 func stopOthers() {
-	if cpuCount < 2 {
-		return
+	const nmi, patience = 0x400, 5 // seconds
+	me := cpuCount
+	if cpuCount > 1 {
+		me = int(thisProcessor().id)
 	}
-	const nmi = 0x400
-	me := thisProcessor()
 	for i := range cpuCount {
-		if c := cpuAt(i); c != me && c.online {
+		if c := cpuAt(i); i != me && c.online {
 			c.online = false
 			interruptCPU(c.apic, nmi)
+			for start := rdtsc(); atomic.LoadUint32(&c.stopped) == 0 && rdtsc()-start < patience*tscHz; {
+				pause()
+			}
 		}
+	}
+	sched.unlock()
+	mem.unlock()
+	consoleLock.unlock()
+	if clockPage != 0 && atomic.LoadUint64(clockWord(0))&1 != 0 {
+		atomic.AddUint64(clockWord(0), 1) // stopped in the middle of a change
+	}
+}
+
+// isStopped tells whether another processor reports a panic, so that this one
+// has to do nothing any more.
+func isStopped() bool {
+	return crashing.Load() && cpuCount > 0 && crasher.Load() != thisProcessor().id+1
+}
+
+// stopHere is where processors end that do not report.
+func stopHere() {
+	atomic.StoreUint32(&thisProcessor().stopped, 1)
+	for {
+		halt()
 	}
 }
 
@@ -98,21 +134,27 @@ func lastWords(c *processor) {
 	if t == nil || t.state == threadFree || a.handler <= 1 || t.altSize == 0 {
 		return
 	}
-	sched.unlock()
-	mem.unlock()
-	consoleLock.unlock()
-	c.current, c.regs = i, address(&t.regs)
-	t.state, t.cpu, t.pending = threadRunning, c.id, 0
-	c.first, c.last, c.length, c.timers = nobody, nobody, 0, 0
-	c.armed = never
-	c.quantum = monotonic() + patience
-	crashEnd = c.quantum
-	c.arm()
+	c.takeOver(i, monotonic()+patience)
 	pushFrame(c, t, sigQUIT, &a, signalInfo{code: -6})
 	resumeNow()
 }
 
-// crashEnd is until when the program may report, in monotonic ns.
+// takeOver leaves thread i alone on the processor, until a time.
+func (c *processor) takeOver(i int32, until int64) {
+	t := threadAt(i)
+	c.current, c.regs = i, address(&t.regs)
+	for k := range c.timers { // nobody's any more: to cancel one would spoil the heap
+		threadAt(c.timerAt(k)).timer = -1
+	}
+	t.state, t.cpu, t.pending, t.timer = threadRunning, c.id, 0, -1
+	c.first, c.last, c.length, c.timers = nobody, nobody, 0, 0
+	c.armed, c.quantum = never, never
+	crashEnd = until
+	c.arm()
+}
+
+// crashEnd is until when the program may report, in monotonic ns. The timer is
+// armed for it whatever the program waits for then (arm).
 var crashEnd int64
 
 // resumeNow goes to the current thread and does not return.

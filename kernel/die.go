@@ -36,7 +36,7 @@ func deathDescriptor() uintptr {
 func postpone(c *processor, sig uint32) bool {
 	sched.lock()
 	defer sched.unlock()
-	if deathFD == 0 || crashing || saved.Load() {
+	if deathFD == 0 || crashing.Load() || saved.Load() {
 		return false
 	}
 	if deathFrom.CompareAndSwap(0, sig) {

@@ -33,10 +33,13 @@ var wokenFor struct {
 // onInterrupt is called for every interrupt and exception of a program or an
 // idle processor.
 func onInterrupt(vector, code uint64) {
+	if isStopped() {
+		stopHere()
+	}
 	c := thisProcessor()
 	c.awake()
 	switch {
-	case crashing:
+	case crashing.Load():
 		crashInterrupt(c, vector)
 	case vector < 32:
 		exception(c, vector, code)
@@ -55,15 +58,10 @@ func onInterrupt(vector, code uint64) {
 	leave(c)
 }
 
-// crashInterrupt serves what comes after a panic: the NMI that stops this
-// processor, the fault that the dying program may still have, and the end of
-// its time.
+// crashInterrupt serves what comes after a panic to the processor that reports:
+// the fault that the dying program may still have, and the end of its time.
 func crashInterrupt(c *processor, vector uint64) {
 	switch {
-	case vector == 2:
-		for {
-			halt()
-		}
 	case vector == vecPageFault && resolve(uintptr(readCR2()), true, false):
 	case vector == vecTimer && monotonic() < crashEnd:
 		endInterrupt()
@@ -176,10 +174,8 @@ func outOfMemory(va uintptr) bool {
 // onKernelFault is called for a fault of the kernel itself, with the saved
 // registers: memory of the program that was not resident yet is.
 func onKernelFault(frame uintptr, vector, code uint64) {
-	if vector == 2 && crashing {
-		for {
-			halt()
-		}
+	if isStopped() {
+		stopHere()
 	}
 	if vector == vecPageFault && resolve(uintptr(readCR2()), code&2 != 0, false) {
 		return

@@ -88,6 +88,9 @@ func forgetMachine() {
 	deathFD = 0
 	deathFrom.Store(0)
 	saved.Store(false)
+	crashing.Store(false)
+	crasher.Store(0)
+	crashEnd = 0
 	quiet = false
 	logEnd.Store(0)
 }

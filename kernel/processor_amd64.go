@@ -30,6 +30,8 @@ type processor struct {
 	idle  uint32 // atomic: halted, or about to
 	flush uint32 // atomic: must drop its TLB
 
+	stopped uint32 // atomic: halted for good, because another one reports a panic
+
 	renewal    int64 // when the TLB is emptied next (renewTLB)
 	renewAfter int64 // ns from there to the next time
 

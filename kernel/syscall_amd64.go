@@ -369,7 +369,10 @@ func exitThread(c *processor) uintptr {
 // exitProgram ends the machine with the program's exit status: all that had
 // to be saved was saved before (board/ hooks Go's exit).
 func exitProgram(c *processor, t *thread, status uintptr) uintptr {
-	if crashing {
+	if isStopped() {
+		stopHere()
+	}
+	if crashing.Load() {
 		end(uint8(status))
 	}
 	powerOff(uint8(status))

@@ -86,6 +86,9 @@ func (c *processor) arm() {
 			due = min(due, t.started+t.profile-t.used)
 		}
 	}
+	if crashing.Load() {
+		due = min(due, crashEnd)
+	}
 	if due >= c.armed {
 		return
 	}
