@@ -125,14 +125,15 @@ func TestKVMClockTorn(t *testing.T) {
 		}
 	}()
 	reads := 0
-	for start := time.Now(); time.Since(start) < 300*time.Millisecond; reads++ {
+	for start := time.Now(); !t.Failed() && (reads == 0 || time.Since(start) < 300*time.Millisecond); {
 		k := readKVMClock(h.page)
-		n := uint32(k.tsc)
-		if n == 0 || k.ns != uint64(n)*3 || k.mul != n || k.shift != int8(n%63)-31 {
-			t.Fatalf("torn: %+v", k)
+		if k == (kvmClock{}) {
+			continue // a busy host has the writer wait in the middle, for longer than is waited here
 		}
-		if w := uint32(k.wall / 1e9); w != uint32(k.wall%1e9) {
-			t.Fatalf("torn: %d", k.wall)
+		reads++
+		n := uint32(k.tsc)
+		if k.ns != uint64(n)*3 || k.mul != n || k.shift != int8(n%63)-31 || k.wall/1e9 != k.wall%1e9 {
+			t.Errorf("torn: %+v", k)
 		}
 	}
 	close(stop)
