@@ -27,8 +27,8 @@ help:
 	@echo 'make test-go     run all listed tests of the Go distribution (docs/GO-TESTS.md)'
 	@echo 'make soak        pull the plug $(PLUGS) times (PLUGS=$(PLUGS)), then cut the power'
 	@echo '                 under the store $(SEEDS)00 times (SEEDS=$(SEEDS)); takes hours'
-	@echo 'make bench       measure against Linux, Pebble, PostgreSQL and SQLite;'
-	@echo '                 BENCH=machine or BENCH=store measures one part'
+	@echo 'make bench       measure against Linux, Pebble, PostgreSQL, SQLite and gRPC;'
+	@echo '                 BENCH=machine, store or services measures one part'
 	@echo 'make clean-disk  start anew: remove the disk image'
 
 # Set-up comes first: who lacks a package learns of it before anything is built.
@@ -84,13 +84,13 @@ soak: setup
 	@go test -timeout 0 -run 'Crash$$' ./dbms/store -crash.seeds $$((100 * $(SEEDS)))
 
 # What each part of the benchmarks needs. The store needs no QEMU.
-.PHONY: need-machine need-store
+.PHONY: need-machine need-store need-services
 need-machine: setup-linux build/tuplix
 
-need-store:
+need-store need-services:
 	@sh qemu/setup -store $(quiet)
 
-bench: $(addprefix need-,$(filter machine store,$(BENCH:all=machine store)))
+bench: $(addprefix need-,$(filter machine store services,$(BENCH:all=machine store services)))
 	@PATH="$$PATH:/usr/sbin:/sbin" go run ./cmd/bench $(BENCH)
 
 clean-disk:

@@ -2,7 +2,7 @@
 //
 //	go run ./cmd/bench [-rounds N] [-only REGEXP] [PART]
 //
-// PART is machine, store or all. In a part, ours and the peer are measured in
+// PART is machine, store, services or all. In a part, ours and the peer are measured in
 // turns and the medians compared. The result is a table on standard output and
 // build/bench.json: a list of {name, unit, ours, peer, ratio, bound, holds}, where
 // a bound of 0 is that of a figure which is only for the record.
@@ -11,7 +11,8 @@
 // CPU model, memory (-m) and devices. Part store compares the tables of the store,
 // on this host, with the Pebble below them and with PostgreSQL and SQLite: the
 // same rows, the same disk. -restored sets the most rows of which restores are
-// measured, -profiles a directory for CPU profiles of our side.
+// measured, -profiles a directory for CPU profiles of our side. Part services
+// compares what the services do, in this process, with gRPC over loopback.
 //
 // # Owns
 //
@@ -22,8 +23,8 @@
 //
 // # May import
 //
-// The host-side packages qemu and cmd/tuplix/image, dbms and what it is measured
-// against: Pebble, pgx and go-sqlite3, which needs cgo. Without cgo the figures
+// The host-side packages qemu and cmd/tuplix/image, dbms, services and what they are
+// measured against: Pebble, gRPC, pgx and go-sqlite3, which needs cgo. Without cgo the figures
 // that need SQLite say so.
 //
 // # Guarantees

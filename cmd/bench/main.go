@@ -79,6 +79,7 @@ func parts() []part {
 	return []part{
 		{"machine", measureMachine, aboutMachine},
 		{"store", measureStore, aboutStore},
+		{"services", measureServices, aboutServices},
 	}
 }
 

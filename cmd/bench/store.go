@@ -38,12 +38,17 @@ func measureStore(ctx context.Context, o *options, log io.Writer) ([]figure, err
 			fmt.Fprintln(log, "closing the stores:", err)
 		}
 	}()
+	return measureContests(ctx, o, log, w.settle, storeContests(w, o))
+}
+
+// measureContests measures those that are asked for; before each it calls settle.
+func measureContests(ctx context.Context, o *options, log io.Writer, settle func() error, contests []contest) ([]figure, error) {
 	var figures []figure
-	for _, c := range storeContests(w, o) {
+	for _, c := range contests {
 		if !o.only.MatchString(c.name) {
 			continue
 		}
-		if err := w.settle(); err != nil {
+		if err := settle(); err != nil {
 			return nil, err
 		}
 		f, err := c.run(ctx, o, log)
