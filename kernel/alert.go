@@ -130,7 +130,9 @@ func alertPoller(c *processor, urgent bool) {
 		pollerFirst = now
 	}
 	if t.timer >= 0 {
-		if t.due <= due {
+		// Another event that is not urgent leaves the time as it is: the
+		// first has set it, and putOff may have moved it.
+		if t.due <= due || pollerDue && !urgent {
 			return
 		}
 		cancelTimer(i)
