@@ -103,11 +103,21 @@ func pebbleOptions(fs vfs.FS, o *Options) *pebble.Options {
 		p.Levels[i].IndexBlockSize = indexBlockSize
 		p.Levels[i].FilterPolicy = bloom.FilterPolicy(bloomBits)
 	}
+	p.Experimental.SpanPolicyFunc = apart
 	p.BlockPropertyCollectors = []func() sstable.BlockPropertyCollector{newSpanCollector}
 	if o.tune != nil {
 		o.tune(p)
 	}
 	return p
+}
+
+// apart ends Pebble's tables behind the present rows: with history in the same
+// tables, a read of the newest of many versions goes through larger indexes.
+func apart(first []byte) (policy pebble.SpanPolicy, end []byte, err error) {
+	if len(first) > 0 && first[0] <= prefixData {
+		end = []byte{prefixData + 1}
+	}
+	return policy, end, nil
 }
 
 // fit has p suit the device below a directory. A volume that cannot tell its size
