@@ -9,9 +9,13 @@ import (
 	"github.com/tuplix/tuplix/dbms/engine"
 )
 
-// changesBatch bounds how many changes are held in memory. A range with more is
-// read several times.
-const changesBatch = 1 << 16
+// What is held of changes in memory is bounded. A range with more is read several
+// times, each time without the blocks in which nothing is later than what was told.
+const (
+	changesBatch = 1 << 16 // at least so many
+	changesShare = 8       // of the memory
+	changeSize   = 256     // bytes, about, while they are sorted
+)
 
 // Changes returns what became of a range, by versions and then keys.
 func (r *reader) Changes(rng engine.Range, from engine.Version) iter.Seq2[engine.Row, error] {
@@ -21,7 +25,7 @@ func (r *reader) Changes(rng engine.Range, from engine.Version) iter.Seq2[engine
 			yield(engine.Row{}, err)
 			return
 		}
-		c := changes{r: r, rng: rng, from: after, most: changesBatch}
+		c := changes{r: r, rng: rng, from: after, most: max(changesBatch, r.e.opts.Memory/changesShare/changeSize)}
 		for more := true; more; {
 			if more, err = c.gather(); err != nil {
 				yield(engine.Row{}, err)
@@ -87,6 +91,9 @@ func (c *changes) gather() (more bool, err error) {
 		}
 	}
 	after := c.from
+	if c.last != nil {
+		after = max(after, c.last.version-1)
+	}
 	if len(active) > 0 {
 		after = noVersion // what they go back to must be seen
 	}
