@@ -1,8 +1,10 @@
 package embedded
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
+	"errors"
 	"flag"
 	"fmt"
 	"math/rand/v2"
@@ -203,6 +205,69 @@ func BenchmarkScan(b *testing.B) {
 	_, err := e.Update(ctx, benchOp, func(tx engine.Tx) error { return tx.Put([]byte("other"), nil) })
 	must(b, err)
 	b.Run("viewAt", scan(newest))
+	newest = e.last.Load().external()
+	for n := 0; n < *benchRows; {
+		_, err := e.Update(ctx, benchOp, func(tx engine.Tx) error {
+			for end := n + 10_000; n < end; n += 10 {
+				must(b, tx.Put(benchKey(nil, n), benchValue(n)))
+			}
+			return nil
+		})
+		must(b, err)
+	}
+	b.Run("tenth changed/view", scan(""))
+	b.Run("tenth changed/viewAt", scan(newest))
+	must(b, e.Compact(ctx))
+	b.Run("compacted/view", scan(""))
+	b.Run("compacted/viewAt", scan(newest))
+}
+
+// BenchmarkQueue is a transaction that adds a row at the tail of a queue and one
+// that takes the row at its head.
+func BenchmarkQueue(b *testing.B) {
+	for _, q := range []struct{ queued, taken int }{{1000, 0}, {*benchRows, 0}, {1000, *benchRows}} {
+		b.Run(fmt.Sprintf("%d after %d", q.queued, q.taken), func(b *testing.B) {
+			e := openBench(b, vfs.NewMem())
+			tail, value := 0, benchValue(1)
+			put := func(tx engine.Tx) error { tail++; return tx.Put(queueKey(tail), value) }
+			many := func(n int, fn func(tx engine.Tx) error) {
+				for done := 0; done < n; {
+					_, err := e.Update(ctx, benchOp, func(tx engine.Tx) (err error) {
+						for end := done + 1000; done < end && err == nil; done++ {
+							err = fn(tx)
+						}
+						return err
+					})
+					must(b, err)
+				}
+			}
+			many(q.queued, put)
+			head := 0
+			many(q.taken, put)
+			many(q.taken, func(tx engine.Tx) error { head++; return tx.Delete(queueKey(head)) })
+			b.ReportAllocs()
+			for b.Loop() {
+				_, err := e.Update(ctx, benchOp, put)
+				must(b, err)
+				_, err = e.Update(ctx, benchOp, takeHead)
+				must(b, err)
+			}
+			must(b, e.Close())
+		})
+	}
+}
+
+// takeHead deletes the first row of the queue.
+func takeHead(tx engine.Tx) error {
+	c := tx.Scan(engine.PrefixRange([]byte("q")), engine.ScanOptions{Limit: 1})
+	if !c.Next() {
+		return errors.Join(c.Err(), errRow)
+	}
+	key := bytes.Clone(c.Key())
+	if err := c.Close(); err != nil {
+		return err
+	}
+	return tx.Delete(key)
 }
 
 // BenchmarkWrite is one row per transaction, not synced. "insert" writes new
@@ -281,6 +346,43 @@ func BenchmarkOld(b *testing.B) {
 			must(b, e.Close())
 		})
 	}
+}
+
+// BenchmarkPast reads rows that were replaced a hundred times: the newest, and
+// what they were after half of that.
+func BenchmarkPast(b *testing.B) {
+	const rows, versions = 20_000, 100
+	e := openBench(b, vfs.NewMem())
+	halfway := engine.Version("")
+	for i := range versions {
+		fillOld(b, e, rows)
+		if i == versions/2 {
+			halfway = e.last.Load().external()
+		}
+	}
+	must(b, e.db.Flush())
+	must(b, e.db.Compact(ctx, []byte{0}, []byte{0xff}, false))
+	rng, key := rand.New(rand.NewPCG(1, 1)), []byte(nil)
+	get := func(r engine.Reader) error {
+		_, found, err := r.Get(key)
+		if !found {
+			b.Fatal("not found")
+		}
+		return err
+	}
+	for _, at := range []struct {
+		name    string
+		version engine.Version
+	}{{"newest", ""}, {"halfway", halfway}} {
+		b.Run(at.name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				key = benchKey(key, rng.IntN(rows))
+				must(b, e.View(ctx, at.version, get))
+			}
+		})
+	}
+	must(b, e.Close())
 }
 
 func fillOld(b *testing.B, e *Engine, rows int) {

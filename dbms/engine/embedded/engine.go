@@ -41,11 +41,15 @@ type Engine struct {
 	retention  retention
 	window     window
 	gaps       gaps
+	empty      emptySpans
 	watchers   watchers
 	counters   counters
 	transacted sync.Pool // of *tx
 	readers    readerPool
 	rows       rowCache
+	kept       keptIters
+	guesses    guesses
+	pasts      pastCache
 
 	fence      *fence
 	room       room

@@ -3,7 +3,7 @@ package embedded
 import (
 	"bytes"
 
-	"github.com/cockroachdb/pebble/v2"
+	"github.com/tuplix/tuplix/dbms/engine"
 )
 
 // gaps are ranges of the present that are known to have no row. Rows are often
@@ -91,17 +91,17 @@ func (t *tx) findGap(key []byte) error {
 	if err := t.ground(); err != nil {
 		return err
 	}
-	it, err := t.e.db.NewIter(&pebble.IterOptions{LowerBound: appendData(nil, key), UpperBound: []byte{prefixData + 1}})
+	w, err := newPresentWalk(&t.reader, engine.Range{Low: key}, false, true)
 	if err != nil {
-		return storage(err)
+		return err
 	}
 	gs := &t.e.gaps
 	g := &gs.list[gs.next]
 	*g = gap{low: append(g.low[:0], key...), known: true}
-	if it.First() {
-		g.high = bytes.Clone(it.Key()[1:])
+	if w.step() {
+		g.high = bytes.Clone(w.it.Key()[1:])
 	}
-	if err := it.Close(); err != nil {
+	if err := w.it.Close(); err != nil {
 		g.known = false
 		return storage(err)
 	}

@@ -58,6 +58,9 @@ type group struct {
 
 	keys     keyList // what watchers wait for, perhaps
 	restores []*hide
+
+	touched keyList // what was written, for the empty spans
+	gone    []int   // of these, what was deleted
 }
 
 // Bounds of a group. What several transactions write at once into Pebble holds up
@@ -143,6 +146,7 @@ func (e *Engine) join(t *tx, final bool) error {
 		}
 		t.group = g
 	}
+	g.touch(e, t)
 	gs.newest.Store(t.version)
 	if e.watchers.count.Load() > 0 { // after newest: see watchers
 		for i := range t.keys.len() {
@@ -151,6 +155,21 @@ func (e *Engine) join(t *tx, final bool) error {
 		g.restores = append(g.restores, t.restores...)
 	}
 	return nil
+}
+
+// touch notes what t has written, if there are empty spans. Those that come later
+// are found in what Pebble shows then, and that is t's rows, too.
+func (g *group) touch(e *Engine, t *tx) {
+	if !e.empty.some.Load() {
+		return
+	}
+	before := g.touched.len()
+	for i := range t.keys.len() {
+		g.touched.add(t.keys.at(i))
+	}
+	for _, i := range t.gone {
+		g.gone = append(g.gone, before+i)
+	}
 }
 
 // full tells whether the open group should be closed.
@@ -193,6 +212,7 @@ func (e *Engine) applyGroup(g *group) error {
 		return err
 	}
 	g.applied = true
+	e.empty.wrote(&g.touched, g.gone, g.last)
 	if g.final != nil {
 		e.publish(g.final)
 	}

@@ -64,6 +64,7 @@ func restoredAt(hides []*hide, key []byte, v version) bool {
 // external is how the seam shows an event of key as seen from the reader's
 // version.
 func (r *reader) external(key []byte, ev event) (engine.Row, error) {
+	past := ev.until != endVersion
 	row := engine.Row{Key: bytes.Clone(key), Version: ev.version.external(), Deleted: ev.deleted}
 	for _, h := range r.e.hides.kept() {
 		if h.until <= r.at && h.to < ev.version && ev.version < h.until && h.r.Contains(key) {
@@ -77,7 +78,7 @@ func (r *reader) external(key []byte, ev event) (engine.Row, error) {
 	if ev.deleted {
 		return row, nil
 	}
-	s, err := r.physical(key, ev.version)
+	s, err := r.stateThen(key, ev.version, past)
 	if err != nil {
 		return row, err
 	}
@@ -86,6 +87,24 @@ func (r *reader) external(key []byte, ev event) (engine.Row, error) {
 	}
 	row.Value = append([]byte{}, s.value...)
 	return row, nil
+}
+
+// stateThen is physical. What is past is looked for in history first.
+func (r *reader) stateThen(key []byte, t version, past bool) (state, error) {
+	if !past {
+		return r.physical(key, t)
+	}
+	r.release()
+	it, _, err := r.e.kept.take(t)
+	if err != nil {
+		return state{}, err
+	}
+	r.held = it
+	s, decided, err := r.inHistory(it, key, t)
+	if decided || err != nil {
+		return s, err
+	}
+	return r.physical(key, t)
 }
 
 // History returns the versions of a key, newest first.

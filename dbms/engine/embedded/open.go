@@ -21,6 +21,10 @@ func Open(fs vfs.FS, dir string, opts Options) (*Engine, error) {
 	e.groups.init(e)
 	e.users.gone = make(chan struct{}, 1)
 	e.rows.init(e.opts.Memory)
+	e.guesses.init(e.opts.Memory)
+	e.pasts.init(e.opts.Memory)
+	e.kept.e = e
+	e.empty.steps = emptySteps
 	e.fence = newFence(fs, e)
 	p := pebbleOptions(e.fence, &e.opts)
 	fit(p, fs, dir)
@@ -122,6 +126,7 @@ func (e *Engine) settleLog() error {
 // closeDB closes Pebble. Of a store that has failed it says so, whatever Pebble
 // says.
 func (e *Engine) closeDB() error {
+	e.kept.close()
 	close(e.fence.closing)
 	err := e.guard(func() error { return e.db.Close() })
 	if e.failed() != nil {
@@ -153,7 +158,9 @@ func (e *Engine) listener() *pebble.EventListener {
 			if i.Err == nil {
 				e.troubles.Store(0)
 			}
+			e.kept.sweep()
 		},
+		CompactionEnd:   func(pebble.CompactionInfo) { e.kept.sweep() },
 		DataCorruption:  func(i pebble.DataCorruptionInfo) { e.opts.Log("store: damaged data: %v", i) },
 		WriteStallBegin: func(pebble.WriteStallBeginInfo) { e.counters.stalls.Add(1) },
 	}

@@ -18,9 +18,13 @@ type pastCursor struct {
 	rng     engine.Range
 	reverse bool
 	begun   bool
-	data    source // the present rows
-	hist    source // history
+	walk    *presentWalk
+	data    source   // the present rows
+	hist    source   // history
+	changed [][]byte // keys to look for in history
+	listed  bool     // there are no others
 	now     *source
+	seek    []byte // a scratch key in Pebble
 	rows    int64
 	skips   int // rows of history left behind by steps, since the last seek
 	err     error
@@ -34,21 +38,53 @@ type source struct {
 	value []byte
 }
 
-func newPastCursor(r *reader, data *pebble.Iterator, rng engine.Range, reverse bool) engine.Cursor {
-	c := &pastCursor{r: r, rng: rng, reverse: reverse}
-	c.data.it = data
-	low, high := historyBounds(rng)
-	var err error
-	c.hist.it, err = data.Clone(pebble.CloneOptions{IterOptions: &pebble.IterOptions{
-		LowerBound: low, UpperBound: high, PointKeyFilters: within(r.at+1, endVersion),
-	}})
-	if err != nil {
-		c.err = storage(err)
+func newPastCursor(r *reader, w *presentWalk, rng engine.Range, reverse bool) engine.Cursor {
+	c := &pastCursor{r: r, rng: rng, reverse: reverse, walk: w}
+	c.data.it = w.it
+	rest := w.unknown()
+	if c.near(rest); !c.listed || len(c.changed) > 0 {
+		c.openHistory(rest)
 	}
 	if err := r.e.retention.checkRange(rng, r.at); err != nil {
 		c.err = err
 	}
 	return c
+}
+
+// near lists the keys that were written since the reader's version, if they are
+// known and few: only they are to be looked for in history. Otherwise all of what
+// ended since then is to be gone through, and in memtables what ended before.
+//
+// The window must have what the iterator shows, so this waits for a group that is
+// being applied. A repair changes rows, too, and is not in the window.
+func (c *pastCursor) near(rng engine.Range) {
+	e := c.r.e
+	if shown := e.started.Load(); e.last.Load() < shown {
+		e.groups.apply.Lock()
+		failed := e.last.Load() < shown
+		e.groups.apply.Unlock()
+		if failed {
+			return
+		}
+	}
+	for _, h := range e.hides.kept() {
+		if h.until > c.r.at && h.r.Overlaps(rng) {
+			return
+		}
+	}
+	c.changed, c.listed = e.window.since(c.r.at, rng)
+}
+
+func (c *pastCursor) openHistory(rng engine.Range) {
+	low, high := historyBounds(rng)
+	o := &pebble.IterOptions{LowerBound: low, UpperBound: high}
+	if !c.listed {
+		o.PointKeyFilters = within(c.r.at+1, endVersion)
+	}
+	var err error
+	if c.hist.it, err = c.data.it.Clone(pebble.CloneOptions{IterOptions: o}); err != nil {
+		c.err = storage(err)
+	}
 }
 
 func (c *pastCursor) Next() bool {
@@ -57,12 +93,12 @@ func (c *pastCursor) Next() bool {
 	}
 	if !c.begun {
 		c.begun = true
-		c.nextData(step(c.data.it, c.reverse, false))
-		c.nextHistory(step(c.hist.it, c.reverse, false))
+		c.nextData(c.walk.step())
+		c.nextPast(false)
 	} else if c.now == &c.data {
-		c.nextData(step(c.data.it, c.reverse, true))
+		c.nextData(c.walk.step())
 	} else {
-		c.nextHistory(step(c.hist.it, c.reverse, true))
+		c.nextPast(true)
 	}
 	return c.choose()
 }
@@ -89,7 +125,7 @@ func (c *pastCursor) choose() bool {
 // nextData goes on to a present row that was there.
 func (c *pastCursor) nextData(ok bool) {
 	it := c.data.it
-	for ; ok && c.err == nil; ok = step(it, c.reverse, true) {
+	for ; ok && c.err == nil; ok = c.walk.step() {
 		if raw := it.Value(); len(raw) >= rowFixed && raw[versionSize] == 0 { // the usual form
 			if readVersion(raw) <= c.r.at {
 				c.data.valid, c.data.key, c.data.value = true, it.Key()[1:], raw[rowFixed:]
@@ -107,6 +143,44 @@ func (c *pastCursor) nextData(ok bool) {
 	}
 	c.data.valid = false
 	c.fail(it.Error())
+}
+
+// nextPast goes on to a past row that was in effect.
+func (c *pastCursor) nextPast(begun bool) {
+	if c.listed {
+		c.nextListed()
+		return
+	}
+	c.nextHistory(step(c.hist.it, c.reverse, begun))
+}
+
+// nextListed looks for the listed keys, one after another.
+func (c *pastCursor) nextListed() {
+	for c.hist.valid = false; len(c.changed) > 0 && c.err == nil && !c.hist.valid; {
+		last := len(c.changed) - 1
+		if c.reverse {
+			c.hist.key, c.changed = c.changed[last], c.changed[:last]
+		} else {
+			c.hist.key, c.changed = c.changed[0], c.changed[1:]
+		}
+		c.lookUp(c.hist.key)
+	}
+}
+
+// lookUp looks for the past row of key that was in effect.
+func (c *pastCursor) lookUp(key []byte) {
+	it := c.hist.it
+	c.seek = (c.r.at + 1).append(appendGroup(c.seek[:0], key))
+	if it.SeekGEWithLimit(c.seek, appendGroupEnd(nil, key)) != pebble.IterValid || !hasGroup(it.Key(), c.seek) {
+		c.fail(it.Error())
+		return
+	}
+	row, err := rowAt(it)
+	if err != nil {
+		c.err = err
+	} else if row.since <= c.r.at {
+		c.hist.valid, c.hist.value = true, row.value
+	}
 }
 
 // nextHistory goes on to a past row that was in effect.

@@ -23,20 +23,24 @@ import (
 //   - There is no present row, and no key has been deleted since t: there was none.
 //   - Otherwise history has it, or there was none.
 //
+// A row that was found to be later before is looked for in history first (guess.go).
+//
 // So no snapshot of Pebble is needed. The list of restores that are not yet
 // repaired is taken before the first row is read (hide.go). Whether t is still
 // kept is seen after reading: the horizon moves before anything is removed.
 
 // reader reads the state at a version. It satisfies engine.Reader.
 type reader struct {
-	e      *Engine
-	at     version
-	active []*hide // restores that are not repaired, oldest first
-	key    []byte  // a key in Pebble
-	row    []byte  // a row from the cache
-	held   io.Closer
-	past   []*reader    // made by At
-	begun  atomic.Int64 // when the view began, nanoseconds since 1970; 0: not in use
+	e       *Engine
+	at      version
+	active  []*hide // restores that are not repaired, oldest first
+	key     []byte  // a key in Pebble
+	limit   []byte  // another
+	row     []byte  // a row from the cache
+	held    io.Closer
+	recalls *recall      // of the transaction that runs, whose reader this is: it reads the newest state
+	past    []*reader    // made by At
+	begun   atomic.Int64 // when the view began, nanoseconds since 1970; 0: not in use
 }
 
 var _ engine.Reader = (*reader)(nil)
@@ -157,6 +161,15 @@ func (r *reader) Get(key []byte) (value []byte, found bool, err error) {
 	if coveredBy(r.active, key) {
 		return r.getHidden(key)
 	}
+	if r.at < r.e.last.Load() && r.e.guesses.history(key, r.at) {
+		s, decided, err := r.pastOnly(key)
+		if err != nil {
+			return nil, false, err
+		}
+		if decided {
+			return s.value, s.present, r.e.retention.check(key, r.at)
+		}
+	}
 	raw, err := r.present(key)
 	if err != nil {
 		return nil, false, err
@@ -164,16 +177,20 @@ func (r *reader) Get(key []byte) (value []byte, found bool, err error) {
 	if raw == nil && r.e.deleted.Load() <= r.at {
 		return nil, false, nil
 	}
+	since := endVersion
 	if raw != nil {
 		row, err := parseRow(raw)
 		if err != nil {
 			return nil, false, corruptKey(key, err)
 		}
 		if row.since <= r.at {
+			r.e.guesses.same()
 			return row.value, true, nil
 		}
+		since = row.came()
+		r.e.guesses.later(key, row.since)
 	}
-	s, err := r.before(key, r.at, false)
+	s, err := r.pastAt(key, r.at, since, false)
 	if err != nil {
 		return nil, false, err
 	}
@@ -249,6 +266,7 @@ func (r *reader) physical(key []byte, t version) (state, error) {
 	if err != nil {
 		return state{}, err
 	}
+	since := endVersion
 	if raw != nil {
 		row, err := parseRow(raw)
 		if err != nil {
@@ -257,45 +275,7 @@ func (r *reader) physical(key []byte, t version) (state, error) {
 		if row.since <= t {
 			return state{row: row, present: true}, nil
 		}
+		since = row.came()
 	}
-	return r.before(key, t, true)
-}
-
-// before is the state of key at t by its history. Of an absence, it only finds
-// out since when if that is asked for.
-func (r *reader) before(key []byte, t version, since bool) (state, error) {
-	r.release()
-	group := appendGroup(nil, key)
-	low := group
-	r.key = (t + 1).append(append(r.key[:0], group...))
-	if !since {
-		low = r.key
-	}
-	it, err := r.e.db.NewIter(&pebble.IterOptions{LowerBound: low, UpperBound: appendGroupEnd(nil, key)})
-	if err != nil {
-		return state{}, storage(err)
-	}
-	r.held = it
-	if it.SeekGE(r.key) {
-		raw, err := it.ValueAndErr()
-		if err != nil {
-			return state{}, storage(err)
-		}
-		row, err := parseRow(raw)
-		if err != nil {
-			return state{}, corruptKey(key, err)
-		}
-		if row.since <= t {
-			return state{row: row, present: true}, nil
-		}
-	}
-	s := state{}
-	if since && it.Prev() {
-		_, until, err := splitHistory(it.Key())
-		if err != nil {
-			return state{}, corruptKey(key, err)
-		}
-		s.since = until
-	}
-	return s, storage(it.Error())
+	return r.pastAt(key, t, since, true)
 }

@@ -58,6 +58,17 @@ func (c *recall) keep(key, row []byte, stored bool) []byte {
 	return it.row
 }
 
+// recallScan is the limit up to which a scan's rows are kept: who asks for so few is
+// likely to write them.
+const recallScan = 8
+
+// learn keeps a row that a scan has come across.
+func (c *recall) learn(key, stored []byte) {
+	if _, known := c.find(key); !known && len(c.items) < recallItems {
+		c.keep(key, stored, false) // the cache need not have it
+	}
+}
+
 // copy puts b into the buffer. Growing leaves what was copied before where it is.
 func (c *recall) copy(b []byte) []byte {
 	n := len(c.bytes)

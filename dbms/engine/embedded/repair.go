@@ -101,6 +101,7 @@ func (e *Engine) repairKeys(keys [][]byte) error {
 	err := e.guard(func() error { return e.db.Apply(t.batch, pebble.NoSync) })
 	for _, key := range keys {
 		e.rows.drop(key)
+		e.empty.cut(key)
 	}
 	return err
 }
@@ -116,6 +117,7 @@ func (e *Engine) repaired(h *hide) error {
 	}
 	err := e.guard(func() error { return e.db.Set(next.storeKey(), next.encode(), pebble.NoSync) })
 	if err == nil {
+		e.kept.retire() // those that show rows which are not repaired
 		e.hides.replace(h, &next)
 	}
 	return err

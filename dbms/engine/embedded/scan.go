@@ -31,15 +31,18 @@ func (r *reader) scanPart(p part, o engine.ScanOptions) engine.Cursor {
 	if p.hidden {
 		return newHiddenCursor(r, p.r, o.Reverse)
 	}
-	low, high := dataBounds(p.r)
-	it, err := r.e.db.NewIter(&pebble.IterOptions{LowerBound: low, UpperBound: high})
+	w, err := newPresentWalk(r, p.r, o.Reverse, r.recalls != nil)
 	if err != nil {
-		return &failedCursor{err: storage(err)}
+		return &failedCursor{err: err}
 	}
 	if r.e.started.Load() <= r.at {
-		return &presentCursor{e: r.e, it: it, reverse: o.Reverse}
+		c := &presentCursor{walk: w}
+		if o.Limit > 0 && o.Limit <= recallScan {
+			c.recalls = r.recalls
+		}
+		return c
 	}
-	return newPastCursor(r, it, p.r, o.Reverse)
+	return newPastCursor(r, w, p.r, o.Reverse)
 }
 
 // failedCursor has no keys.
@@ -53,22 +56,23 @@ func (c *failedCursor) Close() error  { return nil }
 
 // presentCursor goes over the present rows.
 type presentCursor struct {
-	e          *Engine
-	it         *pebble.Iterator
-	reverse    bool
-	begun      bool
+	walk       *presentWalk
+	recalls    *recall // takes the rows, if it is not nil
 	key, value []byte
 	rows       int64
 	err        error
 }
 
 func (c *presentCursor) Next() bool {
-	if c.err != nil || !step(c.it, c.reverse, c.begun) {
+	if c.err != nil || !c.walk.step() {
 		return c.end()
 	}
-	c.begun = true
-	raw := c.it.Value() // nil on an error, which parse then finds
-	c.key = c.it.Key()[1:]
+	it := c.walk.it
+	raw := it.Value() // nil on an error, which parse then finds
+	c.key = it.Key()[1:]
+	if c.recalls != nil && raw != nil {
+		c.recalls.learn(c.key, raw)
+	}
 	if len(raw) < rowFixed || raw[versionSize] != 0 {
 		return c.parse(raw)
 	}
@@ -79,14 +83,14 @@ func (c *presentCursor) Next() bool {
 
 func (c *presentCursor) end() bool {
 	if c.err == nil {
-		c.err = storage(c.it.Error())
+		c.err = storage(c.walk.it.Error())
 	}
 	return false
 }
 
 // parse reads a row that is not of the usual form.
 func (c *presentCursor) parse(raw []byte) bool {
-	if err := c.it.Error(); err != nil {
+	if err := c.walk.it.Error(); err != nil {
 		return c.end()
 	}
 	row, err := parseRow(raw)
@@ -104,12 +108,12 @@ func (c *presentCursor) Value() []byte { return c.value }
 func (c *presentCursor) Err() error    { return c.err }
 
 func (c *presentCursor) Close() error {
-	if c.it == nil {
+	if c.walk == nil {
 		return nil
 	}
-	c.e.counters.keysRead.Add(c.rows)
-	err := c.it.Close()
-	c.it = nil
+	c.walk.e.counters.keysRead.Add(c.rows)
+	err := c.walk.it.Close()
+	c.walk = nil
 	return storage(err)
 }
 

@@ -29,6 +29,7 @@ type tx struct {
 
 	recall  recall // rows that were read, which a Put need not read again
 	keys    keyList
+	gone    []int // of the keys, those that are deleted
 	record  []byte
 	scratch []byte
 }
@@ -61,7 +62,7 @@ func (e *Engine) newTx(op *engine.Op) *tx {
 	t, _ := e.transacted.Get().(*tx)
 	if t == nil {
 		t = &tx{}
-		t.reader.e = e
+		t.reader.e, t.recalls = e, &t.recall
 	}
 	t.op = op
 	return t
@@ -85,6 +86,7 @@ func (e *Engine) freeTx(t *tx) {
 	t.active = nil
 	t.recall.clear()
 	t.keys.clear()
+	t.gone = t.gone[:0]
 	t.running = running{}
 	if t.batch != nil && t.batch.Len() < maxKept {
 		t.batch.Reset()
@@ -181,6 +183,7 @@ func (t *tx) Delete(key []byte) error {
 		t.hasFirst = false
 	}
 	t.deletes = true
+	t.gone = append(t.gone, t.keys.len()-1)
 	op := t.batch.DeleteDeferred(1 + len(key))
 	op.Key[0] = prefixData
 	copy(op.Key[1:], key)

@@ -1,14 +1,17 @@
 package embedded
 
 import (
+	"bytes"
+	"slices"
+	"sort"
 	"sync"
 
 	"github.com/tuplix/tuplix/dbms/engine"
 )
 
-// window is the keys that were written last, for Changed and Watch: two
-// generations of bounded size, of which the older is dropped when the newer is
-// full.
+// window is the keys that were written last, for Changed, Watch and scans of the
+// near past: two generations of bounded size, of which the older is dropped when
+// the newer is full.
 type window struct {
 	mu     sync.Mutex
 	gens   [2]generation // the newer first
@@ -28,8 +31,8 @@ const (
 // reset empties the window of a store whose newest version is v.
 func (w *window) reset(v version) { w.covers = v }
 
-// add enters the writes of a transaction. Restores are not in the window, they
-// are in a list of their own.
+// add enters the writes of a transaction, before its version is published. Restores
+// are not in the window, they are in a list of their own.
 func (w *window) add(t *tx) {
 	if t.keys.len() == 0 {
 		return
@@ -83,4 +86,32 @@ func (w *window) changed(since version, ranges []engine.Range) (changed, known b
 		}
 	}
 	return false, true
+}
+
+// windowLooked is how many writes a scan of the near past looks at.
+const windowLooked = 1024
+
+// since returns the keys of a range that were written later than a version, in
+// order. known is whether the window reaches back so far, and these are few.
+func (w *window) since(at version, rng engine.Range) (keys [][]byte, known bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if at < w.covers {
+		return nil, false
+	}
+	looked := 0
+	for i := range w.gens {
+		g := &w.gens[i]
+		first := sort.Search(len(g.versions), func(j int) bool { return g.versions[j] > at })
+		if looked += len(g.versions) - first; looked > windowLooked {
+			return nil, false
+		}
+		for j := first; j < len(g.versions); j++ {
+			if k := g.keys.at(j); rng.Contains(k) {
+				keys = append(keys, bytes.Clone(k))
+			}
+		}
+	}
+	slices.SortFunc(keys, bytes.Compare)
+	return slices.CompactFunc(keys, bytes.Equal), true
 }
