@@ -95,6 +95,7 @@ type world struct {
 	rawNext   atomic.Uint64 // the last key in Pebble
 	few       *fewStore
 	tails     *tailStore
+	queues    map[string]*queueStore
 	restoring map[uint64]*restoreStore
 	sqlite    *sqlStore
 	postgres  *sqlStore
