@@ -56,7 +56,7 @@ func (p *proc) assign() error {
 	if err != nil {
 		return err
 	}
-	all, err := p.s.lanes.list(p.tx)
+	all, err := p.waiting()
 	if err != nil || len(all) == 0 {
 		return err
 	}
@@ -65,15 +65,15 @@ func (p *proc) assign() error {
 		return err
 	}
 	for c := a.claimer(); c != nil; c = a.claimer() {
-		e, q, err := a.pick(c)
+		s, err := a.pick(c)
 		if err != nil {
 			return err
 		}
-		if q == nil {
+		if s == nil {
 			c.room = 0
 			continue
 		}
-		if err := p.take(c, e.id, q); err != nil {
+		if err := p.takeFrom(c, s); err != nil {
 			return err
 		}
 	}
@@ -83,6 +83,22 @@ func (p *proc) assign() error {
 		}
 	}
 	return nil
+}
+
+// waiting returns the lanes with tasks. Where nothing else waits, new tasks go
+// straight to a worker: it is never written that they were ready.
+func (p *proc) waiting() ([]*lane, error) {
+	all, err := p.s.lanes.list(p.tx)
+	if err != nil || len(p.fresh) == 0 {
+		return all, err
+	}
+	if len(all) == 0 {
+		return p.freshLanes(), nil
+	}
+	if err := p.settle(); err != nil {
+		return nil, err
+	}
+	return p.s.lanes.list(p.tx)
 }
 
 // assignment is the tasks and claimers of one procedure.
@@ -124,18 +140,18 @@ func (c *claimer) load() float64 {
 	return float64(int(c.row.Running)+len(c.got)) / float64(max(c.row.Slots, 1))
 }
 
-// pick takes the best task for a claimer, or none.
-func (a *assignment) pick(c *claimer) (entry, *queueState, error) {
+// pick returns the seat with the best task for a claimer, or none.
+func (a *assignment) pick(c *claimer) (*seat, error) {
 	if !c.built {
 		if err := a.build(c); err != nil {
-			return entry{}, nil, err
+			return nil, err
 		}
 	}
 	for len(c.heap) > 0 {
 		s := &c.heap[0]
 		e, there, err := a.head(s.lane, c)
 		if err != nil {
-			return entry{}, nil, err
+			return nil, err
 		}
 		if !there || !a.admitted(s.queue) {
 			a.drop(c)
@@ -146,10 +162,9 @@ func (a *assignment) pick(c *claimer) (entry, *queueState, error) {
 			a.down(c, 0)
 			continue
 		}
-		s.take(e)
-		return e, s.queue, nil
+		return s, nil
 	}
-	return entry{}, nil, nil
+	return nil, nil
 }
 
 // build enters all lanes that a claimer may take from. Their heads are those that
@@ -274,8 +289,6 @@ func (a *assignment) best(l *lane, c *claimer) entry {
 	return l.rows[l.at]
 }
 
-func (s *seat) take(entry) { s.at++ }
-
 // compare is negative if a claimer's task x goes before y.
 func (a *assignment) compare(c *claimer, x, y *seat) int {
 	for _, t := range a.policy.terms {
@@ -348,15 +361,27 @@ func (a *assignment) down(c *claimer, i int) {
 	}
 }
 
-// take gives a task to a claimer.
-func (p *proc) take(c *claimer, id uint64, q *queueState) error {
-	t, err := p.task(id)
+// takeFrom gives the task at the head of a seat to a claimer.
+func (p *proc) takeFrom(c *claimer, s *seat) error {
+	s.at++
+	if s.fresh {
+		return p.take(c, s.head.task, s.queue)
+	}
+	t, err := p.task(s.head.id)
 	if err != nil {
 		return err
 	}
 	if err := p.unready(&t); err != nil {
 		return err
 	}
+	if err := p.take(c, &t, s.queue); err != nil {
+		return err
+	}
+	return Tasks.Put(p.tx, &t)
+}
+
+// take makes a task run on a claimer's worker. The caller writes it.
+func (p *proc) take(c *claimer, t *Task, q *queueState) error {
 	if len(c.got) == 0 {
 		lease, err := p.s.numbers.takeIn(p.tx, ofLeases)
 		if err != nil {
@@ -369,7 +394,7 @@ func (p *proc) take(c *claimer, id uint64, q *queueState) error {
 	t.Started.V, t.Started.Valid = p.now, true
 	t.Attempt++
 	q.took()
-	got := Claimed{Task: t}
+	got := Claimed{Task: *t}
 	if t.Input {
 		in, err := Inputs.Get(p.tx, t.ID)
 		if err != nil {
@@ -386,7 +411,7 @@ func (p *proc) take(c *claimer, id uint64, q *queueState) error {
 	}
 	c.got = append(c.got, got)
 	c.lease.Tasks = append(c.lease.Tasks, t.ID)
-	return Tasks.Put(p.tx, &t)
+	return nil
 }
 
 // grant writes down what a claimer got.

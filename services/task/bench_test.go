@@ -12,15 +12,14 @@ import (
 
 	"github.com/tuplix/tuplix/dbms/engine/embedded"
 	"github.com/tuplix/tuplix/dbms/store"
-	"github.com/tuplix/tuplix/dbms/table"
 	"github.com/tuplix/tuplix/services/task"
 	"github.com/tuplix/tuplix/services/user"
 )
 
-func openBench(b *testing.B) *task.Service {
+func openBench(b *testing.B, fs vfs.FS) *task.Service {
 	b.Helper()
 	b.Chdir(b.TempDir())
-	st, err := store.Open(context.Background(), vfs.Default, store.Options{Options: embedded.Options{Memory: 512 << 20}}, append(task.Tables(), user.Tables()...)...)
+	st, err := store.Open(context.Background(), fs, store.Options{Options: embedded.Options{Memory: 512 << 20}}, append(task.Tables(), user.Tables()...)...)
 	check(b, err)
 	s, err := task.Open(context.Background(), st, task.Options{Log: b.Logf})
 	check(b, err)
@@ -34,38 +33,44 @@ func openBench(b *testing.B) *task.Service {
 // BenchmarkEmpty is submit, claim and completion of empty tasks by clients that
 // each wait until their submission is durable, on one core.
 func BenchmarkEmpty(b *testing.B) {
-	for _, clients := range []int{1, 16, 64, 256} {
-		b.Run(fmt.Sprint(clients), func(b *testing.B) {
-			defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
-			s := openBench(b)
-			var done atomic.Int64
-			all := make(chan bool)
-			register(b, s, "empty", func(*task.Context) ([]byte, error) {
-				if done.Add(1) == int64(b.N) {
-					close(all)
-				}
-				return nil, nil
-			})
-			work(b, s, 256)
-			var left atomic.Int64
-			left.Store(int64(b.N))
-			b.ResetTimer()
-			var wg sync.WaitGroup
-			for range clients {
-				wg.Go(func() {
-					for left.Add(-1) >= 0 {
-						if _, err := s.Submit(context.Background(), task.Request{Program: "empty"}); err != nil {
-							b.Error(err)
-						}
-					}
-				})
-			}
-			wg.Wait()
-			<-all
-			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "tasks/s")
-			b.StopTimer()
-		})
+	for _, clients := range []int{1, 16, 256} {
+		b.Run(fmt.Sprint("mem/", clients), func(b *testing.B) { benchEmpty(b, vfs.NewMem(), clients) })
+	}
+	for _, clients := range []int{1, 256, 1024} {
+		b.Run(fmt.Sprint("disk/", clients), func(b *testing.B) { benchEmpty(b, vfs.Default, clients) })
 	}
 }
 
-var _ table.Span
+func benchEmpty(b *testing.B, fs vfs.FS, clients int) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	s := openBench(b, fs)
+	var done atomic.Int64
+	all := make(chan bool)
+	register(b, s, "empty", func(*task.Context) ([]byte, error) {
+		if done.Add(1) == int64(b.N) {
+			close(all)
+		}
+		return nil, nil
+	})
+	work(b, s, 1024)
+	var left atomic.Int64
+	left.Store(int64(b.N))
+	b.ResetTimer()
+	var wg sync.WaitGroup
+	for range clients {
+		wg.Go(func() {
+			for left.Add(-1) >= 0 {
+				if _, err := s.Submit(context.Background(), task.Request{Program: "empty"}); err != nil {
+					b.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	<-all
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "tasks/s")
+	b.StopTimer()
+	m := s.Metrics()
+	b.ReportMetric(float64(b.N)/float64(m.Commits), "tasks/commit")
+	b.ReportMetric(float64(b.N)/float64(m.Syncs), "tasks/sync")
+}

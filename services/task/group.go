@@ -36,7 +36,7 @@ type group struct {
 }
 
 // mostParts bounds one procedure: others wait for it.
-const mostParts = 128
+const mostParts = 512
 
 // request is a part of a procedure.
 type request struct {

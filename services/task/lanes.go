@@ -1,7 +1,9 @@
 package task
 
 import (
+	"cmp"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -38,7 +40,8 @@ type lane struct {
 	// What a procedure has read of it.
 	procedure uint64 // its number
 	rows      []entry
-	at        int // the next of rows
+	at        int  // the next of rows
+	fresh     bool // it is not in the table: its tasks are new
 	more      bool
 }
 
@@ -128,6 +131,27 @@ func headsOf(tx *table.Tx, queue string, each func(Ready)) error {
 		each(r)
 		span = table.After(queue, r.Priority).Through(queue)
 	}
+}
+
+// freshLanes makes lanes of new tasks that are not written yet.
+func (p *proc) freshLanes() []*lane {
+	of := map[laneKey]*lane{}
+	var out []*lane
+	for _, t := range p.fresh {
+		k := laneKey{t.Queue, t.Priority}
+		l := of[k]
+		if l == nil {
+			l = &lane{laneKey: k, procedure: p.number, fresh: true}
+			of[k] = l
+			out = append(out, l)
+		}
+		l.rows = append(l.rows, entry{due: t.Due.UnixMicro(), id: t.ID, task: t})
+	}
+	for _, l := range out {
+		slices.SortFunc(l.rows, func(x, y entry) int { return cmp.Or(cmp.Compare(x.due, y.due), cmp.Compare(x.id, y.id)) })
+		l.due, l.id = l.rows[0].due, l.rows[0].id
+	}
+	return out
 }
 
 // open reads the first tasks of a lane and corrects its head. It reports false if

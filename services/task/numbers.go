@@ -21,9 +21,11 @@ const (
 )
 
 type numbers struct {
-	s      *Service
+	s       *Service
+	filling sync.Mutex // held during the transaction, which may wait for procedures that take numbers
+
 	mu     sync.Mutex
-	blocks [3]struct{ next, end uint64 }
+	blocks [3]struct{ next, end, spare uint64 } // spare is the first of another block, 0 if there is none
 }
 
 var counters = [3]string{countTasks, countWorkers, countLeases}
@@ -35,11 +37,14 @@ const (
 	ofLeases
 )
 
-// take returns a number of a block, or false if the block is used up.
+// take returns a number of a block, or false if all are used up.
 func (n *numbers) take(of int) (uint64, bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	b := &n.blocks[of]
+	if b.next == b.end && b.spare != 0 {
+		b.next, b.end, b.spare = b.spare, b.spare+numberBlock, 0
+	}
 	if b.next == b.end {
 		return 0, false
 	}
@@ -47,11 +52,22 @@ func (n *numbers) take(of int) (uint64, bool) {
 	return b.next - 1, true
 }
 
-// fill sees that a block has numbers.
-func (n *numbers) fill(ctx context.Context, of int) error {
+// short reports whether a block should be added.
+func (n *numbers) short(of int) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if b := &n.blocks[of]; b.end-b.next > numberBlock/8 {
+	b := &n.blocks[of]
+	return b.spare == 0 && b.end-b.next <= numberBlock/4
+}
+
+// fill sees that there are numbers.
+func (n *numbers) fill(ctx context.Context, of int) error {
+	if !n.short(of) {
+		return nil
+	}
+	n.filling.Lock()
+	defer n.filling.Unlock()
+	if !n.short(of) {
 		return nil
 	}
 	var first uint64
@@ -60,7 +76,9 @@ func (n *numbers) fill(ctx context.Context, of int) error {
 		return err
 	})
 	if err == nil {
-		n.blocks[of].next, n.blocks[of].end = first, first+numberBlock
+		n.mu.Lock()
+		n.blocks[of].spare = first
+		n.mu.Unlock()
 	}
 	return err
 }

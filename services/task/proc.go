@@ -24,6 +24,7 @@ type proc struct {
 	leases  map[uint64]*Lease
 	workers map[uint64]*workerState
 
+	fresh    []*Task // new and ready; flush writes them, as they are then
 	claimers []*claimer
 	readied  bool      // a task has become ready, or another may be taken
 	mustSync bool      // tasks were taken that must not be begun twice
@@ -47,11 +48,16 @@ func (p *proc) begin(s *Service, tx *table.Tx, c user.Caller) {
 	for _, c := range p.claimers {
 		c.got = nil
 	}
+	clear(p.fresh)
+	p.fresh = p.fresh[:0]
 	p.claimers, p.stopping, p.finished = p.claimers[:0], p.stopping[:0], p.finished[:0]
 }
 
 // flush writes what parts have changed together.
 func (p *proc) flush() error {
+	if err := p.settle(); err != nil {
+		return err
+	}
 	for _, q := range p.queues {
 		if err := q.write(p); err != nil {
 			return err
@@ -76,6 +82,22 @@ func (p *proc) flush() error {
 			return err
 		}
 	}
+	return nil
+}
+
+// settle writes the new tasks. Those that no worker has taken already can be found
+// as ready from then on.
+func (p *proc) settle() error {
+	for _, t := range p.fresh {
+		err := Tasks.Put(p.tx, t)
+		if err == nil && t.State == Waiting {
+			err = p.ready(t)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	p.fresh = p.fresh[:0]
 	return nil
 }
 

@@ -170,8 +170,8 @@ func (r *Request) at(now time.Time) time.Time {
 
 // enter writes a new task.
 func (p *proc) enter(t *Task, r *Request) error {
-	err := Tasks.Insert(p.tx, t)
-	if err == nil && t.Input {
+	var err error
+	if t.Input {
 		err = Inputs.Insert(p.tx, &Input{
 			Task: t.ID, Args: r.Args, Env: r.Env, Attempts: r.Retry.Attempts, Backoff: r.Retry.Backoff, Longest: r.Retry.Longest,
 		})
@@ -189,9 +189,10 @@ func (p *proc) enter(t *Task, r *Request) error {
 	case err != nil:
 		return err
 	case t.State == Delayed:
-		return p.setTimer(t.Due, t.ID, timeReady)
+		return errors.Join(Tasks.Insert(p.tx, t), p.setTimer(t.Due, t.ID, timeReady))
 	}
-	return p.ready(t)
+	p.fresh, p.readied = append(p.fresh, t), true
+	return nil
 }
 
 // Procedures are those that can be parts of a caller's transaction.
