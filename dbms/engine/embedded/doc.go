@@ -10,8 +10,9 @@
 //
 // The present lies at plain keys, each row with its version in front; a read of
 // the newest state is one Get. What is replaced or deleted moves to history, where
-// it lies by key and the version at which it ended; a read of the past is one
-// more seek, and only for keys that have changed since (read.go, past.go).
+// it lies by key and the version at which it ended; a read of the past is a seek
+// there, and only for keys that have changed since (read.go, kept.go, past.go).
+// Where many rows were deleted, scans know what is empty (empty.go).
 // Transactions run one after another on their callers' goroutines (update.go), go to
 // Pebble several at a time, and share flushes (group.go). A restore is one record,
 // and background work makes it true of the rows (hide.go, restore.go, repair.go).
@@ -30,9 +31,9 @@
 //
 // # Guarantees
 //
-// Those of package engine. A view never makes a transaction wait, and takes no lock
-// but to apply, when it begins, what has been committed and is not applied yet;
-// what it costs does not depend on how many there are. A failed device ends
+// Those of package engine. A view never makes a transaction wait, but for the moment
+// that it looks into tables in memory. It waits itself for what has been committed
+// and is not applied yet, when it begins, and when it scans the near past; what it costs does not depend on how many there are. A failed device ends
 // all transactions until the store is opened anew (engine.ErrFatal), and reading
 // goes on. Bytes that were stored are checked when they are read: what does not
 // decode gives engine.ErrCorrupt, which names the key.

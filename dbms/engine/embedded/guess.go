@@ -14,6 +14,7 @@ import "sync/atomic"
 // A place has two of them, the newer first.
 type guesses struct {
 	places [][2]atomic.Uint64 // a power of two
+	some   atomic.Bool        // whether there are any
 	lean   atomic.Int32       // for keys that are not here: above 0 for history
 }
 
@@ -40,6 +41,9 @@ func (g *guesses) place(key []byte) (*[2]atomic.Uint64, uint64) {
 
 // history tells whether to look there first for key at t.
 func (g *guesses) history(key []byte, t version) bool {
+	if !g.some.Load() {
+		return false
+	}
 	p, tag := g.place(key)
 	for i := range p {
 		if n := p[i].Load(); n&guessTag == tag {
@@ -58,6 +62,9 @@ func (g *guesses) later(key []byte, since version) {
 		p[1].Store(old)
 	}
 	p[0].Store(n)
+	if !g.some.Load() {
+		g.some.Store(true)
+	}
 	if l := g.lean.Load(); l < maxLean {
 		g.lean.Store(l + 1)
 	}
