@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"runtime"
+	"slices"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
@@ -15,11 +16,11 @@ import (
 // measureServices is the part "services": what the services do, in this process,
 // against what people use for the same elsewhere.
 func measureServices(ctx context.Context, o *options, log io.Writer) ([]figure, error) {
-	return measureContests(ctx, o, log, func() error { return nil }, messageContests())
+	return measureContests(ctx, o, log, func() error { return nil }, slices.Concat(messageContests(), taskContests()))
 }
 
 func aboutServices(context.Context, *options) (string, error) {
-	return fmt.Sprintf("in one process, stores in memory, %d processors, %s", runtime.NumCPU(), runtime.Version()), nil
+	return fmt.Sprintf("in one process, stores in memory where nothing else is said, %d processors, %s", runtime.NumCPU(), runtime.Version()), nil
 }
 
 // withSystem runs fn with the services of a new system.

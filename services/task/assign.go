@@ -64,6 +64,7 @@ func (p *proc) assign() error {
 	if err := a.enter(); err != nil {
 		return err
 	}
+	defer a.leave()
 	for c := a.claimer(); c != nil; c = a.claimer() {
 		s, err := a.pick(c)
 		if err != nil {
@@ -106,6 +107,14 @@ type assignment struct {
 	p      *proc
 	policy *policy
 	lanes  []*lane
+	opened []*lane // whose tasks' rows have been read
+}
+
+// leave forgets what holds for one procedure only.
+func (a *assignment) leave() {
+	for _, l := range a.opened {
+		a.p.s.lanes.again(l)
+	}
 }
 
 // enter works out how many tasks each claimer may get.
@@ -153,6 +162,12 @@ func (a *assignment) pick(c *claimer) (*seat, error) {
 		if err != nil {
 			return nil, err
 		}
+		if there && s.queue == nil {
+			there, err = a.enterQueue(c, s)
+		}
+		if err != nil {
+			return nil, err
+		}
 		if !there || !a.admitted(s.queue) {
 			a.drop(c)
 			continue
@@ -171,28 +186,19 @@ func (a *assignment) pick(c *claimer) (*seat, error) {
 // are known, and are looked at when they come up.
 func (a *assignment) build(c *claimer) error {
 	c.built = true
-	caller := a.p.caller
-	a.p.caller = c.caller
-	defer func() { a.p.caller = caller }()
 	for _, l := range a.lanes {
 		if len(c.row.Queues) > 0 && !slices.Contains(c.row.Queues, l.laneKey.queue) {
 			continue
 		}
-		q, err := a.p.queue(l.laneKey.queue)
-		if errors.Is(err, ErrUnknown) {
-			continue // it was removed; its tasks wait for it to come back
+		s := seat{lane: l, head: a.p.s.lanes.guess(l)}
+		if a.policy.share {
+			if ok, err := a.enterQueue(c, &s); err != nil {
+				return err
+			} else if !ok || !a.admitted(s.queue) {
+				continue
+			}
 		}
-		if err != nil {
-			return err
-		}
-		ok, err := q.takenBy(a.p)
-		if err != nil {
-			return err
-		}
-		if !ok || !a.admitted(q) {
-			continue
-		}
-		c.heap = append(c.heap, seat{lane: l, queue: q, head: entry{due: l.due, id: l.id}, share: q.share()})
+		c.heap = append(c.heap, s)
 	}
 	if a.policy.rows { // heads are not known by what is compared
 		for i := range c.heap {
@@ -210,6 +216,23 @@ func (a *assignment) build(c *claimer) error {
 		a.down(c, i)
 	}
 	return nil
+}
+
+// enterQueue looks up the queue of a seat, and reports whether the claimer may
+// take from it.
+func (a *assignment) enterQueue(c *claimer, s *seat) (bool, error) {
+	q, err := a.p.queue(s.laneKey.queue)
+	if errors.Is(err, ErrUnknown) {
+		return false, nil // it was removed; its tasks wait for it to come back
+	}
+	if err != nil {
+		return false, err
+	}
+	s.queue, s.share = q, q.share()
+	caller := a.p.caller
+	a.p.caller = c.caller
+	defer func() { a.p.caller = caller }()
+	return q.takenBy(a.p)
 }
 
 // takenBy reports whether the caller may take tasks of the queue.
@@ -243,32 +266,29 @@ func (a *assignment) admitted(q *queueState) bool {
 
 // head returns the task of a lane that is the best for a claimer.
 func (a *assignment) head(l *lane, c *claimer) (entry, bool, error) {
-	if l.procedure != a.p.number {
-		n := firstRead
-		if a.policy.rows {
-			n = max(min(window, mostWindows/len(a.lanes)), 1)
-		}
-		if ok, err := a.p.s.lanes.open(a.p, l, n); err != nil || !ok {
+	if a.policy.rows && !l.fresh && !slices.Contains(a.opened, l) {
+		if err := a.open(l); err != nil {
 			return entry{}, false, err
 		}
-		if a.policy.rows {
-			l.more = false
-			if err := l.load(a.p); err != nil {
-				return entry{}, false, err
-			}
-		}
 	}
-	e, ok, err := l.next(a.p)
+	e, ok, err := a.p.s.lanes.next(a.p.tx, l)
 	if err == nil && ok && a.policy.rows {
 		e = a.best(l, c)
 	}
 	return e, ok, err
 }
 
-// load reads the rows of the tasks of a lane.
-func (l *lane) load(p *proc) error {
+// open reads the first tasks of a lane, with their rows.
+func (a *assignment) open(l *lane) error {
+	ls := &a.p.s.lanes
+	ls.again(l)
+	if err := ls.read(a.p.tx, l, max(min(window, mostWindows/len(a.lanes)), 1)); err != nil {
+		return err
+	}
+	l.more = false
+	a.opened = append(a.opened, l)
 	for i := range l.rows {
-		t, err := p.task(l.rows[i].id)
+		t, err := a.p.task(l.rows[i].id)
 		if err != nil {
 			return err
 		}
@@ -363,11 +383,14 @@ func (a *assignment) down(c *claimer, i int) {
 
 // takeFrom gives the task at the head of a seat to a claimer.
 func (p *proc) takeFrom(c *claimer, s *seat) error {
-	s.at++
+	p.s.lanes.taken(s.lane, s.head)
 	if s.fresh {
 		return p.take(c, s.head.task, s.queue)
 	}
 	t, err := p.task(s.head.id)
+	if errors.Is(err, ErrUnknown) || err == nil && !s.holds(&t) {
+		return nil // it was canceled since it was read
+	}
 	if err != nil {
 		return err
 	}
@@ -378,6 +401,11 @@ func (p *proc) takeFrom(c *claimer, s *seat) error {
 		return err
 	}
 	return Tasks.Put(p.tx, &t)
+}
+
+// holds reports whether a task is still ready at the place where it was found.
+func (s *seat) holds(t *Task) bool {
+	return t.State == Waiting && t.Queue == s.laneKey.queue && t.Priority == s.priority && t.Due.UnixMicro() == s.head.due
 }
 
 // take makes a task run on a claimer's worker. The caller writes it.

@@ -95,7 +95,7 @@ func (g *group) lead(parts []*request) (v engine.Version) {
 		if len(parts) == 1 {
 			r.err = err
 		} else if v, r.err = g.run([]*request{r}); r.err != nil {
-			g.s.lanes.doubt()
+			g.s.doubt()
 		}
 	}
 	return v
@@ -150,7 +150,7 @@ func (g *group) run(parts []*request) (v engine.Version, err error) {
 	}
 	v, err = g.s.store.Update(context.Background(), opOf(parts), func(tx *table.Tx) error {
 		if runs++; runs > 1 {
-			g.s.lanes.doubt()
+			g.s.doubt()
 		}
 		p.begin(g.s, tx, parts[0].caller)
 		for _, r := range parts {
@@ -169,7 +169,7 @@ func (g *group) run(parts []*request) (v engine.Version, err error) {
 		return p.flush()
 	})
 	if err != nil {
-		g.s.lanes.doubt()
+		g.s.doubt()
 		for _, c := range p.claimers {
 			c.got = nil
 		}

@@ -14,12 +14,12 @@ import (
 // queues that are empty. A lane is what is ready of one queue and priority.
 //
 // What it says is a hint, good in one direction: no lane is missing that has
-// tasks, and no head lies behind the lane's first task. Who makes a task ready
-// lowers the head at once, within the transaction, and if that comes to nothing no
-// harm is done. A head is raised only by the leader of a procedure, from what it
-// reads there; if that procedure fails, or is run again, all heads are in doubt
-// and read anew. So a task that others make ready in procedures is never passed
-// over; changes by other means (SQL, a restore) are told by a Watch.
+// tasks, and none of its tasks lies before what the lane says. Who makes a task
+// ready tells so at once, within the transaction, and if that comes to nothing no
+// harm is done. That tasks are gone is noted only by the leader of a procedure,
+// from what it reads and takes; if that procedure fails, or is run again, all is
+// in doubt and read anew. So a task that others make ready in procedures is never
+// passed over; changes by other means (SQL, a restore) are told by a Watch.
 type lanes struct {
 	mu       sync.Mutex
 	all      map[laneKey]*lane
@@ -33,16 +33,16 @@ type laneKey struct {
 
 type lane struct {
 	laneKey
-	due     int64  // head: microseconds since 1970
-	id      uint64 // and the task
-	lowered uint64 // counts
+	due int64  // head, where nothing has been read: microseconds since 1970
+	id  uint64 // and the task
 
-	// What a procedure has read of it.
-	procedure uint64 // its number
-	rows      []entry
-	at        int  // the next of rows
-	fresh     bool // it is not in the table: its tasks are new
-	more      bool
+	// What has been read of it and not taken yet. A task that has been canceled
+	// since may still be among them.
+	rows  []entry
+	at    int  // the next of rows
+	more  bool // there may be tasks behind them
+	moved int  // counts how often the head was lowered
+	fresh bool // it is not in the table: its tasks are new
 }
 
 // entry is a task that is ready, with its row if the policy looks at that.
@@ -52,7 +52,10 @@ type entry struct {
 	task *Task
 }
 
-const firstRead = 8 // entries; each later read of the same lane has twice as many
+const (
+	firstRead = 8   // entries; each later read of the same lane has twice as many
+	mostRead  = 128 // but not more
+)
 
 func (ls *lanes) init() {
 	ls.all = map[laneKey]*lane{}
@@ -66,6 +69,12 @@ func (ls *lanes) doubt() {
 	ls.doubtful = true
 }
 
+// doubt has the next procedure read what the service knows of the tables.
+func (s *Service) doubt() {
+	s.lanes.doubt()
+	s.settings.forget()
+}
+
 // lower says that a task is, or may be, ready.
 func (ls *lanes) lower(queue string, priority int8, due time.Time, id uint64) {
 	ls.mu.Lock()
@@ -76,14 +85,26 @@ func (ls *lanes) lower(queue string, priority int8, due time.Time, id uint64) {
 func (ls *lanes) lowerTo(k laneKey, due int64, id uint64) {
 	l := ls.all[k]
 	if l == nil {
-		l = &lane{laneKey: k, due: due, id: id}
-		ls.all[k] = l
+		ls.all[k] = &lane{laneKey: k, due: due, id: id, more: true}
+		return
 	}
-	l.lowered++
-	if due < l.due || due == l.due && id < l.id {
+	l.more = true
+	l.moved++
+	if n := len(l.rows); n > 0 && !before(l.rows[n-1].due, l.rows[n-1].id, entry{due: due, id: id}) {
+		// It lies among those that have been read: they are read again, from the
+		// first that was not taken.
+		l.due, l.id = l.rows[n-1].due, l.rows[n-1].id
+		if l.at < n {
+			l.due, l.id = l.rows[l.at].due, l.rows[l.at].id
+		}
+		l.rows, l.at = l.rows[:0], 0
+	}
+	if len(l.rows) == 0 && before(due, id, entry{due: l.due, id: l.id}) {
 		l.due, l.id = due, id
 	}
 }
+
+func before(due int64, id uint64, e entry) bool { return due < e.due || due == e.due && id < e.id }
 
 // list returns the lanes, after reading their heads if they are in doubt.
 func (ls *lanes) list(tx *table.Tx) ([]*lane, error) {
@@ -141,7 +162,7 @@ func (p *proc) freshLanes() []*lane {
 		k := laneKey{t.Queue, t.Priority}
 		l := of[k]
 		if l == nil {
-			l = &lane{laneKey: k, procedure: p.number, fresh: true}
+			l = &lane{laneKey: k, fresh: true}
 			of[k] = l
 			out = append(out, l)
 		}
@@ -154,48 +175,88 @@ func (p *proc) freshLanes() []*lane {
 	return out
 }
 
-// open reads the first tasks of a lane and corrects its head. It reports false if
-// there are none.
-func (ls *lanes) open(p *proc, l *lane, atOnce int) (bool, error) {
-	l.procedure, l.at = p.number, 0
-	l.rows = l.rows[:0]
-	if err := l.read(p, table.From(l.queue, l.priority, time.UnixMicro(l.due), l.id), atOnce); err != nil {
-		l.procedure = 0
-		return false, err
+// next returns the lane's next task, or reports that there is none.
+func (ls *lanes) next(tx *table.Tx, l *lane) (entry, bool, error) {
+	e, ok, more := ls.peek(l)
+	if more {
+		if err := ls.read(tx, l, firstRead); err != nil {
+			return entry{}, false, err
+		}
+		e, ok, _ = ls.peek(l)
 	}
-	ls.mu.Lock()
-	defer ls.mu.Unlock()
-	if len(l.rows) == 0 {
-		delete(ls.all, l.laneKey)
-		return false, nil
+	if !ok && !l.fresh {
+		ls.mu.Lock()
+		if l.at == len(l.rows) && !l.more {
+			delete(ls.all, l.laneKey)
+		}
+		ls.mu.Unlock()
 	}
-	l.due, l.id = l.rows[0].due, l.rows[0].id
-	return true, nil
+	return e, ok, nil
 }
 
-// read appends entries of a span.
-func (l *lane) read(p *proc, from table.Span, n int) error {
-	before := len(l.rows)
-	for r, err := range Readies.Scan(p.tx, from.Through(l.queue, l.priority).Limit(n)) {
+// peek returns the next task of those that have been read, or whether to read on.
+func (ls *lanes) peek(l *lane) (e entry, ok, more bool) {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	if l.at < len(l.rows) {
+		return l.rows[l.at], true, false
+	}
+	return entry{}, false, l.more
+}
+
+// guess returns the lane's head as far as it is known.
+func (ls *lanes) guess(l *lane) entry {
+	if e, ok, _ := ls.peek(l); ok {
+		return e
+	}
+	return entry{due: l.due, id: l.id}
+}
+
+// taken goes behind a task that was the next.
+func (ls *lanes) taken(l *lane, e entry) {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	if l.at < len(l.rows) && l.rows[l.at] == e {
+		l.at++
+	}
+}
+
+// read reads on where the lane has been read to: at least n tasks, more each time.
+func (ls *lanes) read(tx *table.Tx, l *lane, n int) error {
+	ls.mu.Lock()
+	n = max(n, min(2*len(l.rows), mostRead))
+	from := table.From(l.queue, l.priority, time.UnixMicro(l.due), l.id)
+	if k := len(l.rows); k > 0 {
+		from = table.After(l.queue, l.priority, time.UnixMicro(l.rows[k-1].due), l.rows[k-1].id)
+	}
+	moved := l.moved
+	ls.mu.Unlock()
+	rows := make([]entry, 0, n)
+	for r, err := range Readies.Scan(tx, from.Through(l.queue, l.priority).Limit(n)) {
 		if err != nil {
 			return err
 		}
-		l.rows = append(l.rows, entry{due: r.Due.UnixMicro(), id: r.Task})
+		rows = append(rows, entry{due: r.Due.UnixMicro(), id: r.Task})
 	}
-	l.more = len(l.rows)-before == n
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	if l.moved != moved {
+		return nil // somebody has looked elsewhere meanwhile, and will see that it is looked at
+	}
+	if len(rows) > 0 || len(l.rows) == 0 { // else the last is kept: it is where to read on
+		l.rows, l.at = rows, 0
+	}
+	l.more = len(rows) == n
 	return nil
 }
 
-// next returns the lane's next task in this procedure.
-func (l *lane) next(p *proc) (entry, bool, error) {
-	if l.at == len(l.rows) && l.more {
-		last := l.rows[len(l.rows)-1]
-		if err := l.read(p, table.After(l.queue, l.priority, time.UnixMicro(last.due), last.id), 2*len(l.rows)); err != nil {
-			return entry{}, false, err
-		}
+// again has a lane read from its first task that was not taken.
+func (ls *lanes) again(l *lane) {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	if l.at < len(l.rows) {
+		l.due, l.id = l.rows[l.at].due, l.rows[l.at].id
+		l.rows, l.at = l.rows[:0], 0
 	}
-	if l.at == len(l.rows) {
-		return entry{}, false, nil
-	}
-	return l.rows[l.at], true, nil
+	l.more = true
 }

@@ -5,9 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
 
-	"github.com/tuplix/tuplix/dbms/table"
 	"github.com/tuplix/tuplix/services/user"
 )
 
@@ -100,40 +98,8 @@ func parseTerm(text string) (term, error) {
 	return t, nil
 }
 
-// policies keeps the policy that was parsed last.
-type policies struct {
-	mu   sync.Mutex
-	last *policy
-}
-
 // order returns the policy as this procedure sees it.
-func (p *proc) order() (*policy, error) {
-	row, err := Policies.Get(p.tx, theOrder)
-	if errors.Is(err, table.ErrNotFound) {
-		row, err = Policy{Order: defaultOrder}, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	s := &p.s.policy
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.last != nil && s.last.text == row.Order {
-		return s.last, nil
-	}
-	parsed, err := parsePolicy(row.Order)
-	if err != nil {
-		// Somebody wrote the row past SetPolicy: tasks go on as before.
-		p.s.o.Log("task: %v", err)
-		if parsed = s.last; parsed == nil {
-			parsed, err = parsePolicy(defaultOrder)
-		} else {
-			return parsed, nil
-		}
-	}
-	s.last = parsed
-	return parsed, err
-}
+func (p *proc) order() (*policy, error) { return p.s.settings.order(p.tx, p.s.o.Log) }
 
 // setPolicy changes the policy.
 func (p *proc) setPolicy(text string) error {
@@ -143,6 +109,9 @@ func (p *proc) setPolicy(text string) error {
 	if err := ParsePolicy(text); err != nil {
 		return err
 	}
-	p.readied = true
-	return Policies.Put(p.tx, &Policy{Name: theOrder, Order: text})
+	p.wrote = true
+	if err := Policies.Put(p.tx, &Policy{Name: theOrder, Order: text}); err != nil {
+		return err
+	}
+	return p.recount()
 }

@@ -79,9 +79,11 @@ func (s *Service) SetQueue(ctx context.Context, q Queue) error {
 		if err := p.may(user.Admin, q.Name); err != nil {
 			return err
 		}
-		p.wrote, p.readied = true, true
-		delete(p.queues, q.Name)
-		return Queues.Put(p.tx, &q)
+		p.wrote = true
+		if err := Queues.Put(p.tx, &q); err != nil {
+			return err
+		}
+		return p.recount()
 	}})
 }
 

@@ -2,7 +2,6 @@ package task
 
 import (
 	"errors"
-	"fmt"
 	"math"
 	"time"
 
@@ -14,7 +13,6 @@ type queueState struct {
 	Queue
 	load    Load
 	tracked bool // load counts, and has or gets its row
-	stored  bool // there is a row
 	changed bool
 	may     map[string]bool // users who may take its tasks
 }
@@ -24,52 +22,42 @@ func (p *proc) queue(name string) (*queueState, error) {
 	if q := p.queues[name]; q != nil {
 		return q, nil
 	}
-	row, err := Queues.Get(p.tx, name)
-	if errors.Is(err, table.ErrNotFound) {
-		return nil, fmt.Errorf("queue %q: %w", name, ErrUnknown)
-	}
+	row, err := p.s.settings.queue(p.tx, name)
 	if err != nil {
-		return nil, err
-	}
-	q := &queueState{Queue: row, load: Load{Queue: name, Refilled: p.now}}
-	p.queues[name] = q
-	load, err := Loads.Get(p.tx, name)
-	switch {
-	case err == nil:
-		q.load, q.stored = load, true
-	case !errors.Is(err, table.ErrNotFound):
 		return nil, err
 	}
 	policy, err := p.order()
 	if err != nil {
 		return nil, err
 	}
+	q := &queueState{Queue: row, load: Load{Queue: name, Refilled: p.now}}
 	q.tracked = q.Concurrency > 0 || q.Rate > 0 || policy.share
-	return q, q.track(p)
-}
-
-// track begins to count, or ends it, where the queue or the policy have changed.
-func (q *queueState) track(p *proc) error {
-	switch {
-	case q.tracked && !q.stored:
-		n, err := p.countRunning(q.Name)
-		if err != nil {
-			return err
-		}
-		q.load.Running, q.load.Allowed = n, float64(q.burst())
-	case q.tracked && q.Rate > 0:
-		q.refill(p.now)
-	case q.stored && !q.tracked:
-		q.changed = true
+	p.queues[name] = q
+	if !q.tracked {
+		return q, nil
 	}
-	return nil
+	load, err := Loads.Get(p.tx, name)
+	switch {
+	case errors.Is(err, table.ErrNotFound):
+		running, err := p.countRunning()
+		q.load.Running, q.load.Allowed = running[name], float64(q.burst())
+		return q, err
+	case err != nil:
+		return nil, err
+	}
+	q.load = load
+	if q.Rate > 0 {
+		q.refill(p.now)
+	}
+	return q, nil
 }
 
-// countRunning counts the tasks of a queue that workers have.
-func (p *proc) countRunning(queue string) (n uint32, err error) {
+// countRunning counts the tasks of each queue that workers have.
+func (p *proc) countRunning() (map[string]uint32, error) {
+	n := map[string]uint32{}
 	for l, err := range Leases.Scan(p.tx, table.Span{}) {
 		if err != nil {
-			return 0, err
+			return nil, err
 		}
 		for _, id := range l.Tasks {
 			t, err := p.task(id)
@@ -77,14 +65,51 @@ func (p *proc) countRunning(queue string) (n uint32, err error) {
 				continue
 			}
 			if err != nil {
-				return 0, err
+				return nil, err
 			}
-			if t.Queue == queue && t.State.Taken() && t.Lease == l.ID {
-				n++
+			if t.State.Taken() && t.Lease == l.ID {
+				n[t.Queue]++
 			}
 		}
 	}
 	return n, nil
+}
+
+// recount brings the loads to what queues and policy demand, after these have
+// changed: queues that nobody counts have none.
+func (p *proc) recount() error {
+	p.wrote, p.readied = true, true
+	p.s.settings.forget()
+	for name := range p.queues {
+		if err := p.queues[name].write(p); err != nil {
+			return err
+		}
+	}
+	clear(p.queues)
+	running, err := p.countRunning()
+	if err != nil {
+		return err
+	}
+	var all []Load
+	for l, err := range Loads.Scan(p.tx, table.Span{}) {
+		if err != nil {
+			return err
+		}
+		all = append(all, l)
+	}
+	for _, l := range all {
+		q, err := p.queue(l.Queue)
+		switch {
+		case errors.Is(err, ErrUnknown), err == nil && !q.tracked:
+			err = Loads.Delete(p.tx, l.Queue)
+		case err == nil && q.load.Running != running[l.Queue]:
+			q.load.Running, q.changed = running[l.Queue], true
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (q *queueState) burst() uint32 { return max(q.Burst, 1) }
@@ -133,11 +158,8 @@ func (q *queueState) gave() {
 func (q *queueState) share() float64 { return float64(q.load.Running) / float64(max(q.Weight, 1)) }
 
 func (q *queueState) write(p *proc) error {
-	switch {
-	case !q.changed:
+	if !q.changed {
 		return nil
-	case q.tracked:
-		return Loads.Put(p.tx, &q.load)
 	}
-	return Loads.Delete(p.tx, q.Name)
+	return Loads.Put(p.tx, &q.load)
 }

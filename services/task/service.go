@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/tuplix/tuplix/dbms/engine"
@@ -60,10 +61,12 @@ type Service struct {
 	o         Options
 	exclusive bool // nobody else changes the tables but in this process
 
+	unsettled atomic.Bool // queues or the policy have changed: loads are to be counted
+
 	numbers  numbers
 	group    group
 	lanes    lanes
-	policy   policies
+	settings settings
 	waiters  waiters
 	programs registry
 	runs     runs
@@ -84,6 +87,7 @@ func Open(ctx context.Context, st *store.Store, o Options) (*Service, error) {
 		s.exclusive = x.Exclusive()
 	}
 	s.lanes.init()
+	s.settings.init()
 	s.waiters.init()
 	s.programs.init()
 	s.runs.init()

@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"slices"
 	"strconv"
 	"time"
 
@@ -239,24 +238,33 @@ func signal(tx *table.Tx, queue string) error {
 func (s *Service) listen(ctx context.Context) {
 	known := map[string]uint64{}
 	var seen engine.Version
-	var area engine.Range
+	var areas []engine.Range
 	look := func(tx *table.Tx) error {
-		rows, err := tx.Rows(Signals.Name())
+		areas = areas[:0]
+		for _, name := range []string{Signals.Name(), Queues.Name(), Policies.Name()} {
+			rows, err := tx.Rows(name)
+			if err != nil {
+				return err
+			}
+			area, err := rows.Range(table.Span{})
+			if err != nil {
+				return err
+			}
+			areas = append(areas, area)
+		}
+		seen = tx.Version()
+		queues, err := s.signaled(tx, known)
 		if err != nil {
 			return err
 		}
-		if area, err = rows.Range(table.Span{}); err != nil {
-			return err
-		}
-		seen = tx.Version()
-		return s.signaled(tx, known)
+		return s.lookInto(tx, queues)
 	}
 	for {
 		err := s.store.View(ctx, look)
 		if err == nil {
 			s.dispatch()
 			s.timer.look()
-			_, err = s.store.Engine().Watch(ctx, seen, area)
+			_, err = s.store.Engine().Watch(ctx, seen, areas...)
 		}
 		if ctx.Err() != nil {
 			return
@@ -268,22 +276,28 @@ func (s *Service) listen(ctx context.Context) {
 	}
 }
 
-// signaled lowers the heads of queues that have been signaled.
-func (s *Service) signaled(tx *table.Tx, known map[string]uint64) error {
+// signaled notes which queues have been signaled.
+func (s *Service) signaled(tx *table.Tx, known map[string]uint64) ([]string, error) {
 	var changed []string
 	for row, err := range Signals.Scan(tx, table.Span{}) {
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if known[row.Queue] != row.Number {
 			known[row.Queue] = row.Number
 			changed = append(changed, row.Queue)
 		}
 	}
-	if len(changed) == 0 { // a restore, perhaps
-		s.lanes.doubt()
+	if len(changed) == 0 { // queues, the policy, or a restore
+		s.doubt()
+		s.unsettled.Store(true)
 	}
-	for _, queue := range slices.Compact(changed) {
+	return changed, nil
+}
+
+// lookInto lowers the heads of queues that have been signaled.
+func (s *Service) lookInto(tx *table.Tx, queues []string) error {
+	for _, queue := range queues {
 		err := headsOf(tx, queue, func(r Ready) { s.lanes.lower(r.Queue, r.Priority, r.Due, r.Task) })
 		if err != nil {
 			return fmt.Errorf("queue %q: %w", queue, err)
@@ -295,7 +309,13 @@ func (s *Service) signaled(tx *table.Tx, known map[string]uint64) error {
 // dispatch hands ready tasks to idle workers.
 func (s *Service) dispatch() {
 	for _, c := range s.group.users() {
-		err := s.group.do(context.Background(), &request{caller: c, name: "task.Dispatch", part: func(p *proc) error { p.readied = true; return nil }})
+		err := s.group.do(context.Background(), &request{caller: c, name: "task.Dispatch", part: func(p *proc) error {
+			p.readied = true
+			if s.unsettled.Swap(false) {
+				return p.recount()
+			}
+			return nil
+		}})
 		if err != nil && !errors.Is(err, ErrClosed) {
 			s.o.Log("task: dispatch: %v", err)
 		}

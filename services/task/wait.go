@@ -226,3 +226,10 @@ func (p *proc) candidates(q *Query) iter.Seq2[Task, error] {
 		}
 	}
 }
+
+// Waiting is for how many tasks somebody waits.
+func (s *Service) Waiting() int {
+	s.waiters.mu.Lock()
+	defer s.waiters.mu.Unlock()
+	return len(s.waiters.of)
+}

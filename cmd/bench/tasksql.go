@@ -1,0 +1,52 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/tuplix/tuplix/dbms/engine/postgres/pgtest"
+)
+
+// A queue as one makes it of a table of PostgreSQL: a worker takes the first row
+// that nobody else has locked.
+const (
+	sqlQueue = `create table task (id bigserial primary key, queue text not null, program text not null, state text not null,
+		priority int not null, submitted timestamptz not null default now(), started timestamptz, ended timestamptz);
+		create index ready on task (queue, priority desc, id) where state = 'ready'`
+	sqlSubmit = `insert into task (queue, program, state, priority) values ('default', 'empty', 'ready', 0)`
+	sqlClaim  = `update task set state = 'running', started = now() where id = (select id from task
+		where queue = 'default' and state = 'ready' order by priority desc, id limit 1 for update skip locked) returning id`
+	sqlComplete = `update task set state = 'done', ended = now() where id = $1`
+)
+
+// tasksPostgres has clients submit, claim and complete tasks, each in a
+// transaction that waits for the disk.
+func tasksPostgres(ctx context.Context) (perSecond float64, err error) {
+	server, err := pgtest.Start("fsync=on", "full_page_writes=on", fmt.Sprintf("shared_buffers=%dMB", storeMemory/2>>20), "max_wal_size=4GB")
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, server.Stop()) }()
+	s, err := openPostgres(server.URL)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, s.db.Close()) }()
+	s.db.SetMaxOpenConns(storeClients)
+	s.db.SetMaxIdleConns(storeClients)
+	if _, err := s.db.ExecContext(ctx, sqlQueue); err != nil {
+		return 0, err
+	}
+	return concurrently(storeClients, func() error {
+		if _, err := s.db.ExecContext(ctx, sqlSubmit); err != nil {
+			return err
+		}
+		var id int64
+		if err := s.db.QueryRowContext(ctx, sqlClaim).Scan(&id); err != nil {
+			return err
+		}
+		_, err := s.db.ExecContext(ctx, sqlComplete, id)
+		return err
+	})
+}
