@@ -48,7 +48,7 @@ func (c *Context) Update(name string, fn func(*table.Tx) error) (engine.Version,
 // done exactly once, whatever happens. The function has only to return after it;
 // what it returns then does not count. If Finish fails, nothing has happened.
 func (c *Context) Finish(name string, value []byte, fn func(*table.Tx) error) error {
-	p := new(proc)
+	p := &proc{foreign: true}
 	o := Outcome{Token: c.Token(), Value: value, Commits: c.made() + 1}
 	_, err := c.s.store.Update(c, user.From(c).Op(name), func(tx *table.Tx) error {
 		p.begin(c.s, tx, user.From(c))

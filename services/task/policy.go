@@ -49,7 +49,6 @@ type term struct {
 
 const (
 	defaultOrder = "priority desc, due"
-	mostTerms    = 8
 	window       = 64   // tasks of a group that are looked at, with terms that need it
 	mostWindows  = 1024 // tasks altogether
 )
@@ -99,7 +98,20 @@ func parseTerm(text string) (term, error) {
 }
 
 // order returns the policy as this procedure sees it.
-func (p *proc) order() (*policy, error) { return p.s.settings.order(p.tx, p.s.o.Log) }
+func (p *proc) order() (*policy, error) {
+	if !p.foreign {
+		return p.s.settings.order(p.tx, p.s.o.Log)
+	}
+	text, err := readOrder(p.tx)
+	if err != nil {
+		return nil, err
+	}
+	parsed, err := parsePolicy(text)
+	if err != nil { // the dispatcher says so
+		return parsePolicy(defaultOrder)
+	}
+	return parsed, nil
+}
 
 // setPolicy changes the policy.
 func (p *proc) setPolicy(text string) error {

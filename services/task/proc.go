@@ -12,12 +12,13 @@ import (
 // proc is a procedure under way: the transaction, what its parts have read that
 // others of them use, and what is to be written or done when all have run.
 type proc struct {
-	s      *Service
-	tx     *table.Tx
-	caller user.Caller
-	now    time.Time
-	wrote  bool   // by the part that runs
-	number uint64 // of the procedure
+	s       *Service
+	tx      *table.Tx
+	caller  user.Caller
+	now     time.Time
+	wrote   bool   // by the part that runs
+	foreign bool   // the transaction is another's
+	number  uint64 // of the procedure
 
 	queues  map[string]*queueState
 	known   map[string]*Program

@@ -22,7 +22,11 @@ func (p *proc) queue(name string) (*queueState, error) {
 	if q := p.queues[name]; q != nil {
 		return q, nil
 	}
-	row, err := p.s.settings.queue(p.tx, name)
+	read := p.s.settings.queue
+	if p.foreign {
+		read = readQueue
+	}
+	row, err := read(p.tx, name)
 	if err != nil {
 		return nil, err
 	}

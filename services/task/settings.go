@@ -11,7 +11,8 @@ import (
 // settings keeps the queues and the policy as procedures have read them, since
 // each procedure needs them. They are forgotten in the procedure that changes
 // them, so the next sees the change; when a procedure fails; and a moment after
-// somebody has written the tables by other means, which a Watch tells.
+// somebody has written the tables by other means, which a Watch tells. A part of
+// another's transaction does not use them: that may read an older state.
 type settings struct {
 	mu     sync.Mutex
 	queues map[string]Queue
@@ -35,12 +36,17 @@ func (s *settings) queue(tx *table.Tx, name string) (Queue, error) {
 	if q, ok := s.queues[name]; ok {
 		return q, nil
 	}
-	q, err := Queues.Get(tx, name)
-	if errors.Is(err, table.ErrNotFound) {
-		return q, fmt.Errorf("queue %q: %w", name, ErrUnknown)
-	}
+	q, err := readQueue(tx, name)
 	if err == nil {
 		s.queues[name] = q
+	}
+	return q, err
+}
+
+func readQueue(tx *table.Tx, name string) (Queue, error) {
+	q, err := Queues.Get(tx, name)
+	if errors.Is(err, table.ErrNotFound) {
+		err = fmt.Errorf("queue %q: %w", name, ErrUnknown)
 	}
 	return q, err
 }
@@ -52,14 +58,11 @@ func (s *settings) order(tx *table.Tx, log func(string, ...any)) (*policy, error
 	if s.policy != nil {
 		return s.policy, nil
 	}
-	row, err := Policies.Get(tx, theOrder)
-	if errors.Is(err, table.ErrNotFound) {
-		row, err = Policy{Order: defaultOrder}, nil
-	}
+	text, err := readOrder(tx)
 	if err != nil {
 		return nil, err
 	}
-	s.policy, err = parsePolicy(row.Order)
+	s.policy, err = parsePolicy(text)
 	if err != nil { // somebody wrote the row past SetPolicy
 		log("task: tasks go on in the order of before: %v", err)
 		s.policy, err = s.last, nil
@@ -69,4 +72,13 @@ func (s *settings) order(tx *table.Tx, log func(string, ...any)) (*policy, error
 	}
 	s.last = s.policy
 	return s.policy, err
+}
+
+// readOrder returns the text of the policy.
+func readOrder(tx *table.Tx) (string, error) {
+	row, err := Policies.Get(tx, theOrder)
+	if errors.Is(err, table.ErrNotFound) {
+		return defaultOrder, nil
+	}
+	return row.Order, err
 }

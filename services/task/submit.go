@@ -209,7 +209,7 @@ func (ps Procedures) Submit(c user.Caller, r Request) (uint64, error) {
 	if err := r.check(); err != nil {
 		return 0, err
 	}
-	p := new(proc)
+	p := &proc{foreign: true}
 	p.begin(ps.s, ps.tx, c)
 	id, err := p.submit(&r, parentOf(c))
 	if err != nil {

@@ -1,0 +1,183 @@
+package task_test
+
+import (
+	"context"
+	"errors"
+	"runtime"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/tuplix/tuplix/dbms/engine"
+	"github.com/tuplix/tuplix/dbms/table"
+	"github.com/tuplix/tuplix/services/task"
+	"github.com/tuplix/tuplix/services/user"
+)
+
+// A program is told to stop by the end of its context: when it is canceled, when
+// its deadline passes, when its worker ends. It acts for its user, in its task.
+func TestStop(t *testing.T) {
+	s, _ := open(t, task.Options{})
+	began := make(chan user.Caller, 1)
+	register(t, s, "wait", func(c *task.Context) ([]byte, error) {
+		began <- user.From(c)
+		<-c.Done()
+		return nil, context.Cause(c)
+	})
+	working, stop := context.WithCancel(t.Context())
+	ended := make(chan error)
+	go func() { ended <- s.Work(working, "test", 2) }()
+
+	id, err := s.Submit(t.Context(), task.Request{Program: "wait"})
+	check(t, err)
+	if c := <-began; c.User != user.Root || c.Program != "wait" || c.Task != "1" {
+		t.Errorf("the caller is %+v", c)
+	}
+	check(t, s.Cancel(t.Context(), id))
+	if st, err := s.Wait(t.Context(), id); err != nil || st.State != task.Canceled {
+		t.Errorf("got %+v, %v", st, err)
+	}
+
+	id, err = s.Submit(t.Context(), task.Request{Program: "wait", Deadline: time.Now().Add(20 * time.Millisecond)})
+	check(t, err)
+	<-began
+	if st, err := s.Wait(t.Context(), id); err != nil || st.State != task.Failed || st.Task.Status != 124 {
+		t.Errorf("got %+v, %v", st, err)
+	}
+
+	id, err = s.Submit(t.Context(), task.Request{Program: "wait"})
+	check(t, err)
+	<-began
+	stop()
+	check(t, <-ended)
+	if st, err := s.Get(t.Context(), id); err != nil || st.State != task.Waiting || st.Attempt != 1 {
+		t.Errorf("after its worker has ended: %+v, %v", st, err)
+	}
+}
+
+// A task that does not stop is abandoned, its worker goes on with others, and
+// what it does later has no effect.
+func TestAbandoned(t *testing.T) {
+	s, _ := open(t, task.Options{Grace: 10 * time.Millisecond})
+	began, goOn, result := make(chan bool), make(chan bool), make(chan error, 1)
+	register(t, s, "deaf", func(c *task.Context) ([]byte, error) {
+		began <- true
+		<-goOn
+		_, err := s.Update(context.Background(), c.Token(), nil, func(*table.Tx) error { return nil })
+		result <- err
+		return nil, nil
+	})
+	register(t, s, "other", func(*task.Context) ([]byte, error) { return nil, nil })
+	work(t, s, 1)
+	id, err := s.Submit(t.Context(), task.Request{Program: "deaf"})
+	check(t, err)
+	<-began
+	other, err := s.Submit(t.Context(), task.Request{Program: "other"})
+	check(t, err)
+	check(t, s.Cancel(t.Context(), id))
+	if st, err := s.Wait(t.Context(), id); err != nil || st.State != task.Canceled {
+		t.Errorf("got %+v, %v", st, err)
+	}
+	if st, err := s.Wait(t.Context(), other); err != nil || st.State != task.Done {
+		t.Errorf("got %+v, %v", st, err)
+	}
+	close(goOn)
+	if err := <-result; !errors.Is(err, task.ErrFenced) {
+		t.Errorf("the abandoned task's transaction: %v", err)
+	}
+}
+
+// What others submit within transactions wakes idle workers, also where the
+// transaction stayed open for a while; and a change of the policy's row by others
+// is followed.
+func TestOthersTransactions(t *testing.T) {
+	s, st := open(t, task.Options{})
+	register(t, s, "nothing", func(*task.Context) ([]byte, error) { return nil, nil })
+	work(t, s, 1)
+	ctx := t.Context()
+	var id uint64
+	_, err := st.Update(ctx, nil, func(tx *table.Tx) (err error) {
+		id, err = s.In(tx).Submit(user.From(ctx), task.Request{Program: "nothing"})
+		return err
+	})
+	check(t, err)
+	_, err = s.Wait(ctx, id)
+	check(t, err)
+
+	tx, err := st.Begin(ctx, &engine.Op{})
+	check(t, err)
+	id, err = s.In(tx).Submit(user.From(ctx), task.Request{Program: "nothing"})
+	check(t, err)
+	_, err = s.Submit(ctx, task.Request{Program: "nothing"}) // the dispatcher looks, and finds nothing else
+	check(t, err)
+	_, err = tx.Commit(ctx)
+	check(t, err)
+	_, err = s.Wait(ctx, id)
+	check(t, err)
+}
+
+// Many clients and workers at once, some with limits: every task is run once.
+func TestMany(t *testing.T) {
+	s, _ := open(t, task.Options{})
+	ctx := t.Context()
+	check(t, s.SetQueue(ctx, task.Queue{Name: "narrow", Concurrency: 3, Weight: 1}))
+	var mu sync.Mutex
+	running, most := 0, 0
+	register(t, s, "count", func(c *task.Context) ([]byte, error) {
+		if c.Task.Queue == "narrow" {
+			mu.Lock()
+			running++
+			most = max(most, running)
+			mu.Unlock()
+			runtime.Gosched()
+			mu.Lock()
+			running--
+			mu.Unlock()
+		}
+		_, err := c.Update("count", func(tx *table.Tx) error { return effects.Insert(tx, &effect{Task: c.Task.ID}) })
+		return nil, err
+	})
+	for range 3 {
+		work(t, s, 4)
+	}
+	var clients sync.WaitGroup
+	for n := range 8 {
+		clients.Go(func() {
+			for i := range 50 {
+				r := task.Request{Program: "count", Priority: int8(i % 3)}
+				if n%2 == 0 {
+					r.Queue = "narrow"
+				}
+				id, err := s.Submit(ctx, r)
+				if err == nil && i%5 == 0 {
+					_, err = s.Wait(ctx, id)
+				}
+				if err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	clients.Wait()
+	for k, err := range s.List(ctx, task.Query{}) {
+		check(t, err)
+		end, err := s.Wait(ctx, k.ID)
+		if err != nil || end.State != task.Done || end.Attempt != 1 || end.Commits != 1 {
+			t.Errorf("got %+v, %v", end, err)
+		}
+	}
+	if most > 3 {
+		t.Errorf("%d tasks of the queue ran at once", most)
+	}
+}
+
+func FuzzPolicy(f *testing.F) {
+	for _, seed := range []string{"priority desc, due", "share", "load, place desc", "", ",", "due due due"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		if err := task.ParsePolicy(text); err == nil && len(text) == 0 {
+			t.Error("an empty policy was taken")
+		}
+	})
+}
