@@ -20,6 +20,7 @@ import (
 	"github.com/tuplix/tuplix/dbms/blockfs"
 	"github.com/tuplix/tuplix/qemu/internal/workload"
 	"github.com/tuplix/tuplix/services/file"
+	"github.com/tuplix/tuplix/services/system"
 )
 
 // patience bounds each wait for a guest. TCG on a busy host is slow.
@@ -211,12 +212,12 @@ func withFiles(dev blockfs.Device, do func(*file.FS) error) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, volume.Close()) }()
-	files, err := file.Open(volume, "files", file.Options{Memory: file.MinMemory})
+	s, err := system.OpenFiles(context.Background(), volume, system.Options{File: file.Options{Memory: file.MinMemory}})
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, files.Close()) }()
-	return do(files)
+	defer func() { err = errors.Join(err, s.Close()) }()
+	return do(s.File)
 }
 
 // examine proves the volume on dev sound, as a guest would find it and with its

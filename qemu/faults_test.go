@@ -26,10 +26,10 @@ func TestFaults(t *testing.T) {
 		name  string
 		fault Fault
 	}{
-		{"write", fault("write", 60, false)},
-		{"write-once", fault("write", 60, true)},
-		{"flush", fault("flush", 40, false)},
-		{"flush-once", fault("flush", 40, true)},
+		{"write", fault("write", 120, false)},
+		{"write-once", fault("write", 120, true)},
+		{"flush", fault("flush", 80, false)},
+		{"flush-once", fault("flush", 80, true)},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			config := Config{Disk: blankDisk(t, 64)}

@@ -2,14 +2,17 @@ package pc
 
 import (
 	"bytes"
-	"errors"
+	"context"
 	"fmt"
 	"syscall"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/tuplix/tuplix/dbms/blockfs"
-	"github.com/tuplix/tuplix/dbms/volume"
+	"github.com/tuplix/tuplix/dbms/engine"
+	"github.com/tuplix/tuplix/dbms/engine/embedded"
+	"github.com/tuplix/tuplix/dbms/store"
 	"github.com/tuplix/tuplix/drivers/metal"
 	"github.com/tuplix/tuplix/drivers/virtio"
 	"github.com/tuplix/tuplix/drivers/virtio/blk"
@@ -17,22 +20,28 @@ import (
 	"github.com/tuplix/tuplix/kernel/cmdline"
 	"github.com/tuplix/tuplix/services/file"
 	"github.com/tuplix/tuplix/services/linux"
+	"github.com/tuplix/tuplix/services/system"
 )
 
-// How much of the machine's memory the store may keep in caches and buffers.
+// How much of the machine's memory the store and the files may keep in caches and
+// buffers, and how much of that the files.
 const (
 	storeShare  = 6
-	storeLeast  = file.MinMemory
+	storeLeast  = embedded.MinMemory + file.MinMemory
 	storeAtMost = 256 << 20
+	filesShare  = 4
 )
+
+// pastInMemory is for how long a machine without a disk remembers.
+const pastInMemory = engine.MinRetention
 
 // leastDisk is the smallest disk that is taken, in bytes: on a smaller one the
 // store's own work fails before the disk is full.
 const leastDisk = 16 << 20
 
-// files is the mounted file system and what it stands on.
+// files is the machine's store with the services on it, and what it stands on.
 type files struct {
-	fs     *file.FS
+	*system.System
 	volume *blockfs.FS // nil in memory
 }
 
@@ -65,9 +74,22 @@ func openFiles(devices *metal.Inventory, line *cmdline.Line, console *prompt) (*
 
 func (f *files) mount(fs vfs.FS) (err error) {
 	total := kernel.ReadStats().MemoryTotal
-	budget := min(max(total/storeShare, storeLeast), storeAtMost)
-	f.fs, err = file.Open(fs, "files", file.Options{Memory: int(budget), Log: say})
-	volume.Provide(volume.Place{FS: fs, Memory: int(budget), Log: say})
+	budget := int(min(max(total/storeShare, storeLeast), storeAtMost))
+	files := max(budget/filesShare, file.MinMemory)
+	o := system.Options{
+		Store:  store.Options{Options: embedded.Options{Memory: budget - files, Log: say}},
+		File:   file.Options{Memory: files},
+		Kernel: kernel.LogFrom,
+		Booted: time.Now().Add(-kernel.Uptime()),
+	}
+	if f.volume == nil {
+		o.Store.Retention = pastInMemory
+		o.File.Past = int64(files)
+	}
+	if f.System, err = system.OpenFiles(context.Background(), fs, o); err == nil {
+		store.Provide(f.Store)
+		file.Provide(f.File)
+	}
 	return err
 }
 
@@ -114,7 +136,7 @@ func (f *files) close() {
 }
 
 // sync makes files and tables durable.
-func (f *files) sync() error { return errors.Join(f.fs.Sync(), volume.Leave()) }
+func (f *files) sync() error { return f.Sync(context.Background()) }
 
 // restart is reboot(2).
 func (f *files) restart(how linux.Restart) error {
@@ -134,7 +156,7 @@ func (f *files) restart(how linux.Restart) error {
 // root, and enters the working directory that the command line names (cwd=).
 func (f *files) unpackModules(line *cmdline.Line) error {
 	for i, m := range kernel.Modules() {
-		if err := f.fs.Root().ImportTar(bytes.NewReader(m.Data)); err != nil {
+		if err := f.File.Root().ImportTar(bytes.NewReader(m.Data)); err != nil {
 			return fmt.Errorf("boot module %d: %w", i, err)
 		}
 	}

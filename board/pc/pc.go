@@ -1,6 +1,7 @@
 package pc
 
 import (
+	"context"
 	"fmt"
 	"time"
 
@@ -52,7 +53,7 @@ func start() error {
 	}
 	system, err := linux.New(linux.Config{
 		Kernel:  descriptors{},
-		Files:   files.fs,
+		Files:   files.File,
 		Console: console.terminal(),
 		Machine: machine{},
 		Network: network.service,
@@ -66,6 +67,9 @@ func start() error {
 	}
 	kernel.Serve(system.Call)
 	kernel.OnExit(files.close)
+	if err := files.Start(context.Background()); err != nil {
+		say("services: %v", err)
+	}
 	network.configure(system)
 	return files.unpackModules(&line)
 }

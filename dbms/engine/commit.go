@@ -26,6 +26,11 @@ type Op struct {
 
 	NoWait bool // return when the transaction has taken effect, before it is durable
 	Trace  bool // record also which keys were read and written
+
+	// Claimed says that the caller has refused what there is no room for before it
+	// got here: the transaction may use some of what the engine keeps back, as
+	// deletions may.
+	Claimed bool
 }
 
 // Commit is the provenance of one transaction.

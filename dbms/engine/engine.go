@@ -161,3 +161,21 @@ type Tx interface {
 	// them: what is one row above the seam may be several keys below.
 	Count(read, written int, keys ...[]byte)
 }
+
+// Forgetter may be implemented by a Tx. Where it is not, Delete does instead.
+type Forgetter interface {
+	// Forget is Delete of a key that nobody will read in the past: its value, of
+	// about size bytes, is gone for good, and does not become history. A read or a
+	// restore at an older version finds no such key, nor may a View that has begun
+	// before. What refers to it must be beyond
+	// the horizon already; that is the caller's to see.
+	Forget(key []byte, size int) error
+}
+
+// Expirer may be implemented by an Engine.
+type Expirer interface {
+	// Expire ends the retention of what the ranges were before a version, which from
+	// then on is the oldest at which they can be read, unless a restore under way
+	// still needs an older one. It is itself a transaction.
+	Expire(ctx context.Context, op *Op, before Version, ranges ...Range) error
+}

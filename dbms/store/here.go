@@ -2,30 +2,34 @@ package store
 
 import (
 	"context"
+	"errors"
+	"sync/atomic"
 
 	"github.com/tuplix/tuplix/dbms/table"
-	"github.com/tuplix/tuplix/dbms/volume"
 )
 
-// OpenHere opens the store of the machine that the program runs on, and sees that
-// it is durable when the machine ends. Memory and Log are the machine's where o
-// does not say otherwise. It fails with volume.ErrNone in a process of Linux;
-// other errors are those of Open.
+// machine is the store of the machine that the program runs on.
+var machine atomic.Pointer[Store]
+
+// ErrNone says that the program does not run on a machine that has a store.
+var ErrNone = errors.New("this process has no store of a machine: it is not booted by tuplix; on a Linux host open a file by board/host")
+
+// Provide makes s the machine's store: the one that its files are in, too. It is the
+// board's to call, once, before the program is initialised.
+func Provide(s *Store) { machine.Store(s) }
+
+// OpenHere returns the store of the machine that the program runs on, and sees that
+// the given tables are there as declared. It is open already, so that of o only Op
+// counts; closing what is returned makes everything durable, and the store stays
+// open. It fails with ErrNone in a process of Linux; other errors are those of
+// table.Open.
 func OpenHere(ctx context.Context, o Options, tables ...table.Declared) (*Store, error) {
-	here, err := volume.Here()
-	if err != nil {
+	s := machine.Load()
+	if s == nil {
+		return nil, ErrNone
+	}
+	if err := s.Create(ctx, &o.Op, tables...); err != nil {
 		return nil, err
 	}
-	if o.Memory == 0 {
-		o.Memory = here.Memory
-	}
-	if o.Log == nil {
-		o.Log = here.Log
-	}
-	s, err := Open(ctx, here.FS, o, tables...)
-	if err != nil {
-		return nil, err
-	}
-	volume.AtExit(func() error { return s.engine.Sync(context.Background(), "") })
-	return s, nil
+	return &Store{DB: s.DB, engine: s.engine, log: s.log, op: o.Op, borrowed: true}, nil
 }

@@ -34,11 +34,12 @@ type Options struct {
 type Store struct {
 	*table.DB
 
-	engine *embedded.Engine
-	log    func(format string, args ...any)
-	op     engine.Op
-	stop   context.CancelFunc
-	worker sync.WaitGroup
+	engine   *embedded.Engine
+	log      func(format string, args ...any)
+	op       engine.Op
+	stop     context.CancelFunc
+	worker   sync.WaitGroup
+	borrowed bool // it is the machine's, and stays open
 }
 
 // Open opens the store of a volume, makes one where there is none, and sees that
@@ -99,10 +100,25 @@ func (s *Store) Check(ctx context.Context, report func(engine.Problem)) error {
 	return s.View(ctx, func(tx *table.Tx) error { return tx.Check(report) })
 }
 
+// Sync makes everything durable that has been committed.
+func (s *Store) Sync(ctx context.Context) error { return s.engine.Sync(ctx, "") }
+
 // Close ends the work in the background, makes everything durable and lets go of
 // the volume.
 func (s *Store) Close() error {
+	if s.borrowed {
+		return s.Sync(context.Background())
+	}
 	s.stop()
 	s.worker.Wait()
 	return s.engine.Close()
 }
+
+// Space tells the bytes of the device, and how many of them transactions may still
+// take: what is free less what the store keeps for its own work. Both are 0 where the
+// volume cannot tell.
+func (s *Store) Space() (total, free uint64, err error) { return s.engine.Space() }
+
+// MakeRoom gives back to the device what can be: the space of what was removed, and
+// of history beyond its retention.
+func (s *Store) MakeRoom(ctx context.Context) error { return s.engine.MakeRoom(ctx) }

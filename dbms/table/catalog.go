@@ -198,7 +198,7 @@ func (t *Tx) catalog() (*catalog, error) {
 		return nil, err
 	}
 	if !found {
-		return nil, errors.New("the store has no catalog; open it with table.Open")
+		return nil, ErrNoCatalog
 	}
 	c := t.db.knownCatalog(epoch)
 	if c == nil {

@@ -18,8 +18,9 @@ type DB struct {
 	current   atomic.Pointer[catalog] // exclusive only: the newest, unless changing
 	idle      sync.Pool               // of *Tx
 
-	mu    sync.Mutex
-	known map[string]*catalog // by epoch
+	mu       sync.Mutex
+	known    map[string]*catalog // by epoch
+	restored []func([]engine.Range)
 }
 
 // Exclusive may be implemented by an engine. If it says true, no other process
@@ -94,6 +95,7 @@ func (db *DB) Create(ctx context.Context, op *engine.Op, tables ...Declared) err
 // engine.Engine.Update, which also lists the errors.
 func (db *DB) Update(ctx context.Context, op *engine.Op, fn func(*Tx) error) (v engine.Version, err error) {
 	t := db.take()
+	var restored []engine.Range
 	err = errPanic
 	defer func() {
 		t.finish(v, err)
@@ -103,9 +105,33 @@ func (db *DB) Update(ctx context.Context, op *engine.Op, fn func(*Tx) error) (v 
 		t.start(x, op)
 		err := fn(t)
 		t.count()
+		restored = x.Restored()
 		return err
 	})
+	if err == nil {
+		db.tell(restored)
+	}
 	return v, err
+}
+
+// OnRestore has fn called after each transaction of this DB that has restored
+// something, with the ranges of keys: for those who keep in memory what is stored.
+func (db *DB) OnRestore(fn func([]engine.Range)) {
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	db.restored = append(db.restored, fn)
+}
+
+func (db *DB) tell(ranges []engine.Range) {
+	if len(ranges) == 0 {
+		return
+	}
+	db.mu.Lock()
+	listeners := db.restored
+	db.mu.Unlock()
+	for _, fn := range listeners {
+		fn(ranges)
+	}
 }
 
 // errPanic is what became of an Update that did not return.

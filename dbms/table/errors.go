@@ -22,6 +22,9 @@ var (
 	// ErrNoTable: the table has not been created, or has been dropped.
 	ErrNoTable = errors.New("there is no such table")
 
+	// ErrNoCatalog: the store, or what it was at that version, has no tables at all.
+	ErrNoCatalog = errors.New("the store has no catalog; open it with table.Open")
+
 	// ErrNotReady: the index is still being built.
 	ErrNotReady = errors.New("the index is still being built")
 )

@@ -71,8 +71,12 @@ func (t *Tx) At(v engine.Version) (*Tx, error) {
 // Commit ends an interactive transaction; see txn.Tx.Commit.
 func (t *Tx) Commit(ctx context.Context) (engine.Version, error) {
 	t.count()
+	restored := t.raw.Restored()
 	v, err := t.raw.Commit(ctx)
 	t.finish(v, err)
+	if err == nil {
+		t.db.tell(restored)
+	}
 	return v, err
 }
 

@@ -36,6 +36,18 @@ func (t *Table[T]) Delete(tx *Tx, key ...any) error {
 	return b.delete(tx, key)
 }
 
+// Forget removes the row of a key, if there is one, for good: it does not become
+// history, which is for rows that are large and that nothing refers to any more, also
+// not in the past (engine.Forgetter). size is about that of the row, in bytes. The
+// table must have no indexes, and no references to it.
+func (t *Table[T]) Forget(tx *Tx, size int, key ...any) error {
+	b, err := tx.bind(t.decl)
+	if err != nil {
+		return err
+	}
+	return b.forget(tx, size, key)
+}
+
 // DeleteRange removes the rows of a span, and returns how many.
 func (t *Table[T]) DeleteRange(tx *Tx, s Span) (int, error) {
 	b, err := tx.bind(t.decl)
@@ -292,6 +304,22 @@ func (b *binding) delete(tx *Tx, key []any) error {
 		err = &Error{Err: ErrNotFound, Table: b.name, Key: b.keyOf(k)}
 	}
 	return err
+}
+
+func (b *binding) forget(tx *Tx, size int, key []any) error {
+	if len(b.indexes) > 0 || len(tx.cat.incoming[b.id]) > 0 {
+		return fmt.Errorf("table %s: rows with indexes or references cannot be forgotten", b.name)
+	}
+	k, err := b.rowKey(nil, key)
+	if err != nil {
+		return err
+	}
+	if err := tx.raw.Forget(k, size); err != nil {
+		return err
+	}
+	tx.writes++
+	tx.trace(0, 1, k)
+	return nil
 }
 
 func (b *binding) deleteRange(tx *Tx, s Span) (n int, err error) {

@@ -42,6 +42,14 @@ func (t *Tx) Restore(r engine.Range, to engine.Version) error {
 	return nil
 }
 
+// Restored returns the ranges that the transaction has restored.
+func (t *Tx) Restored() (ranges []engine.Range) {
+	for _, s := range t.restores {
+		ranges = append(ranges, s.rng)
+	}
+	return ranges
+}
+
 // readerOf returns where a key that is not written is read.
 func (t *Tx) readerOf(key []byte) (engine.Reader, error) {
 	for _, s := range t.restores {

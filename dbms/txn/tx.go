@@ -119,6 +119,18 @@ func (t *Tx) Delete(key []byte) error {
 	return t.writes.delete(key)
 }
 
+// Forget is Delete of a key whose value, of about size bytes, is not kept as history;
+// see engine.Forgetter.
+func (t *Tx) Forget(key []byte, size int) error {
+	if err := engine.CheckSize(key, nil); err != nil {
+		return err
+	}
+	if err := t.mayWrite(key); err != nil {
+		return err
+	}
+	return t.writes.forget(key, max(size, 0))
+}
+
 // DeleteRange removes the keys of r, one by one, and returns how many.
 // (Restore of r to a version before its first key does so in constant time.)
 func (t *Tx) DeleteRange(r engine.Range) (int, error) {
@@ -226,11 +238,15 @@ func (t *Tx) apply(e engine.Tx) error {
 			return err
 		}
 	}
+	forgetter, forgets := e.(engine.Forgetter)
 	for w := range t.writes.all() {
 		var err error
-		if w.deleted {
+		switch {
+		case w.forget > 0 && forgets:
+			err = forgetter.Forget(w.key, w.forget-1)
+		case w.deleted:
 			err = e.Delete(w.key)
-		} else {
+		default:
 			err = e.Put(w.key, w.value)
 		}
 		if err != nil {

@@ -15,6 +15,7 @@ type write struct {
 	key     []byte
 	value   []byte
 	deleted bool
+	forget  int // deleted without history: the size of what was there, and one
 }
 
 // few is how many writes are kept in a sorted slice. Most transactions write
@@ -70,6 +71,10 @@ func (s *writeset) put(key, value []byte) error {
 
 func (s *writeset) delete(key []byte) error {
 	return s.add(write{key: key, deleted: true})
+}
+
+func (s *writeset) forget(key []byte, size int) error {
+	return s.add(write{key: key, deleted: true, forget: size + 1})
 }
 
 // add copies w and puts it in its place.

@@ -53,9 +53,18 @@ func (c *cache[K, V]) get(hash uint64, k K) (v V, ok bool) {
 // put stores the value, in place of what was there, and evicts others if
 // the shard became too dear.
 func (c *cache[K, V]) put(hash uint64, k K, v V, cost int) {
+	c.putIf(hash, k, v, cost, nil)
+}
+
+// putIf is put, if the condition holds where no other put comes in between; nil is
+// one that does.
+func (c *cache[K, V]) putIf(hash uint64, k K, v V, cost int, condition func() bool) {
 	s := &c.shards[hash%cacheShards]
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if condition != nil && !condition() {
+		return
+	}
 	e := s.entries[k]
 	if e == nil {
 		e = &cached[K, V]{key: k, place: len(s.clock)}
@@ -92,6 +101,9 @@ func (c *cache[K, V]) dropAll(match func(K) bool) {
 		s.mu.Unlock()
 	}
 }
+
+// clear forgets everything.
+func (c *cache[K, V]) clear() { c.dropAll(func(K) bool { return true }) }
 
 // evict removes one entry other than keep.
 func (s *shard[K, V]) evict(keep *cached[K, V]) {

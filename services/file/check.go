@@ -5,27 +5,38 @@ import (
 	"fmt"
 	"syscall"
 
-	"github.com/cockroachdb/pebble/v2"
+	"github.com/tuplix/tuplix/dbms/table"
 )
 
-// Check reads everything that is stored and proves it consistent:
+// Check stores what has changed, reads everything that is stored and proves it
+// consistent:
 //
-//   - every key and value is well formed;
+//   - every row is well formed;
 //   - every name refers to an inode that exists and has the type it says;
 //   - an inode has as many links as names, a directory 2 and one for each
 //     directory in it, and exactly one name (the root none); what has none
 //     is an orphan and known as such;
 //   - a directory's size is the number of its entries and its parent is
 //     where its name is, so that all hang together in one tree;
-//   - blocks belong to files, lie within their size and are counted.
+//   - pages belong to files, lie within their size and are counted;
+//   - data is there as long as extents say, belongs to one chunk, and what belongs to
+//     none is known as freed.
 //
 // The error joins all that was found, up to a bound. Check takes memory for
-// each inode and a consistent view, so that it can run beside changes.
+// each inode and each row of data, and a consistent view, so that it can run beside
+// changes.
 func (fs *FS) Check() error {
-	snapshot := fs.db.NewSnapshot()
-	c := &checker{inodes: map[uint64]*checked{}, orphans: map[uint64]bool{}}
-	err := c.scan(snapshot)
-	if err = firstError(err, snapshot.Close()); err != nil {
+	if err := fs.flush(); err != nil {
+		return err
+	}
+	fs.collecting.Lock() // what is forgotten is gone for older views, too
+	defer fs.collecting.Unlock()
+	var c *checker
+	err := fs.view(func(tx *table.Tx) error {
+		c = &checker{inodes: map[uint64]*checked{}, orphans: map[uint64]bool{}, data: map[uint64]*checkedData{}}
+		return c.scan(tx)
+	})
+	if err != nil {
 		return fmt.Errorf("file: check: %w", err)
 	}
 	c.judge()
@@ -39,10 +50,18 @@ const maxFindings = 100
 type checker struct {
 	inodes  map[uint64]*checked
 	orphans map[uint64]bool
+	data    map[uint64]*checkedData
 	found   []error
 }
 
-// checked is what the keys say about one inode.
+// checkedData is what the rows say about one row of os.data.
+type checkedData struct {
+	pages  int // that it has; 0: there is no such row
+	chunks int // that refer to it
+	freed  int // rows that say it is
+}
+
+// checked is what the rows say about one inode.
 type checked struct {
 	record  *record
 	names   uint32 // that refer to it
@@ -51,7 +70,8 @@ type checked struct {
 	entries int64  // names in it
 	subdirs uint32 // of which directories
 	blocks  int64
-	extent  int64 // end of the last block's data
+	extent  int64 // end of the last page's data, about
+	xattrs  uint32
 }
 
 func (c *checker) report(format string, args ...any) {
@@ -69,77 +89,117 @@ func (c *checker) at(number uint64) *checked {
 	return n
 }
 
-func (c *checker) scan(r pebble.Reader) error {
-	it, err := r.NewIter(&pebble.IterOptions{LowerBound: []byte{table}, UpperBound: []byte{table + 1}})
-	if err != nil {
-		return err
+func (c *checker) dataOf(id uint64) *checkedData {
+	d := c.data[id]
+	if d == nil {
+		d = &checkedData{}
+		c.data[id] = d
 	}
-	for valid := it.First(); valid; valid = it.Next() {
-		value, err := it.ValueAndErr()
+	return d
+}
+
+func (c *checker) scan(tx *table.Tx) error {
+	return firstError(
+		each(tx, inodes, c.inode), each(tx, entries, c.entry), each(tx, extents, c.chunk), each(tx, data, c.bytes),
+		each(tx, freed, c.freed), each(tx, orphans, func(r *OrphanRow) { c.orphans[r.Inode] = true }),
+		each(tx, attributes, func(r *AttributeRow) { c.at(r.Inode).xattrs++ }))
+}
+
+func each[T any](tx *table.Tx, t *table.Table[T], do func(*T)) error {
+	for row, err := range t.Scan(tx, table.Span{}) {
 		if err != nil {
-			return firstError(err, it.Close())
+			return err
 		}
-		c.key(it.Key(), value)
+		do(&row)
 	}
-	return it.Close()
+	return nil
 }
 
-func (c *checker) key(k, value []byte) {
-	p, ok := parseKey(k)
-	if !ok {
-		c.report("key %x is malformed", k)
-		return
-	}
-	switch p.kind {
-	case kindSuper:
-		if err := checkSuper(value); err != nil {
-			c.report("superblock: %v", err)
-		}
-	case kindOrphan:
-		c.orphans[p.value] = true
-	case kindInode:
-		r, err := decodeRecord(p.inode, value)
-		if err != nil {
-			c.report("inode %d: %v", p.inode, err)
-			return
-		}
-		c.at(p.inode).record = &r
-	case kindBlock:
-		c.block(p, value)
-	case kindEntry:
-		c.entry(p, value)
-	}
-}
-
-func (c *checker) block(p parsedKey, value []byte) {
-	n := c.at(p.inode)
-	n.blocks++
-	if len(value) > BlockSize || p.value > MaxSize/BlockSize {
-		c.report("inode %d: block %d has %d bytes", p.inode, p.value, len(value))
-		return
-	}
-	n.extent = max(n.extent, int64(p.value)*BlockSize+int64(len(value)))
-}
-
-func (c *checker) entry(p parsedKey, value []byte) {
-	e, err := decodeEntry(value)
+func (c *checker) inode(row *InodeRow) {
+	r, err := recordOf(row)
 	if err != nil {
-		c.report("directory %d: %q: %v", p.inode, p.name, err)
+		c.report("inode %d: %v", row.Number, err)
 		return
 	}
-	directory, n := c.at(p.inode), c.at(e.inode)
+	c.at(row.Number).record = &r
+}
+
+func (c *checker) chunk(row *ExtentRow) {
+	x, err := decodeExtent(row.Inline, row.Pieces)
+	if err != nil || x.empty() {
+		c.report("inode %d, chunk %d: %v", row.Inode, row.Chunk, firstError(err, errPieces))
+		return
+	}
+	n := c.at(row.Inode)
+	for i, r := range x.refs {
+		if r.data != 0 {
+			n.blocks++
+			n.extent = max(n.extent, int64(row.Chunk)*chunkSize+int64(i)*BlockSize+1)
+		}
+	}
+	if r := x.refs[0]; r.data == inlined {
+		n.extent = max(n.extent, int64(row.Chunk)*chunkSize+int64(len(x.inline)))
+	}
+	x.rows(func(id uint64, pages int) { c.refer(row, id, pages) })
+}
+
+func (c *checker) refer(row *ExtentRow, id uint64, pages int) {
+	d := c.dataOf(id)
+	if d.chunks++; d.pages != 0 && d.pages != pages {
+		c.report("inode %d, chunk %d: data %d has other than %d pages", row.Inode, row.Chunk, id, pages)
+	}
+	d.pages = pages
+}
+
+func (c *checker) bytes(row *DataRow) {
+	d := c.dataOf(row.ID)
+	pages := int(blocksOf(int64(len(row.Bytes))))
+	if len(row.Bytes) > chunkSize || pages == 0 || d.pages != 0 && d.pages != pages {
+		c.report("data %d has %d bytes, should be %d pages", row.ID, len(row.Bytes), d.pages)
+	}
+	d.pages = -pages // it is there
+}
+
+func (c *checker) freed(row *FreedRow) {
+	list, err := decodeFreed(row.Data)
+	if err != nil {
+		c.report("freed %d: %v", row.ID, err)
+	}
+	for _, f := range list {
+		c.dataOf(f.id).freed++
+	}
+}
+
+// stored judges the data: each has one chunk that refers to it, or is freed.
+func (c *checker) stored() {
+	for id, d := range c.data {
+		if d.chunks+d.freed != 1 {
+			c.report("data %d: %d chunks refer to it, %d times freed", id, d.chunks, d.freed)
+		}
+		if d.pages >= 0 {
+			c.report("data %d is referred to and does not exist", id)
+		}
+	}
+}
+
+func (c *checker) entry(row *EntryRow) {
+	if checkName(row.Name) != nil || nameHash(row.Name) != row.Hash {
+		c.report("directory %d: the name %q makes no sense", row.Dir, row.Name)
+	}
+	directory, n := c.at(row.Dir), c.at(row.Inode)
 	directory.entries++
-	if e.mode == syscall.S_IFDIR {
+	if row.Type == syscall.S_IFDIR {
 		directory.subdirs++
 	}
-	if n.names > 0 && n.mode != e.mode {
-		c.report("inode %d: names disagree about its type", e.inode)
+	if n.names > 0 && n.mode != row.Type {
+		c.report("inode %d: names disagree about its type", row.Inode)
 	}
 	n.names++
-	n.from, n.mode = p.inode, e.mode
+	n.from, n.mode = row.Dir, row.Type
 }
 
 func (c *checker) judge() {
+	c.stored()
 	if root := c.at(rootNumber); root.record == nil || root.record.Type() != syscall.S_IFDIR {
 		c.report("there is no root directory")
 	}
@@ -149,6 +209,9 @@ func (c *checker) judge() {
 			continue
 		}
 		c.links(number, n)
+		if n.xattrs != n.record.attributes {
+			c.report("inode %d: %d extended attributes, says %d", number, n.xattrs, n.record.attributes)
+		}
 		switch n.record.Type() {
 		case syscall.S_IFDIR:
 			c.directory(number, n)

@@ -123,8 +123,13 @@ func (h *history) sync() {
 // describe writes down the whole tree.
 func describe(t testing.TB, fs *FS) string {
 	t.Helper()
+	return describeTree(t, fs.Root())
+}
+
+func describeTree(t testing.TB, dir *Inode) string {
+	t.Helper()
 	var b strings.Builder
-	describeInto(t, &b, fs.Root(), "")
+	describeInto(t, &b, dir, "")
 	return b.String()
 }
 
@@ -172,7 +177,7 @@ func crashOnce(t *testing.T, seed uint64) {
 	r := rand.New(rand.NewPCG(seed, 2))
 	disk := vfs.NewCrashableMem()
 	for range 4 { // crash, recover, go on
-		fs := must[*FS](t)(Open(disk, "db", Options{Memory: MinMemory, Log: t.Logf}))
+		fs := must[*FS](t)(mount(disk, Options{Memory: MinMemory, Log: t.Logf}))
 		if err := fs.Check(); err != nil {
 			t.Fatalf("seed %d: after recovery: %v", seed, err)
 		}
@@ -186,7 +191,7 @@ func crashOnce(t *testing.T, seed uint64) {
 				h.sync()
 			}
 			if r.IntN(40) == 0 {
-				if err := fs.db.Flush(); err != nil {
+				if err := fs.flush(); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -200,7 +205,7 @@ func crashOnce(t *testing.T, seed uint64) {
 
 // judge opens what a crash left.
 func (h *history) judge(disk *vfs.MemFS, seed uint64) {
-	fs := must[*FS](h.t)(Open(disk, "db", Options{Memory: MinMemory, Log: h.t.Logf}))
+	fs := must[*FS](h.t)(mount(disk, Options{Memory: MinMemory, Log: h.t.Logf}))
 	defer closeChecked(h.t, fs)
 	found := describe(h.t, fs)
 	for i := len(h.moments) - 1; i >= h.synced; i-- {

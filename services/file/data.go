@@ -4,13 +4,28 @@ import (
 	"errors"
 	"syscall"
 
-	"github.com/cockroachdb/pebble/v2"
+	"github.com/tuplix/tuplix/dbms/table"
 )
 
-// blockKey is the key of the blocks cache.
+// blockKey is the key of the caches of pages, and with the number of a chunk that of
+// extents.
 type blockKey struct{ inode, block uint64 }
 
 func (k blockKey) hash() uint64 { return k.inode*0x9e3779b97f4a7c15>>32 + k.block }
+
+// blockOverhead is about what a cached page costs besides its data, bytes.
+const blockOverhead = 128
+
+// split says in which page an offset is, and where.
+func split(off int64) (block uint64, within int) {
+	return uint64(off) / BlockSize, int(uint64(off) % BlockSize)
+}
+
+// blocksOf is the number of pages that size bytes extend over.
+func blocksOf(size int64) uint64 { return (uint64(size) + BlockSize - 1) / BlockSize }
+
+// chunksOf is the number of chunks that size bytes extend over.
+func chunksOf(size int64) uint64 { return (uint64(size) + chunkSize - 1) / chunkSize }
 
 // ReadAt reads into p from offset off and returns how many bytes; fewer than
 // len(p) only at the end of the file, where there is no error.
@@ -30,73 +45,17 @@ func (n *Inode) ReadAt(p []byte, off int64) (int, error) {
 	for done := 0; done < len(p); {
 		block, within := split(off + int64(done))
 		m := min(len(p)-done, BlockSize-within)
-		if err := n.readBlock(block, within, p[done:done+m]); err != nil {
+		data, err := n.page(block)
+		if err != nil {
 			return done, err
 		}
+		fill(p[done:done+m], data, within)
 		done += m
 	}
 	return len(p), nil
 }
 
-// readBulk reads a long stretch from the store in one pass. What the cache
-// holds is there, too.
-func (n *Inode) readBulk(p []byte, off int64) (int, error) {
-	end := off + int64(len(p))
-	first, _ := split(off)
-	it, err := n.blockIterator(first, blocksOf(end))
-	if err != nil {
-		return 0, err
-	}
-	done := 0
-	for it.First(); it.Valid(); it.Next() {
-		key, ok := parseKey(it.Key())
-		value, err := it.ValueAndErr()
-		if err != nil || !ok {
-			return done, firstError(storage(err), storage(it.Close()), syscall.EIO)
-		}
-		start := int64(key.value)*BlockSize - off // in p; below 0 for the first
-		if start > int64(done) {                  // a hole, or zeros behind short data
-			clear(p[done:start])
-			done = int(start)
-		}
-		if from := int64(done) - start; from < int64(len(value)) {
-			done += copy(p[done:], value[from:])
-		}
-	}
-	clear(p[done:])
-	if err := it.Close(); err != nil {
-		return done, storage(err)
-	}
-	return len(p), nil
-}
-
-// split says in which block an offset is, and where.
-func split(off int64) (block uint64, within int) {
-	return uint64(off) / BlockSize, int(uint64(off) % BlockSize)
-}
-
-// readBlock fills p with a part of one block; what is not stored is zero.
-func (n *Inode) readBlock(block uint64, within int, p []byte) error {
-	k := blockKey{n.number, block}
-	if data, ok := n.fs.blocks.get(k.hash(), k); ok {
-		fill(p, data, within)
-		return nil
-	}
-	var name key
-	data, closer, err := n.fs.db.Get(name.block(n.number, block))
-	if errors.Is(err, pebble.ErrNotFound) {
-		clear(p)
-		return nil
-	}
-	if err != nil {
-		return storage(err)
-	}
-	fill(p, data, within)
-	n.cacheBlock(block, append([]byte(nil), data...))
-	return storage(closer.Close())
-}
-
-// fill copies block data from the place within it, and zeros beyond it.
+// fill copies page data from the place within it, and zeros beyond it.
 func fill(p, data []byte, within int) {
 	if within < len(data) {
 		p = p[copy(p, data[within:]):]
@@ -104,188 +63,188 @@ func fill(p, data []byte, within int) {
 	clear(p)
 }
 
-func (n *Inode) cacheBlock(block uint64, data []byte) {
+// page returns the contents of a page, nil for a hole. They may be as short as what
+// is stored, and must not be changed. mu is held.
+func (n *Inode) page(block uint64) ([]byte, error) {
+	data, state := n.layers.Load().page(block)
+	if state != below {
+		return data, nil
+	}
 	k := blockKey{n.number, block}
-	n.fs.blocks.put(k.hash(), k, data, cap(data)+blockOverhead)
-}
-
-func (n *Inode) dropBlock(block uint64) {
-	k := blockKey{n.number, block}
-	n.fs.blocks.drop(k.hash(), k)
-}
-
-// blockOverhead is about what a cached block costs besides its data, bytes.
-const blockOverhead = 128
-
-// WriteAt writes p at offset off. ENOSPC, EFBIG; what was written before an
-// error stays.
-func (n *Inode) WriteAt(p []byte, off int64) (int, error) {
-	if off < 0 {
-		return 0, syscall.EINVAL
+	if data, ok := n.fs.pages.get(k.hash(), k); ok {
+		return data, nil
 	}
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return n.write(p, off)
+	return n.storedPage(block)
 }
 
-// Append writes p at the end of the file and returns the new end.
-func (n *Inode) Append(p []byte) (written int, end int64, err error) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	written, err = n.write(p, n.record.Size)
-	return written, n.record.Size, err
-}
-
-// write is WriteAt with mu held.
-func (n *Inode) write(p []byte, off int64) (int, error) {
-	if off > MaxSize-int64(len(p)) {
-		return 0, syscall.EFBIG
-	}
-	done := 0
-	for done < len(p) {
-		m := min(len(p)-done, maxBatch-int((off+int64(done))%maxBatch))
-		if err := n.writeBatch(p[done:done+m], off+int64(done)); err != nil {
-			return done, err
-		}
-		done += m
-	}
-	return done, nil
-}
-
-// writeBatch writes as one change; the range spans at most maxBatch bytes.
-func (n *Inode) writeBatch(p []byte, off int64) (err error) {
-	if err := n.fs.space.take(n.fs, len(p)+recordFixed); err != nil {
+// storedPage returns a page that is not in memory.
+func (n *Inode) storedPage(block uint64) (data []byte, err error) {
+	err = n.view(func(s *stored) (err error) {
+		data, err = s.page(block)
 		return err
+	})
+	if err != nil {
+		return nil, n.fs.damaged("page %d of inode %d: %v", block, n.number, err)
 	}
-	first, _ := split(off)
-	b := n.fs.db.NewBatch()
-	defer func() {
-		if err != nil { // the cache may be ahead of the store
-			for block := range uint64(maxBatch / BlockSize) {
-				n.dropBlock(first + block)
+	return data, nil
+}
+
+// view reads what extents of the inode refer to. Between the beginning of
+// a view and the look at the cache of extents a group may have been stored, whose data
+// the view does not have; another one does. While the inode is locked, there are at
+// most two such groups.
+func (n *Inode) view(fn func(s *stored) error) (err error) {
+	for range 4 {
+		s := stored{n: n, epoch: n.epoch.Load(), layers: n.layers.Load()}
+		err = n.fs.view(func(tx *table.Tx) error {
+			s.tx = tx
+			return fn(&s)
+		})
+		if !errors.Is(err, table.ErrNotFound) {
+			break
+		}
+	}
+	return err
+}
+
+// stored reads what the store has of an inode.
+type stored struct {
+	n     *Inode
+	tx    *table.Tx
+	epoch uint64 // of the inode before tx began
+
+	// What was not stored before tx began. What these layers do not have, tx has; later
+	// ones may lack what was stored after tx began.
+	layers *layers
+}
+
+// page reads a page that is not in memory, and keeps it with its neighbours.
+func (s *stored) page(block uint64) ([]byte, error) {
+	number, i := block/chunkPages, int(block%chunkPages)
+	x, err := s.extent(number)
+	if err != nil {
+		return nil, err
+	}
+	r := x.refs[i]
+	switch r.data {
+	case 0:
+		return nil, nil
+	case inlined:
+		s.keep(block, x.inline)
+		return x.inline, nil
+	}
+	row, err := data.Get(s.tx, r.data)
+	if err != nil {
+		return nil, err
+	}
+	for j, other := range x.refs {
+		at := number*chunkPages + uint64(j)
+		if other.data != r.data {
+			continue
+		}
+		if _, state := s.layers.page(at); state == below {
+			s.keep(at, pageOf(row.Bytes, int(other.index)))
+		}
+	}
+	return pageOf(row.Bytes, int(r.index)), nil
+}
+
+// keep caches a page that was read, unless a group with newer ones was stored since.
+func (s *stored) keep(block uint64, data []byte) {
+	k := blockKey{s.n.number, block}
+	s.n.fs.pages.putIf(k.hash(), k, data, cap(data)+blockOverhead, func() bool { return s.n.epoch.Load() == s.epoch })
+}
+
+func (fs *FS) cachePage(n *Inode, block uint64, data []byte) {
+	k := blockKey{n.number, block}
+	fs.pages.put(k.hash(), k, data, cap(data)+blockOverhead)
+}
+
+func (n *Inode) dropPage(block uint64) {
+	k := blockKey{n.number, block}
+	n.fs.pages.drop(k.hash(), k)
+}
+
+// extent finds where the pages of a chunk are stored.
+func (s *stored) extent(number uint64) (*extent, error) {
+	k, cache := blockKey{s.n.number, number}, s.n.fs.extents
+	if x, ok := cache.get(k.hash(), k); ok {
+		return x, nil
+	}
+	x, err := readExtent(s.tx, s.n.number, number)
+	if err != nil {
+		return nil, err
+	}
+	// What was read before a group was stored must not replace what that has shown.
+	cache.putIf(k.hash(), k, x, x.cost(), func() bool { return s.n.epoch.Load() == s.epoch })
+	return x, nil
+}
+
+func readExtent(tx *table.Tx, inode, number uint64) (*extent, error) {
+	row, err := extents.Get(tx, inode, number)
+	if errors.Is(err, table.ErrNotFound) {
+		return noExtent, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return decodeExtent(row.Inline, row.Pieces)
+}
+
+// readBulk reads a long stretch, without keeping it in memory. mu is held.
+func (n *Inode) readBulk(p []byte, off int64) (int, error) {
+	err := n.view(func(s *stored) error {
+		b := bulkReader{stored: s}
+		for done := 0; done < len(p); {
+			block, within := split(off + int64(done))
+			m := min(len(p)-done, BlockSize-within)
+			data, err := b.page(block)
+			if err != nil {
+				return err
 			}
+			fill(p[done:done+m], data, within)
+			done += m
 		}
-	}()
-	next := n.record
-	for done := 0; done < len(p); {
-		block, within := split(off + int64(done))
-		m := min(len(p)-done, BlockSize-within)
-		if err := n.writeBlock(b, &next, block, within, p[done:done+m], len(p) >= bulk); err != nil {
-			return err
+		return nil
+	})
+	if err != nil {
+		return 0, n.fs.damaged("bytes from %d of inode %d: %v", off, n.number, err)
+	}
+	return len(p), nil
+}
+
+// bulkReader reads pages in their order, and keeps what it has read last.
+type bulkReader struct {
+	*stored
+	chunk uint64
+	found *extent // of that chunk
+	row   DataRow
+}
+
+func (b *bulkReader) page(block uint64) ([]byte, error) {
+	if data, state := b.layers.page(block); state != below {
+		return data, nil
+	}
+	number, i := block/chunkPages, block%chunkPages
+	if b.found == nil || b.chunk != number {
+		x, err := b.stored.extent(number)
+		if err != nil {
+			return nil, err
 		}
-		done += m
+		b.chunk, b.found = number, x
 	}
-	next.Size = max(next.Size, off+int64(len(p)))
-	next.Modified = n.fs.now()
-	next.Changed = next.Modified
-	if err := n.stage(b, &next); err != nil {
-		return err
+	r := b.found.refs[i]
+	switch r.data {
+	case 0:
+		return nil, nil
+	case inlined:
+		return b.found.inline, nil
 	}
-	return n.commit(b, next)
-}
-
-// writeBlock puts one block's new contents into the batch.
-func (n *Inode) writeBlock(b *pebble.Batch, next *record, block uint64, within int, p []byte, bulk bool) error {
-	if within == 0 && (len(p) == BlockSize || int64(block)*BlockSize+int64(len(p)) >= n.record.Size) {
-		return n.replaceBlock(b, next, block, p, bulk)
+	if b.row.ID != r.data {
+		var err error
+		if b.row, err = data.Get(b.tx, r.data); err != nil {
+			return nil, err
+		}
 	}
-	old, existed, err := n.wholeBlock(block)
-	if err != nil {
-		return err
-	}
-	if !existed {
-		next.Blocks++
-	}
-	if need := within + len(p); need > len(old) {
-		size := len(old)
-		old = grown(old, need)
-		clear(old[size:need])
-	}
-	copy(old[within:], p)
-	n.cacheBlock(block, old)
-	return n.stageBlock(b, block, old)
-}
-
-// replaceBlock writes a block of which nothing old remains.
-func (n *Inode) replaceBlock(b *pebble.Batch, next *record, block uint64, p []byte, bulk bool) error {
-	existed, err := n.hasBlock(block)
-	if err != nil {
-		return err
-	}
-	if !existed {
-		next.Blocks++
-	}
-	if bulk {
-		n.dropBlock(block)
-	} else {
-		n.cacheBlock(block, n.copyForCache(block, p))
-	}
-	return n.stageBlock(b, block, p)
-}
-
-// copyForCache copies new block data, into the cached copy's memory where
-// that has room. mu is held exclusively.
-func (n *Inode) copyForCache(block uint64, p []byte) []byte {
-	k := blockKey{n.number, block}
-	old, _ := n.fs.blocks.get(k.hash(), k)
-	return append(old[:0], p...)
-}
-
-func (n *Inode) stageBlock(b *pebble.Batch, block uint64, data []byte) error {
-	var name key
-	return storage(b.Set(name.block(n.number, block), data, nil))
-}
-
-// wholeBlock returns a block's data in memory that the caller may change: it
-// is the cached copy, if there is one. mu is held exclusively.
-func (n *Inode) wholeBlock(block uint64) (data []byte, existed bool, err error) {
-	k := blockKey{n.number, block}
-	if data, ok := n.fs.blocks.get(k.hash(), k); ok {
-		return data, true, nil
-	}
-	var name key
-	stored, closer, err := n.fs.db.Get(name.block(n.number, block))
-	if errors.Is(err, pebble.ErrNotFound) {
-		return nil, false, nil
-	}
-	if err != nil {
-		return nil, false, storage(err)
-	}
-	data = append([]byte(nil), stored...)
-	return data, true, storage(closer.Close())
-}
-
-// hasBlock tells whether a block is stored, in the common cases without
-// looking: none beyond the end, all in a file without holes.
-func (n *Inode) hasBlock(block uint64) (bool, error) {
-	blocks := blocksOf(n.record.Size)
-	switch {
-	case block >= blocks:
-		return false, nil
-	case uint64(n.record.Blocks) == blocks:
-		return true, nil
-	}
-	var name key
-	_, closer, err := n.fs.db.Get(name.block(n.number, block))
-	if errors.Is(err, pebble.ErrNotFound) {
-		return false, nil
-	}
-	if err != nil {
-		return false, storage(err)
-	}
-	return true, storage(closer.Close())
-}
-
-// blocksOf is the number of blocks that size bytes extend over.
-func blocksOf(size int64) uint64 { return (uint64(size) + BlockSize - 1) / BlockSize }
-
-// grown returns the slice with length n, in place or copied, with room for
-// what small appends are likely to add.
-func grown(b []byte, n int) []byte {
-	if n <= cap(b) {
-		return b[:n]
-	}
-	larger := make([]byte, n, min(BlockSize, max(n, 2*cap(b))))
-	copy(larger, b)
-	return larger
+	return pageOf(b.row.Bytes, int(r.index)), nil
 }

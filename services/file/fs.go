@@ -1,30 +1,43 @@
 package file
 
 import (
+	"context"
 	"errors"
 	"fmt"
-	"io"
 	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
 
-	"github.com/cockroachdb/pebble/v2"
+	"github.com/tuplix/tuplix/dbms/engine"
+	"github.com/tuplix/tuplix/dbms/table"
 )
 
-// Options says how a file system is mounted. The zero value is usable.
+// Options says how a file system is opened. The zero value is usable.
 type Options struct {
-	// Memory is the budget in bytes for all caches and buffers, Pebble's
-	// included where Open opens it. 0 means DefaultMemory.
+	// Memory is the budget in bytes for caches and for what is not yet stored. 0
+	// means DefaultMemory, less than MinMemory is taken for this.
 	Memory int
 
 	// SyncInterval bounds how long a change may stay unsynced when nobody
 	// asks; 0 means 5 seconds.
 	SyncInterval time.Duration
 
-	// Space tells the bytes of the device and those still free; nil means
-	// that it is not known and space never runs out.
+	// Space tells the bytes of the device and those that transactions may still
+	// take; nil means that it is not known and space never runs out.
 	Space func() (total, free uint64, err error)
+
+	// MakeRoom has the device get back the space of what was removed from the
+	// store; nil: it does by itself.
+	MakeRoom func(ctx context.Context) error
+
+	// Past is how many bytes data of files may have that is kept for the past only.
+	// 0 means a quarter of the device.
+	Past int64
+
+	// Op is on whose behalf changes are stored that calls have made: one
+	// transaction has those of many.
+	Op engine.Op
 
 	// Log receives messages about damage and storage failures; nil drops them.
 	Log func(format string, args ...any)
@@ -33,61 +46,112 @@ type Options struct {
 	Now func() time.Time
 }
 
-// FS is a mounted file system. Its methods and those of its inodes may be
+// How the memory is divided: a half is for pages of files, a quarter at most for what
+// is not yet stored, the rest for names, inodes and where pages lie.
+const (
+	// DefaultMemory suits a machine of 256 MB or more.
+	DefaultMemory = 16 << 20
+
+	// MinMemory is the least budget that works.
+	MinMemory = 2 << 20
+
+	pageShare     = 2
+	groupShare    = 16 // one group; there may be four times that
+	maxGroup      = 4 << 20
+	groupOfDevice = 128
+	extentShare   = 8
+	memoryPerName = 1 << 10 // one cached name for so many bytes of budget
+)
+
+// Two groups of twice the limit each, and what a single call adds, fit a transaction.
+const _ = uint(engine.MaxTxBytes/2 - 2*maxGroup)
+
+// FS is the files of a store. Its methods and those of its inodes may be
 // called from any goroutine.
 type FS struct {
-	db      *pebble.DB
-	options Options
-	owned   io.Closer // what Close closes besides, nil if nothing
-	root    *Inode
+	db         *table.DB
+	options    Options
+	root       *Inode
+	groupLimit int64
 
 	tree       sync.Mutex // see the package comment
-	nextNumber uint64     // under tree
+	nextNumber uint64     // of a new inode; under tree
 
-	inodes [inodeTables]inodeTable
-	names  *cache[nameKey, *Inode]  // nil: no such name
-	blocks *cache[blockKey, []byte] // contents guarded by Inode.mu
-	space  room
+	nextData uint64     // id of new data; under journal.commit
+	reserved CounterRow // as stored; under journal.commit
 
-	sequence atomic.Uint64 // changes committed
-	synced   atomic.Uint64 // all changes up to this one are durable
-	failed   atomic.Bool   // the log could not be written: changes are EIO
-	syncer   *time.Timer
-	armed    atomic.Bool // syncer will run
-	closing  sync.RWMutex
-	closed   bool // under closing
+	journal    journal
+	inodes     [inodeTables]inodeTable
+	names      *cache[nameKey, *Inode]   // nil: no such name
+	pages      *cache[blockKey, []byte]  // as stored
+	extents    *cache[blockKey, *extent] // by inode and chunk, as stored
+	space      room
+	freedBytes atomic.Int64 // of data that is kept for the past only, about
+
+	collecting sync.Mutex  // before journal.commit
+	purged     time.Time   // when it was looked for; under collecting
+	removed    atomic.Bool // something was, since room was last made
+
+	running   atomic.Pointer[Tx] // a transaction of Update
+	restoring atomic.Bool        // by this package, which knows what to do
+
+	syncer  *time.Timer
+	armed   atomic.Bool // syncer will run
+	kicked  atomic.Bool // a group is about to be stored
+	closing sync.RWMutex
+	closed  bool // under closing
 }
 
 const inodeTables = 64
 
-// Mount makes the files in db usable, creating the root directory in a
-// database that has none, and deletes the contents of files that had no name
-// left when the system stopped. db stays the caller's.
-func Mount(db *pebble.DB, o Options) (*FS, error) {
+// ErrFormat says that files were stored by a version that does it otherwise.
+var ErrFormat = errors.New("the files of this store have a format that this version does not know")
+
+// ErrDamaged says that what is stored of the files makes no sense.
+var ErrDamaged = errors.New("the stored files are damaged")
+
+// Open opens the files of a store that has the tables of Tables, makes the root
+// directory in one that has none, and deletes the contents of files that had no name
+// left when the system stopped. The store stays the caller's, who must not use it for
+// changes of these tables other than by this package, and closes it after FS.Close.
+//
+// Errors: ErrFormat for files that another version stored, ErrDamaged, and those of
+// the store.
+func Open(db *table.DB, o Options) (*FS, error) {
 	o.fill()
 	fs := &FS{
-		db:      db,
-		options: o,
-		names:   newCache[nameKey, *Inode](o.Memory / memoryPerName),
-		blocks:  newCache[blockKey, []byte](o.Memory / blockShare),
+		db:         db,
+		options:    o,
+		groupLimit: int64(min(o.Memory/groupShare, maxGroup)),
+		names:      newCache[nameKey, *Inode](o.Memory / memoryPerName),
+		pages:      newCache[blockKey, []byte](o.Memory / pageShare),
+		extents:    newCache[blockKey, *extent](o.Memory / extentShare),
 	}
+	if o.Space != nil {
+		if total, _, err := o.Space(); err == nil && total > 0 {
+			fs.groupLimit = min(fs.groupLimit, int64(total/groupOfDevice))
+		}
+	}
+	fs.journal.init()
 	fs.syncer = time.AfterFunc(time.Hour, fs.backgroundSync)
 	fs.syncer.Stop()
-	if err := fs.recover(); err != nil {
+	if err := fs.load(); err != nil {
 		return nil, err
 	}
 	root, err := fs.inode(rootNumber)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w: the root directory cannot be read", ErrDamaged)
 	}
 	fs.root = root
-	return fs, nil
+	db.OnRestore(fs.restored)
+	return fs, fs.collectOrphans()
 }
 
 func (o *Options) fill() {
 	if o.Memory == 0 {
 		o.Memory = DefaultMemory
 	}
+	o.Memory = max(o.Memory, MinMemory)
 	if o.SyncInterval == 0 {
 		o.SyncInterval = 5 * time.Second
 	}
@@ -107,201 +171,73 @@ func (fs *FS) Root() *Inode { return fs.root }
 func (fs *FS) Close() error {
 	fs.syncer.Stop()
 	err := fs.Sync()
-	fs.closing.Lock() // waits for a background sync
+	fs.closing.Lock() // waits for what goes on in the background
 	fs.closed = true
 	fs.closing.Unlock()
-	if fs.owned != nil {
-		err = firstError(err, storage(fs.owned.Close()))
-	}
 	return err
 }
 
 func (fs *FS) now() int64 { return fs.options.Now().UnixNano() }
 
-// commit carries out one change. What it changed may be shown afterwards.
-func (fs *FS) commit(b *pebble.Batch) error {
-	if fs.failed.Load() {
-		return syscall.EIO
+// op is for a transaction of the service's own.
+func (fs *FS) op(name string) engine.Op {
+	op := fs.options.Op
+	if op.Name == "" {
+		op.Name = name
 	}
-	err := fs.guard(func() error { return b.Commit(pebble.NoSync) })
-	if err != nil {
-		return err
+	return op
+}
+
+// view reads the store as it is. It begins anew if the past ends before which it has
+// begun.
+func (fs *FS) view(fn func(tx *table.Tx) error) (err error) {
+	for range 10 {
+		if err = fs.db.View(context.Background(), fn); !errors.Is(err, engine.ErrTooOld) {
+			break
+		}
 	}
-	fs.sequence.Add(1)
+	return err
+}
+
+// arm sees that changes are stored after a while, or soon if there are many.
+func (fs *FS) arm(soon bool) {
+	if soon && fs.kicked.CompareAndSwap(false, true) {
+		go fs.background(func() error {
+			fs.kicked.Store(false)
+			return fs.flush()
+		})
+	}
 	if !fs.armed.Load() && fs.armed.CompareAndSwap(false, true) {
 		fs.syncer.Reset(fs.options.SyncInterval)
-	}
-	return storage(b.Close())
-}
-
-// guard runs a write to Pebble. Where Pebble gives up because its log cannot
-// be written, the file system is read-only from then on.
-func (fs *FS) guard(write func() error) (err error) {
-	defer func() {
-		switch p := recover().(type) {
-		case nil:
-		case storageFailure:
-			fs.failed.Store(true)
-			err = syscall.EIO
-		default:
-			panic(p)
-		}
-	}()
-	return storage(write())
-}
-
-// Sync makes all changes durable that returned before it was called.
-func (fs *FS) Sync() error { return fs.syncTo(fs.sequence.Load()) }
-
-// Sync makes the inode's changes durable, its names among them.
-func (n *Inode) Sync() error {
-	n.mu.RLock()
-	change := n.change
-	n.mu.RUnlock()
-	return n.fs.syncTo(change)
-}
-
-// syncTo makes at least the changes up to the given one durable.
-func (fs *FS) syncTo(change uint64) error {
-	if fs.failed.Load() {
-		return syscall.EIO
-	}
-	if fs.synced.Load() >= change {
-		return nil
-	}
-	upTo := fs.sequence.Load()
-	err := fs.guard(func() error { return fs.db.LogData(nil, pebble.Sync) })
-	if err != nil {
-		return err
-	}
-	for {
-		old := fs.synced.Load()
-		if old >= upTo || fs.synced.CompareAndSwap(old, upTo) {
-			return nil
-		}
 	}
 }
 
 func (fs *FS) backgroundSync() {
 	fs.armed.Store(false)
+	fs.background(func() error { return firstError(fs.Sync(), fs.tidy()) })
+}
+
+// background does something for which nobody waits, unless the files are closed.
+func (fs *FS) background(do func() error) {
 	fs.closing.RLock()
 	defer fs.closing.RUnlock()
-	if fs.closed {
+	if fs.closed || fs.journal.failed.Load() {
 		return
 	}
-	if err := fs.Sync(); err != nil {
-		fs.options.Log("file: background sync: %v", err)
+	if err := do(); err != nil {
+		fs.options.Log("file: in the background: %v", err)
 	}
 }
 
-// damaged reports what the store should never hold.
+// damaged reports what the store should never hold, or cannot read.
 func (fs *FS) damaged(format string, args ...any) error {
 	fs.options.Log("file: damaged: "+format, args...)
-	return syscall.EIO
-}
-
-// storage is the errno of a storage error.
-func storage(err error) error {
-	if err == nil {
-		return nil
-	}
-	if errors.Is(err, syscall.ENOSPC) {
-		return syscall.ENOSPC
-	}
 	return syscall.EIO
 }
 
 func firstError(errs ...error) error {
 	for _, err := range errs {
 		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// recover prepares the store for use: the root, the next inode number, and
-// the orphans of the last run.
-func (fs *FS) recover() error {
-	var k key
-	value, closer, err := fs.db.Get(k.super())
-	switch {
-	case errors.Is(err, pebble.ErrNotFound):
-		err = fs.format()
-	case err != nil:
-		return fmt.Errorf("file: superblock: %w", err)
-	default:
-		err = firstError(checkSuper(value), closer.Close())
-	}
-	if err != nil {
-		return err
-	}
-	if err := fs.findNextNumber(); err != nil {
-		return err
-	}
-	return fs.collectOrphans()
-}
-
-// format writes the superblock and an empty root directory.
-func (fs *FS) format() error {
-	now := fs.now()
-	root := record{Attr: Attr{
-		Number: rootNumber, Mode: syscall.S_IFDIR | 0o755, Links: 2,
-		Accessed: now, Modified: now, Changed: now, Born: now,
-	}, parent: rootNumber}
-	value := make([]byte, root.size())
-	root.encode(value)
-	b := fs.db.NewBatch()
-	var super, inode key
-	if err := firstError(
-		b.Set(super.super(), encodeSuper(), nil),
-		b.Set(inode.inode(rootNumber), value, nil),
-	); err != nil {
-		return storage(err)
-	}
-	return fs.commit(b)
-}
-
-// findNextNumber sets the next number behind the greatest in use.
-func (fs *FS) findNextNumber() error {
-	it, err := fs.db.NewIter(&pebble.IterOptions{LowerBound: []byte{table}, UpperBound: []byte{table + 1}})
-	if err != nil {
-		return storage(err)
-	}
-	fs.nextNumber = rootNumber + 1
-	if it.Last() {
-		if p, ok := parseKey(it.Key()); ok {
-			fs.nextNumber = p.inode + 1
-		}
-	}
-	return storage(it.Close())
-}
-
-// collectOrphans deletes what had no name left when the system stopped.
-func (fs *FS) collectOrphans() error {
-	var lower, upper key
-	it, err := fs.db.NewIter(&pebble.IterOptions{
-		LowerBound: lower.startKind(0, kindOrphan),
-		UpperBound: upper.afterKind(0, kindOrphan),
-	})
-	if err != nil {
-		return storage(err)
-	}
-	var numbers []uint64
-	for it.First(); it.Valid(); it.Next() {
-		if p, ok := parseKey(it.Key()); ok {
-			numbers = append(numbers, p.value)
-		}
-	}
-	if err := it.Close(); err != nil {
-		return storage(err)
-	}
-	for _, number := range numbers {
-		n, err := fs.inode(number)
-		if err != nil {
-			return err
-		}
-		if err := firstError(n.Open(), n.Close()); err != nil {
 			return err
 		}
 	}

@@ -2,13 +2,49 @@ package file
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"syscall"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/tuplix/tuplix/dbms/engine"
+	"github.com/tuplix/tuplix/dbms/engine/embedded"
+	"github.com/tuplix/tuplix/dbms/store"
 )
+
+var ctx = context.Background()
+
+// stores are those below the file systems that mount has opened.
+var stores sync.Map
+
+// mount opens the files of the store on a volume.
+func mount(volume vfs.FS, o Options) (*FS, error) {
+	so := store.Options{Options: embedded.Options{Memory: embedded.MinMemory, Log: o.Log}}
+	s, err := store.Open(ctx, volume, so, Tables()...)
+	if err != nil {
+		return nil, err
+	}
+	if o.Space == nil {
+		o.Space, o.MakeRoom = s.Space, s.MakeRoom
+	}
+	fs, err := Open(s.DB, o)
+	if err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	stores.Store(fs, s)
+	return fs, nil
+}
+
+func storeOf(fs *FS) *store.Store {
+	s, _ := stores.Load(fs)
+	return s.(*store.Store)
+}
+
+func unmount(fs *FS) error { return errors.Join(fs.Close(), storeOf(fs).Close()) }
 
 // open mounts a fresh file system in memory; at the end it must be consistent.
 func open(t testing.TB, o Options) *FS {
@@ -16,7 +52,7 @@ func open(t testing.TB, o Options) *FS {
 	if o.Log == nil {
 		o.Log = t.Logf
 	}
-	fs, err := Open(vfs.NewMem(), "db", o)
+	fs, err := mount(vfs.NewMem(), o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -29,7 +65,10 @@ func closeChecked(t testing.TB, fs *FS) {
 	if err := fs.Check(); err != nil {
 		t.Errorf("check: %v", err)
 	}
-	if err := fs.Close(); err != nil {
+	if err := storeOf(fs).Check(ctx, func(p engine.Problem) { t.Errorf("store: %+v", p) }); err != nil {
+		t.Errorf("check of the store: %v", err)
+	}
+	if err := unmount(fs); err != nil {
 		t.Errorf("close: %v", err)
 	}
 }
@@ -99,7 +138,7 @@ func TestErrnos(t *testing.T) {
 
 func TestReopen(t *testing.T) {
 	disk := vfs.NewMem()
-	fs := must[*FS](t)(Open(disk, "db", Options{Log: t.Logf}))
+	fs := must[*FS](t)(mount(disk, Options{Log: t.Logf}))
 	f := create(t, fs.Root(), "file")
 	data := bytes.Repeat([]byte("0123456789abcdef"), 5000)
 	must[int](t)(f.WriteAt(data, 3))
@@ -111,7 +150,7 @@ func TestReopen(t *testing.T) {
 	}
 	closeChecked(t, fs) // with the orphan still open, as a crash would
 
-	fs = must[*FS](t)(Open(disk, "db", Options{Log: t.Logf}))
+	fs = must[*FS](t)(mount(disk, Options{Log: t.Logf}))
 	defer closeChecked(t, fs)
 	got := make([]byte, len(data)+10)
 	f = must[*Inode](t)(fs.Root().Lookup("file"))
@@ -222,7 +261,7 @@ func TestHundredThousandEntries(t *testing.T) {
 func TestFullDevice(t *testing.T) {
 	disk := vfs.NewMem()
 	disk.TestingSetDiskUsage(vfs.DiskUsage{TotalBytes: 1 << 30, AvailBytes: 1 << 29})
-	fs := must[*FS](t)(Open(disk, "db", Options{Log: t.Logf}))
+	fs := must[*FS](t)(mount(disk, Options{Log: t.Logf}))
 	defer closeChecked(t, fs)
 	f := create(t, fs.Root(), "file")
 	must[int](t)(f.WriteAt(make([]byte, 1<<20), 0))
@@ -238,6 +277,5 @@ func TestFullDevice(t *testing.T) {
 		t.Errorf("unlink on a full device: %v", err)
 	}
 	disk.TestingSetDiskUsage(vfs.DiskUsage{TotalBytes: 1 << 30, AvailBytes: 1 << 29})
-	fs.space.full = fs.space.full.Add(-fullRetry)
 	create(t, fs.Root(), "file")
 }

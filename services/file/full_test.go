@@ -35,7 +35,7 @@ func TestFullVolume(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			fs, err := Open(volume, "files", Options{Memory: v.memory, Log: t.Logf})
+			fs, err := mount(volume, Options{Memory: v.memory, Log: t.Logf})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -52,7 +52,7 @@ func TestFullVolume(t *testing.T) {
 			if err := fs.Check(); err != nil {
 				t.Error(err)
 			}
-			if err := fs.Close(); err != nil {
+			if err := unmount(fs); err != nil {
 				t.Error(err)
 			}
 			if err := volume.Close(); err != nil {

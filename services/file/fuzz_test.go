@@ -8,36 +8,29 @@ import (
 	"testing"
 )
 
-// FuzzRecord decodes any bytes and encodes what came of them again.
-func FuzzRecord(f *testing.F) {
-	r := record{Attr: Attr{Mode: syscall.S_IFLNK, Size: 4, Links: 1}, target: "file"}
-	b := make([]byte, r.size())
-	r.encode(b)
-	f.Add(b)
-	f.Fuzz(func(t *testing.T, b []byte) {
-		r, err := decodeRecord(7, b)
+// FuzzExtent decodes any bytes and encodes what came of them again.
+func FuzzExtent(f *testing.F) {
+	x := extent{}
+	x.refs[1], x.refs[2], x.refs[5] = pageRef{7, 3, 9}, pageRef{7, 4, 9}, pageRef{8, 0, 1}
+	f.Add([]byte("inline"), x.encodePieces(nil))
+	f.Fuzz(func(t *testing.T, inline, pieces []byte) {
+		x, err := decodeExtent(inline, pieces)
 		if err != nil {
 			return
 		}
-		again := make([]byte, r.size())
-		r.encode(again)
-		r2, err := decodeRecord(7, again)
-		if err != nil || r != r2 {
-			t.Errorf("%+v became %+v, %v", r, r2, err)
+		y, err := decodeExtent(x.inline, x.encodePieces(nil))
+		if err != nil || x.refs != y.refs {
+			t.Errorf("%+v became %+v, %v", x, y, err)
 		}
 	})
 }
 
-// FuzzKey takes any key apart.
-func FuzzKey(f *testing.F) {
-	var k key
-	f.Add(bytes.Clone(k.entry(3, "name")))
-	f.Add(bytes.Clone(k.block(3, 9)))
-	f.Add(bytes.Clone(k.orphan(3)))
+// FuzzFreed does the same with lists of freed data.
+func FuzzFreed(f *testing.F) {
+	f.Add(freedList{{1, 16}, {9, 1}}.encode())
 	f.Fuzz(func(t *testing.T, b []byte) {
-		p, ok := parseKey(b)
-		if ok && p.kind == kindEntry && !bytes.Equal(b, k.entry(p.inode, p.name)) {
-			t.Errorf("%x is not the key of %+v", b, p)
+		if l, err := decodeFreed(b); err == nil && !bytes.Equal(l.encode(), b) {
+			t.Errorf("%x became %x", b, l.encode())
 		}
 	})
 }

@@ -2,10 +2,11 @@ package file
 
 import (
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"weak"
 
-	"github.com/cockroachdb/pebble/v2"
+	"github.com/tuplix/tuplix/dbms/table"
 )
 
 // Inode is a file, directory, symbolic link or device node. It may be used
@@ -15,11 +16,21 @@ type Inode struct {
 	fs     *FS
 	number uint64
 
+	writing sync.Mutex // held by writes, which may be several changes; before FS.journal.gate
+
 	mu     sync.RWMutex
-	record record // as stored
+	record record
 	opens  int    // Open calls without their Close
-	dead   bool   // deleted from the store
-	change uint64 // FS.sequence behind the last change
+	dead   bool   // it is gone, and so are its rows when the group is stored
+	change uint64 // number of the group with the last change
+
+	layers atomic.Pointer[layers] // contents that are not stored; nil: none
+	epoch  atomic.Uint64          // counts the groups with its contents that were stored
+
+	// What is stored; of who holds FS.journal.commit.
+	stored     bool  // a row of os.inodes
+	orphan     bool  // a row of os.orphans
+	storedSize int64 // up to which there may be extents
 }
 
 // Number is the inode number.
@@ -88,85 +99,62 @@ func (n *Inode) Open() error {
 // its contents.
 func (n *Inode) Close() error {
 	n.mu.Lock()
-	defer n.mu.Unlock()
-	if n.opens == 0 {
+	switch {
+	case n.opens == 0:
+		n.mu.Unlock()
 		return syscall.EBADF
-	}
-	n.opens--
-	if n.opens > 0 || n.record.Links > 0 || n.dead {
+	case n.opens > 1 || n.record.Links > 0 || n.dead:
+		n.opens--
+		n.mu.Unlock()
 		return nil
 	}
-	b := n.fs.db.NewBatch()
-	var k key
-	if err := b.Delete(k.orphan(n.number), nil); err != nil {
-		return storage(err)
-	}
-	if err := n.delete(b); err != nil {
+	n.mu.Unlock()
+	if err := n.fs.enter(0); err != nil {
 		return err
 	}
-	return n.fs.commit(b)
+	defer n.fs.leave()
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.opens--; n.opens == 0 && n.record.Links == 0 && !n.dead {
+		n.delete()
+	}
+	return nil
 }
 
 // Update lets fn change the mode bits, owner and times of a copy of the
-// attributes, stores these and sets the change time. Other fields and the
+// attributes, keeps these and sets the change time. Other fields and the
 // type bits stay as they are.
 func (n *Inode) Update(fn func(a *Attr)) error {
+	if err := n.fs.enter(inodeCost); err != nil {
+		return err
+	}
+	defer n.fs.leave()
+	return n.update(fn)
+}
+
+// update is Update inside the gate.
+func (n *Inode) update(fn func(a *Attr)) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.dead {
 		return syscall.ENOENT
 	}
-	edited, next := n.record.Attr, n.record
+	edited, r := n.record.Attr, &n.record
 	fn(&edited)
-	next.Mode = n.record.Type() | edited.Mode&07777
-	next.UID, next.GID = edited.UID, edited.GID
-	next.Accessed, next.Modified = edited.Accessed, edited.Modified
-	next.Changed = n.fs.now()
-	b := n.fs.db.NewBatch()
-	if err := n.stage(b, &next); err != nil {
-		return err
-	}
-	return n.commit(b, next)
-}
-
-// stage puts the record into the batch. The caller holds mu.
-func (n *Inode) stage(b *pebble.Batch, r *record) error {
-	var k key
-	name := k.inode(n.number)
-	op := b.SetDeferred(len(name), r.size())
-	copy(op.Key, name)
-	r.encode(op.Value)
-	return storage(op.Finish())
-}
-
-// commit carries the batch out and makes next, which is in it, the present
-// record. The caller holds mu.
-func (n *Inode) commit(b *pebble.Batch, next record) error {
-	if err := n.fs.commit(b); err != nil {
-		return err
-	}
-	n.show(next)
+	r.Mode = r.Type() | edited.Mode&07777
+	r.UID, r.GID = edited.UID, edited.GID
+	r.Accessed, r.Modified = edited.Accessed, edited.Modified
+	r.Changed = n.fs.now()
+	n.fs.journal.touch(n)
 	return nil
 }
 
-// show makes a committed record the present one.
-func (n *Inode) show(next record) {
-	n.record = next
-	n.change = n.fs.sequence.Load()
-}
-
-// delete puts the removal of the inode and its contents into the batch, and
-// regards it as done. The caller holds mu.
-func (n *Inode) delete(b *pebble.Batch) error {
-	var k key
-	if err := b.Delete(k.inode(n.number), nil); err != nil {
-		return storage(err)
-	}
-	if err := n.deleteBlocks(b, 0); err != nil {
-		return err
-	}
+// delete lets the inode and its contents go. The caller holds mu, inside the gate.
+func (n *Inode) delete() {
 	n.dead = true
-	return nil
+	n.fs.removed.Store(true)
+	n.fs.journal.touch(n)
+	n.fs.journal.open.size.Add(int64(chunksOf(n.record.Size)) * cutCost)
 }
 
 // inodeTable finds the one Inode of each number that somebody uses.
@@ -188,22 +176,24 @@ func (fs *FS) inode(number uint64) (*Inode, error) {
 	if n := t.inodes[number].Value(); n != nil {
 		return n, nil
 	}
-	var k key
-	value, closer, err := fs.db.Get(k.inode(number))
+	n := &Inode{fs: fs, number: number, stored: true, change: fs.journal.committed.Load()}
+	err := fs.view(func(tx *table.Tx) error {
+		row, err := inodes.Get(tx, number)
+		if err == nil {
+			n.record, err = recordOf(&row)
+		}
+		return err
+	})
 	if err != nil {
 		return nil, fs.damaged("inode %d: %v", number, err)
 	}
-	r, err := decodeRecord(number, value)
-	if err = firstError(err, closer.Close()); err != nil {
-		return nil, fs.damaged("inode %d: %v", number, err)
-	}
-	n := &Inode{fs: fs, number: number, record: r, change: fs.sequence.Load()}
+	n.storedSize, n.orphan = n.record.Size, n.record.Links == 0
 	t.add(n)
 	return n, nil
 }
 
-// enter makes a new inode known before anybody can look it up.
-func (fs *FS) enter(n *Inode) {
+// add makes a new inode known before anybody can look it up.
+func (fs *FS) add(n *Inode) {
 	t := &fs.inodes[n.number%inodeTables]
 	t.mu.Lock()
 	t.add(n)

@@ -1,14 +1,22 @@
 package file
 
-import "github.com/tuplix/tuplix/dbms/lsm"
+import "github.com/tuplix/tuplix/dbms/engine"
 
 const (
-	// BlockSize is the unit in which data is stored, in bytes; a file's last
-	// block is as short as its data. Part of the format. A few bytes changed
-	// cost a whole block in the log: against 16 KiB, this takes a third less
-	// processor time for writes of 4 KiB, a fifth less for small appends, and
-	// a tenth more for writes of 64 KiB and above (BenchmarkWrite).
+	// BlockSize is the unit in which data is cached, changed and counted, in bytes: a
+	// page. A file's last page is as short as its data. Part of the format.
 	BlockSize = 4 << 10
+
+	// chunkPages is how many pages one row of os.extents speaks of, and one row of
+	// os.data holds at most. Part of the format.
+	chunkPages = 16
+	chunkSize  = chunkPages * BlockSize
+
+	// MaxName is the longest name of a directory entry, in bytes.
+	MaxName = 255
+
+	// MaxTarget is the longest target of a symbolic link, in bytes.
+	MaxTarget = 4095
 
 	// MaxSize is the largest size of a file, in bytes.
 	MaxSize = 1 << 62
@@ -16,23 +24,22 @@ const (
 	// MaxLinks is the greatest link count of an inode.
 	MaxLinks = 1 << 30
 
-	// maxBatch is how many bytes of a file one change writes at most.
-	maxBatch = 64 * BlockSize
+	// maxStep is how many bytes of a file one change writes at most.
+	maxStep = 256 << 10
 
-	// bulk is the size in bytes from which a read or write passes the blocks
+	// bulk is the size in bytes from which a read or write passes the pages
 	// cache by, which it would only flush.
 	bulk = 32 << 10
 
-	// pointDeletes is how many blocks are deleted one by one; where more may
-	// lie one range deletion is cheaper, though each burdens all later reads
-	// until it is compacted away.
-	pointDeletes = 64
+	// maxCut is how many chunks one change removes at most, so that a transaction
+	// has room for them.
+	maxCut = engine.MaxWrites / 8
 
 	rootNumber = 1
 )
 
-// A batch must stay a small part of the smallest memtable (lsm.MinMemTable).
-const _ = uint(lsm.MinMemTable/2 - maxBatch)
-
-// Blocks must fill a batch evenly, and their numbers and sizes fit.
-const _ = uint(maxBatch/BlockSize - 1)
+// A chunk must fit in a value with its row's header, and changes begin in chunks.
+const (
+	_ = uint(engine.MaxValue - 2*chunkSize)
+	_ = uint(maxStep/chunkSize - 1)
+)

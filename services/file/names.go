@@ -5,7 +5,7 @@ import (
 	"strings"
 	"syscall"
 
-	"github.com/cockroachdb/pebble/v2"
+	"github.com/tuplix/tuplix/dbms/table"
 )
 
 // nameKey is the key of the names cache.
@@ -71,30 +71,32 @@ func (n *Inode) lookup(name string) (*Inode, error) {
 	if err != nil {
 		return nil, err
 	}
-	n.remember(name, child)
+	n.remember(strings.Clone(name), child)
 	return child, nil
 }
 
-// load finds a name in the store.
+// load finds a name that is not cached.
 func (n *Inode) load(name string) (*Inode, error) {
-	var k key
-	value, closer, err := n.fs.db.Get(k.entry(n.number, name))
-	if errors.Is(err, pebble.ErrNotFound) {
+	if child, known := n.fs.journal.findName(nameKey{n.number, name}); known {
+		return child, nil
+	}
+	var row EntryRow
+	err := n.fs.view(func(tx *table.Tx) (err error) {
+		row, err = entries.Get(tx, n.number, nameHash(name), name)
+		return err
+	})
+	if errors.Is(err, table.ErrNotFound) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, storage(err)
-	}
-	e, err := decodeEntry(value)
-	if err = firstError(err, closer.Close()); err != nil {
 		return nil, n.fs.damaged("entry %q of directory %d: %v", name, n.number, err)
 	}
-	return n.fs.inode(e.inode)
+	return n.fs.inode(row.Inode)
 }
 
-// remember puts a name into the cache; child nil: it does not exist.
+// remember puts a name into the cache, which keeps it; child nil: it does not exist.
 func (n *Inode) remember(name string, child *Inode) {
-	k := nameKey{n.number, strings.Clone(name)}
+	k := nameKey{n.number, name}
 	n.fs.names.put(k.hash(), k, child, 1)
 }
 
@@ -112,14 +114,20 @@ func (n *Inode) writableDirectory() error {
 // Create makes an inode under a new name: EEXIST, ENOENT for a removed
 // directory, ENOSPC.
 func (n *Inode) Create(name string, what New) (*Inode, error) {
+	if err := n.fs.enter(inodeCost + nameCost + MaxName + len(what.Target)); err != nil {
+		return nil, err
+	}
+	defer n.fs.leave()
+	return n.create(name, what)
+}
+
+// create is Create inside the gate.
+func (n *Inode) create(name string, what New) (*Inode, error) {
 	if err := checkName(name); err != nil {
 		return nil, err
 	}
 	if len(what.Target) > MaxTarget {
 		return nil, syscall.ENAMETOOLONG
-	}
-	if err := n.fs.space.take(n.fs, recordFixed+len(what.Target)+maxKey); err != nil {
-		return nil, err
 	}
 	n.fs.tree.Lock()
 	defer n.fs.tree.Unlock()
@@ -129,18 +137,24 @@ func (n *Inode) Create(name string, what New) (*Inode, error) {
 		return nil, err
 	}
 	child := n.newChild(what)
-	c := n.fs.begin()
-	c.record(child, child.record)
-	c.enter(n, name, child)
-	directory := n.record
-	directory.grow(child, +1, child.record.Born)
-	c.record(n, directory)
-	if err := c.commit(); err != nil {
-		return nil, err
-	}
-	n.fs.enter(child)
-	n.remember(name, child)
+	n.fs.journal.touch(child)
+	n.fs.add(child)
+	n.enter(name, child, child.record.Born)
 	return child, nil
+}
+
+// enter gives the directory a new name; mu is held.
+func (n *Inode) enter(name string, child *Inode, now int64) {
+	n.grow(child, +1, now)
+	n.name(name, child, false)
+}
+
+// name has the name refer to the child, or to nothing if that is nil. was tells
+// whether there was such a name.
+func (n *Inode) name(name string, child *Inode, was bool) {
+	name = strings.Clone(name)
+	n.fs.journal.name(n, name, child, was)
+	n.remember(name, child)
 }
 
 // absent checks that the name can be made; mu is held.
@@ -177,18 +191,29 @@ func (n *Inode) newChild(what New) *Inode {
 	return &Inode{fs: n.fs, number: r.Number, record: r}
 }
 
-// grow accounts in a directory's record for one entry more or less.
-func (r *record) grow(child *Inode, by int, now int64) {
+// grow accounts in a directory for one entry more or less; mu is held.
+func (n *Inode) grow(child *Inode, by int, now int64) {
+	r := &n.record
 	r.Size += int64(by)
 	if child.record.Type() == syscall.S_IFDIR {
 		r.Links = uint32(int(r.Links) + by)
 	}
 	r.Modified, r.Changed = now, now
+	n.fs.journal.touch(n)
 }
 
 // Link gives an inode another name: EPERM for a directory, EEXIST, ENOENT
 // if it has lost its last name, EMLINK.
 func (n *Inode) Link(name string, child *Inode) error {
+	if err := n.fs.enter(inodeCost + nameCost + MaxName); err != nil {
+		return err
+	}
+	defer n.fs.leave()
+	return n.link(name, child)
+}
+
+// link is Link inside the gate.
+func (n *Inode) link(name string, child *Inode) error {
 	if err := checkName(name); err != nil {
 		return err
 	}
@@ -198,27 +223,19 @@ func (n *Inode) Link(name string, child *Inode) error {
 	if err := n.absent(name); err != nil {
 		return err
 	}
-	next := child.record
+	r := &child.record
 	switch {
-	case next.Type() == syscall.S_IFDIR:
+	case r.Type() == syscall.S_IFDIR:
 		return syscall.EPERM
-	case next.Links == 0:
+	case r.Links == 0:
 		return syscall.ENOENT
-	case next.Links >= MaxLinks:
+	case r.Links >= MaxLinks:
 		return syscall.EMLINK
 	}
-	next.Links++
-	next.Changed = n.fs.now()
-	directory := n.record
-	directory.grow(child, +1, next.Changed)
-	c := n.fs.begin()
-	c.enter(n, name, child)
-	c.record(child, next)
-	c.record(n, directory)
-	if err := c.commit(); err != nil {
-		return err
-	}
-	n.remember(name, child)
+	r.Links++
+	r.Changed = n.fs.now()
+	n.fs.journal.touch(child)
+	n.enter(name, child, r.Changed)
 	return nil
 }
 
@@ -230,6 +247,15 @@ func (n *Inode) Unlink(name string) error { return n.remove(name, false) }
 func (n *Inode) Rmdir(name string) error { return n.remove(name, true) }
 
 func (n *Inode) remove(name string, directory bool) error {
+	if err := n.fs.enter(0); err != nil {
+		return err
+	}
+	defer n.fs.leave()
+	return n.removeName(name, directory)
+}
+
+// removeName is Unlink or Rmdir inside the gate.
+func (n *Inode) removeName(name string, directory bool) error {
 	n.fs.tree.Lock()
 	defer n.fs.tree.Unlock()
 	child, err := n.Lookup(name)
@@ -240,18 +266,26 @@ func (n *Inode) remove(name string, directory bool) error {
 	if err := child.removable(directory); err != nil {
 		return err
 	}
-	c := n.fs.begin()
 	now := n.fs.now()
-	c.leave(n, name)
-	c.unlinked(child, now)
-	parent := n.record
-	parent.grow(child, -1, now)
-	c.record(n, parent)
-	if err := c.commit(); err != nil {
-		return err
-	}
-	n.remember(name, nil)
+	n.grow(child, -1, now)
+	n.name(name, nil, true)
+	child.unlinked(now)
 	return nil
+}
+
+// unlinked takes one name's link from the inode. With the last it is deleted,
+// or becomes an orphan if it is open. mu is held.
+func (n *Inode) unlinked(now int64) {
+	r := &n.record
+	r.Links--
+	r.Changed = now
+	if r.Type() == syscall.S_IFDIR {
+		r.Links = 0
+	}
+	n.fs.journal.touch(n)
+	if r.Links == 0 && n.opens == 0 {
+		n.delete()
+	}
 }
 
 // removable checks an inode that is to lose a name; mu is held.

@@ -1,9 +1,12 @@
 package file
 
 import (
+	"cmp"
+	"slices"
+	"strings"
 	"syscall"
 
-	"github.com/cockroachdb/pebble/v2"
+	"github.com/tuplix/tuplix/dbms/table"
 )
 
 // Entry is one name in a directory.
@@ -33,24 +36,87 @@ const _ = uint(62 - hashBits - positionBits)
 // false; the entry refused counts as not listed. emit must not use the file
 // system. ENOTDIR.
 func (n *Inode) ReadDir(position int64, emit func(Entry) bool) error {
-	n.mu.RLock()
-	defer n.mu.RUnlock()
-	if n.record.Type() != syscall.S_IFDIR {
+	a := n.Attr()
+	switch {
+	case a.Type() != syscall.S_IFDIR:
 		return syscall.ENOTDIR
-	}
-	if n.record.Size == 0 {
+	case a.Size == 0:
 		return nil
 	}
-	var lower, upper key
-	it, err := n.fs.db.NewIter(&pebble.IterOptions{
-		LowerBound: lower.entriesFrom(n.number, startHash(position)),
-		UpperBound: upper.afterKind(n.number, kindEntry),
+	if n.fs.settle(n.lastChange(), false) != nil {
+		return n.readUnstored(position, emit)
+	}
+	err := n.fs.view(func(tx *table.Tx) error {
+		return list(tx, n.number, position, func(e Entry) bool {
+			more := emit(e)
+			if more {
+				position = e.Position // if the view has to begin anew
+			}
+			return more
+		})
 	})
 	if err != nil {
-		return storage(err)
+		return n.fs.damaged("entries of directory %d: %v", n.number, err)
 	}
-	err = n.list(it, position, emit)
-	return firstError(err, storage(it.Close()))
+	return nil
+}
+
+// readUnstored is ReadDir where what has changed cannot be stored: it lays names that
+// are in memory only over those that are stored.
+func (n *Inode) readUnstored(position int64, emit func(Entry) bool) error {
+	unstored := n.fs.journal.namesOf(n.number)
+	var all []EntryRow
+	err := n.fs.view(func(tx *table.Tx) error {
+		all = nil
+		for row, err := range entries.Scan(tx, table.Prefix(n.number)) {
+			if err != nil {
+				return err
+			}
+			if _, ok := unstored[row.Name]; !ok {
+				all = append(all, row)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return n.fs.damaged("entries of directory %d: %v", n.number, err)
+	}
+	for name, c := range unstored {
+		if c.child != nil {
+			all = append(all, EntryRow{n.number, nameHash(name), name, c.child.number, c.mode})
+		}
+	}
+	slices.SortFunc(all, func(a, b EntryRow) int {
+		return cmp.Or(cmp.Compare(a.Hash, b.Hash), strings.Compare(a.Name, b.Name))
+	})
+	var l lister
+	for _, row := range all {
+		if at := l.position(row.Hash); at > position && !emit(Entry{row.Name, row.Inode, row.Type, at}) {
+			break
+		}
+	}
+	return nil
+}
+
+// lister numbers the entries of a directory, in their order.
+type lister struct {
+	hash, number uint64
+	begun        bool
+}
+
+// position is that of the next entry.
+func (l *lister) position(hash uint64) int64 {
+	if l.number++; !l.begun || hash != l.hash {
+		l.hash, l.number, l.begun = hash, 0, true
+	}
+	return int64((hash+1)<<positionBits | min(l.number, 1<<positionBits-1))
+}
+
+// lastChange is the group of the inode's last change.
+func (n *Inode) lastChange() uint64 {
+	n.mu.RLock()
+	defer n.mu.RUnlock()
+	return n.change
 }
 
 // startHash is the least hash that entries behind the position have.
@@ -61,22 +127,14 @@ func startHash(position int64) uint64 {
 	return uint64(position)>>positionBits - 1
 }
 
-func (n *Inode) list(it *pebble.Iterator, position int64, emit func(Entry) bool) error {
-	hash, number := ^uint64(0), uint64(0)
-	for valid := it.First(); valid; valid = it.Next() {
-		p, ok := parseKey(it.Key())
-		e, err := decodeEntry(it.Value())
-		if !ok || err != nil {
-			return n.fs.damaged("entry %x of directory %d", it.Key(), n.number)
+// list emits the entries of a directory as a transaction sees them.
+func list(tx *table.Tx, directory uint64, position int64, emit func(Entry) bool) error {
+	var l lister
+	for row, err := range entries.Scan(tx, table.From(directory, startHash(position)).Through(directory)) {
+		if err != nil {
+			return err
 		}
-		if number++; p.value != hash {
-			hash, number = p.value, 0
-		}
-		at := int64((p.value+1)<<positionBits | min(number, 1<<positionBits-1))
-		if at <= position {
-			continue
-		}
-		if !emit(Entry{p.name, e.inode, e.mode, at}) {
+		if at := l.position(row.Hash); at > position && !emit(Entry{row.Name, row.Inode, row.Type, at}) {
 			return nil
 		}
 	}

@@ -13,6 +13,15 @@ const (
 // name of the same inode does nothing, as POSIX wants. EINVAL if a directory
 // would move into itself.
 func (fs *FS) Rename(from *Inode, name string, to *Inode, newName string, flags uint32) error {
+	if err := fs.enter(2*inodeCost + nameCost + MaxName); err != nil {
+		return err
+	}
+	defer fs.leave()
+	return fs.rename(from, name, to, newName, flags)
+}
+
+// rename is Rename inside the gate.
+func (fs *FS) rename(from *Inode, name string, to *Inode, newName string, flags uint32) error {
 	if err := firstError(checkName(name), checkName(newName)); err != nil {
 		return err
 	}
@@ -94,59 +103,40 @@ func (fs *FS) inside(directory, other *Inode) (bool, error) {
 }
 
 func (r *renaming) move() error {
-	c, now := r.fs.begin(), r.fs.now()
-	directory := r.moved.record.Type() == syscall.S_IFDIR
+	now := r.fs.now()
 	if r.replaced != nil {
-		if err := r.replaced.removable(directory); err != nil {
+		if err := r.replaced.removable(r.moved.record.Type() == syscall.S_IFDIR); err != nil {
 			return err
 		}
-		c.unlinked(r.replaced, now)
-		r.account(c, r.to, r.replaced, -1, now)
+		r.to.grow(r.replaced, -1, now)
+		r.replaced.unlinked(now)
 	}
-	r.account(c, r.from, r.moved, -1, now)
-	r.account(c, r.to, r.moved, +1, now)
-	r.place(c, r.moved, r.to, now)
-	c.leave(r.from, r.name)
-	c.enter(r.to, r.newName, r.moved)
-	if err := c.commit(); err != nil {
-		return err
-	}
-	r.from.remember(r.name, nil)
-	r.to.remember(r.newName, r.moved)
+	r.from.grow(r.moved, -1, now)
+	r.to.grow(r.moved, +1, now)
+	r.place(r.moved, r.to, now)
+	r.from.name(r.name, nil, true)
+	r.to.name(r.newName, r.moved, r.replaced != nil)
 	return nil
 }
 
 func (r *renaming) exchange() error {
-	c, now := r.fs.begin(), r.fs.now()
-	r.account(c, r.from, r.moved, -1, now)
-	r.account(c, r.to, r.moved, +1, now)
-	r.account(c, r.to, r.replaced, -1, now)
-	r.account(c, r.from, r.replaced, +1, now)
-	r.place(c, r.moved, r.to, now)
-	r.place(c, r.replaced, r.from, now)
-	c.enter(r.to, r.newName, r.moved)
-	c.enter(r.from, r.name, r.replaced)
-	if err := c.commit(); err != nil {
-		return err
-	}
-	r.from.remember(r.name, r.replaced)
-	r.to.remember(r.newName, r.moved)
+	now := r.fs.now()
+	r.from.grow(r.moved, -1, now)
+	r.to.grow(r.moved, +1, now)
+	r.to.grow(r.replaced, -1, now)
+	r.from.grow(r.replaced, +1, now)
+	r.place(r.moved, r.to, now)
+	r.place(r.replaced, r.from, now)
+	r.to.name(r.newName, r.moved, true)
+	r.from.name(r.name, r.replaced, true)
 	return nil
 }
 
-// account counts an entry of the directory in or out.
-func (r *renaming) account(c *change, directory, child *Inode, by int, now int64) {
-	next := c.latest(directory)
-	next.grow(child, by, now)
-	c.record(directory, next)
-}
-
-// place records where a moved inode now is.
-func (r *renaming) place(c *change, n, parent *Inode, now int64) {
-	next := c.latest(n)
-	next.Changed = now
-	if next.Type() == syscall.S_IFDIR {
-		next.parent = parent.number
+// place notes where a moved inode now is.
+func (r *renaming) place(n, parent *Inode, now int64) {
+	n.record.Changed = now
+	if n.record.Type() == syscall.S_IFDIR {
+		n.record.parent = parent.number
 	}
-	c.record(n, next)
+	r.fs.journal.touch(n)
 }

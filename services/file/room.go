@@ -1,37 +1,25 @@
 package file
 
 import (
-	"context"
 	"sync"
 	"syscall"
-	"time"
 )
 
-// room keeps the device from filling up to where Pebble could not write its
-// log, which it does not survive. It hands out what the device says is free,
-// less a reserve for the log, flushes, compactions and for deleting, and asks
-// again when that is used up.
+// room refuses changes for which the store would have no space when they are stored
+// later. It hands out what the store says is free, and asks again when that is used
+// up.
 type room struct {
-	mu        sync.Mutex
-	left      int64     // bytes that may be written before asking again
-	full      time.Time // when the answer was last: nothing
-	reclaimer sync.Mutex
+	mu   sync.Mutex
+	left int64 // bytes that may be written before asking again
 }
 
 const (
-	// roomStep is the most that is handed out at once, in bytes: what is
-	// written takes more space than its size until it is compacted.
+	// roomStep is the most that is handed out at once, in bytes.
 	roomStep = 4 << 20
 
-	// reserveShare of the device is kept back, within the two bounds: what
-	// lsm.Fit lets Pebble have on the way, and room for a compaction to write
-	// its new tables. Without that room no deletion would ever free anything.
-	reserveShare = 4
-	minReserve   = 8 << 20
-	maxReserve   = 256 << 20
-
-	// fullRetry is how soon a full device is asked again.
-	fullRetry = 100 * time.Millisecond
+	// roomFactor is how many times its size a change may take up until the store has
+	// compacted it.
+	roomFactor = 2
 )
 
 // take claims n bytes of space: ENOSPC if there are none.
@@ -45,18 +33,13 @@ func (r *room) take(fs *FS, n int) error {
 		r.left -= int64(n)
 		return nil
 	}
-	if time.Since(r.full) < fullRetry {
-		return syscall.ENOSPC
-	}
 	total, free, err := fs.options.Space()
-	if err != nil {
+	if err != nil || total == 0 {
 		r.left = roomStep // not known: the device itself will say
 		return nil
 	}
-	available := int64(free) - reserve(total)
+	available := int64(free)/roomFactor - fs.pending()
 	if available < int64(n) {
-		r.full = time.Now()
-		go fs.reclaim()
 		return syscall.ENOSPC
 	}
 	r.left = min(available/4, roomStep)
@@ -64,33 +47,16 @@ func (r *room) take(fs *FS, n int) error {
 	return nil
 }
 
-// reserve is what is kept back of a device, in bytes; at most half of it.
-func reserve(total uint64) int64 {
-	r := min(max(total/reserveShare, minReserve), maxReserve)
-	return int64(min(r, total/2))
-}
-
-// reclaim makes Pebble give back the space of what was deleted, now rather
-// than when it would come to it.
-func (fs *FS) reclaim() {
-	if !fs.space.reclaimer.TryLock() {
-		return
+// pending is about how many bytes have been changed and not yet stored.
+func (fs *FS) pending() int64 {
+	j := &fs.journal
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	n := j.open.size.Load()
+	if j.flushing != nil {
+		n += j.flushing.size.Load()
 	}
-	defer fs.space.reclaimer.Unlock()
-	fs.closing.RLock()
-	defer fs.closing.RUnlock()
-	if fs.closed || fs.failed.Load() {
-		return
-	}
-	err := fs.db.Flush()
-	if err == nil {
-		// In many small compactions: a single one would need as much space
-		// again as there is data.
-		err = fs.db.Compact(context.Background(), []byte{table}, []byte{table + 1}, true)
-	}
-	if err != nil {
-		fs.options.Log("file: reclaiming space: %v", err)
-	}
+	return n
 }
 
 // Space tells the bytes of the device and those that files may still take.
@@ -103,5 +69,5 @@ func (fs *FS) Space() (total, free uint64) {
 	if err != nil {
 		return 0, 0
 	}
-	return total, free - min(free, uint64(reserve(total)))
+	return total, free - min(free, uint64(fs.pending()))
 }

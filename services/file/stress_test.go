@@ -34,7 +34,7 @@ func TestStress(t *testing.T) {
 					t.Error(err)
 					return
 				}
-				if fs.failed.Load() {
+				if fs.journal.failed.Load() {
 					t.Error("the store failed")
 					return
 				}
@@ -138,9 +138,9 @@ func TestAppendIsAtomic(t *testing.T) {
 // with a cache that is far too small.
 func TestFarWrites(t *testing.T) {
 	const span = 2 << 20
-	fs := must[*FS](t)(Open(vfs.NewMem(), "db", Options{Memory: MinMemory, Log: t.Logf}))
+	fs := must[*FS](t)(mount(vfs.NewMem(), Options{Memory: MinMemory, Log: t.Logf}))
 	defer closeChecked(t, fs)
-	fs.blocks.limit = 2 * BlockSize
+	fs.pages.limit = 2 * BlockSize
 	f := create(t, fs.Root(), "file")
 	r := rand.New(rand.NewPCG(4, 4))
 	model := []byte{}

@@ -147,7 +147,7 @@ func (w *writerAt) Write(p []byte) (int, error) {
 
 // ReadFrom makes io.Copy use pieces of one change.
 func (w *writerAt) ReadFrom(r io.Reader) (total int64, err error) {
-	buffer := make([]byte, maxBatch)
+	buffer := make([]byte, maxStep)
 	for {
 		m, err := io.ReadFull(r, buffer)
 		if n, werr := w.Write(buffer[:m]); werr != nil {

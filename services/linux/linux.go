@@ -56,6 +56,7 @@ type System struct {
 
 	locks     lockTable
 	fifos     fifos
+	pasts     pasts
 	anonymous atomic.Uint64 // counts what has no name: pipes and the like
 	hostname  atomic.Pointer[string]
 	unixNames unixNames
@@ -118,6 +119,7 @@ func (s *System) start() error {
 	for _, m := range []mount{
 		{path: "/proc", kind: "proc", root: s.newProc()},
 		{path: "/sys", kind: "sysfs", root: s.newSys()},
+		{path: "/.at", kind: "past", root: s.newAt()},
 	} {
 		over, err := s.files.Root().Lookup(m.path[1:])
 		if err != nil {

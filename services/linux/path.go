@@ -246,6 +246,9 @@ func editable(n node) (*file.Inode, error) {
 	if d, ok := n.(diskNode); ok {
 		return d.Inode, nil
 	}
+	if _, ok := n.(pastNode); ok {
+		return nil, syscall.EROFS
+	}
 	return nil, syscall.EPERM
 }
 
@@ -286,6 +289,9 @@ func (s *System) nameOf(parent, n node) (string, error) {
 				return strings.TrimPrefix(m.path, "/"), nil
 			}
 		}
+	}
+	if p, ok := n.(pastNode); ok && p.number == p.past.Root() {
+		return p.past.name, nil
 	}
 	number, name := n.Attr().Number, ""
 	err := parent.ReadDir(0, func(e file.Entry) bool {

@@ -7,13 +7,13 @@ import (
 	"github.com/tuplix/tuplix/services/file"
 )
 
-// firstDirectories exist from the first boot on. /proc and /sys are mounted
-// over.
+// firstDirectories exist from the first boot on. /.at, /proc and /sys are
+// mounted over.
 var firstDirectories = []struct {
 	path string
 	mode uint32
 }{
-	{"/bin", 0o755}, {"/dev", 0o755}, {"/dev/shm", 0o1777}, {"/etc", 0o755},
+	{"/.at", 0o555}, {"/bin", 0o755}, {"/dev", 0o755}, {"/dev/shm", 0o1777}, {"/etc", 0o755},
 	{"/home", 0o755}, {"/mnt", 0o755}, {"/proc", 0o555}, {"/root", 0o700},
 	{"/run", 0o755}, {"/sys", 0o555}, {"/tmp", 0o1777}, {"/usr", 0o755},
 	{"/var", 0o755}, {"/var/log", 0o755}, {"/var/tmp", 0o1777},

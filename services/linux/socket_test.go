@@ -11,10 +11,8 @@ import (
 	"time"
 	"unsafe"
 
-	"github.com/cockroachdb/pebble/v2/vfs"
 	"golang.org/x/sys/unix"
 
-	"github.com/tuplix/tuplix/services/file"
 	"github.com/tuplix/tuplix/services/net"
 )
 
@@ -98,10 +96,7 @@ func socketSystem(t testing.TB) (*System, *pollKernel) {
 
 func systemOn(t testing.TB, n Network) (*System, *pollKernel) {
 	t.Helper()
-	files, err := file.Open(vfs.NewMem(), "files", file.Options{Memory: file.MinMemory, Log: t.Logf})
-	if err != nil {
-		t.Fatal(err)
-	}
+	files := newFiles(t)
 	t.Cleanup(func() { files.Close() })
 	k := newPollKernel()
 	s, err := New(Config{Kernel: k, Files: files, Machine: fakeMachine{}, Network: n})

@@ -18,7 +18,8 @@ type synthetic struct {
 	children func() []*synthetic
 	content  func() []byte
 	target   func() string
-	leads    func() node // where the link goes past its text, nil if nowhere
+	find     func(name string) (node, error) // a child that is not listed, nil if there are none
+	leads    func() node                     // where the link goes past its text, nil if nowhere
 }
 
 // syntheticFS is one such tree.
@@ -78,6 +79,9 @@ func (n *synthetic) Lookup(name string) (node, error) {
 		if c.name == name {
 			return c, nil
 		}
+	}
+	if n.find != nil {
+		return n.find(name)
 	}
 	return nil, syscall.ENOENT
 }

@@ -9,6 +9,8 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
+	"github.com/tuplix/tuplix/dbms/engine/embedded"
+	"github.com/tuplix/tuplix/dbms/store"
 	"github.com/tuplix/tuplix/services/file"
 )
 
@@ -30,14 +32,31 @@ type testSystem struct {
 	kernel *fakeKernel
 }
 
+// newFiles makes files in memory.
+func newFiles(t testing.TB) *file.FS {
+	t.Helper()
+	o := store.Options{Options: embedded.Options{Memory: embedded.MinMemory, Log: t.Logf}}
+	s, err := store.Open(t.Context(), vfs.NewMem(), o, file.Tables()...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Errorf("close of the store: %v", err)
+		}
+	})
+	files, err := file.Open(s.DB, file.Options{Memory: file.MinMemory, Log: t.Logf})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return files
+}
+
 // newSystem makes a system on files in memory; when the test ends they must
 // be consistent.
 func newSystem(t testing.TB, configure ...func(*Config)) *testSystem {
 	t.Helper()
-	files, err := file.Open(vfs.NewMem(), "files", file.Options{Memory: file.MinMemory, Log: t.Logf})
-	if err != nil {
-		t.Fatal(err)
-	}
+	files := newFiles(t)
 	kernel := newFakeKernel()
 	c := Config{Kernel: kernel, Files: files, Machine: fakeMachine{}}
 	for _, f := range configure {

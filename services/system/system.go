@@ -3,6 +3,7 @@ package system
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -11,6 +12,7 @@ import (
 	"github.com/tuplix/tuplix/dbms/store"
 	"github.com/tuplix/tuplix/dbms/table"
 	"github.com/tuplix/tuplix/services/config"
+	"github.com/tuplix/tuplix/services/file"
 	"github.com/tuplix/tuplix/services/log"
 	"github.com/tuplix/tuplix/services/message"
 	"github.com/tuplix/tuplix/services/metric"
@@ -20,7 +22,7 @@ import (
 
 // Tables returns the tables of all services.
 func Tables() []table.Declared {
-	return slices.Concat(user.Tables(), config.Tables(), log.Tables(), metric.Tables(), message.Tables(), task.Tables())
+	return slices.Concat(user.Tables(), file.Tables(), config.Tables(), log.Tables(), metric.Tables(), message.Tables(), task.Tables())
 }
 
 // Settings returns the settings of all services.
@@ -31,6 +33,7 @@ func Settings() []config.Declared {
 // Options say how a System is opened. The zero value is sensible.
 type Options struct {
 	Store    store.Options
+	File     file.Options      // but for what the store tells: Space and MakeRoom
 	Override map[string]string // settings of this boot's command line, by name
 
 	// Kernel is kernel.LogFrom, and Booted when its clock was zero; nil: there is
@@ -42,34 +45,62 @@ type Options struct {
 // System is the open services. All methods may be called concurrently.
 type System struct {
 	Store   *store.Store // with the tables of all services
+	File    *file.FS
 	Config  *config.Service
 	Log     *log.Service
 	Metric  *metric.Service
 	Message *message.Service
 	Task    *task.Service
 	User    *user.Service
+
+	options Options
 }
 
+// oldFiles is the directory in which files were kept before they were tables.
+const oldFiles = "files"
+
 // Open opens the store of a volume and starts the services. Errors are those of
-// store.Open, and of overrides that do not hold.
+// OpenFiles and Start.
 func Open(ctx context.Context, volume vfs.FS, o Options) (*System, error) {
-	st, err := store.Open(ctx, volume, o.Store, Tables()...)
+	s, err := OpenFiles(ctx, volume, o)
 	if err != nil {
 		return nil, err
 	}
-	s := &System{Store: st}
-	if err := s.start(ctx, o); err != nil {
+	if err := s.Start(ctx); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
 }
 
-// start opens the services, those first on which others stand.
-func (s *System) start(ctx context.Context, o Options) (err error) {
-	say := o.Store.Log
-	if say == nil {
-		say = func(string, ...any) {}
+// OpenFiles opens the store of a volume and the files, without which there are no
+// system calls on a machine; Start starts the other services. Errors are those of
+// store.Open, and file.ErrFormat.
+func OpenFiles(ctx context.Context, volume vfs.FS, o Options) (*System, error) {
+	if _, err := volume.Stat(oldFiles); err == nil {
+		return nil, fmt.Errorf("%w: they are in a database of their own, as before the services were tables", file.ErrFormat)
 	}
+	st, err := store.Open(ctx, volume, o.Store, Tables()...)
+	if err != nil {
+		return nil, err
+	}
+	if o.Store.Log == nil {
+		o.Store.Log = func(string, ...any) {}
+	}
+	if o.File.Log == nil {
+		o.File.Log = o.Store.Log
+	}
+	o.File.Space, o.File.MakeRoom = st.Space, st.MakeRoom
+	s := &System{Store: st, options: o}
+	if s.File, err = file.Open(st.DB, o.File); err != nil {
+		return nil, errors.Join(err, st.Close())
+	}
+	return s, nil
+}
+
+// Start starts the services besides files, those first on which others stand. It is
+// called once. Errors are those of overrides that do not hold, and of the store.
+func (s *System) Start(ctx context.Context) (err error) {
+	o, say := s.options, s.options.Store.Log
 	if s.User, err = user.Open(ctx, s.Store, user.Options{}); err != nil {
 		return err
 	}
@@ -91,6 +122,11 @@ func (s *System) start(ctx context.Context, o Options) (err error) {
 	return err
 }
 
+// Sync makes everything durable that has returned.
+func (s *System) Sync(ctx context.Context) error {
+	return errors.Join(s.File.Sync(), s.Store.Sync(ctx))
+}
+
 // Close ends the services in the reverse order, then the store.
 func (s *System) Close() error {
 	if s.Task != nil {
@@ -105,5 +141,9 @@ func (s *System) Close() error {
 	if s.Config != nil {
 		s.Config.Close()
 	}
-	return s.Store.Close()
+	var err error
+	if s.File != nil {
+		err = s.File.Close()
+	}
+	return errors.Join(err, s.Store.Close())
 }

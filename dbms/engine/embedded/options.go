@@ -104,6 +104,7 @@ func pebbleOptions(fs vfs.FS, o *Options) *pebble.Options {
 		p.Levels[i].FilterPolicy = bloom.FilterPolicy(bloomBits)
 	}
 	p.Experimental.SpanPolicyFunc = apart
+	p.Experimental.ValueSeparationPolicy = separateValues
 	p.BlockPropertyCollectors = []func() sstable.BlockPropertyCollector{newSpanCollector}
 	if o.tune != nil {
 		o.tune(p)
@@ -119,6 +120,20 @@ func apart(first []byte) (policy pebble.SpanPolicy, end []byte, err error) {
 	}
 	return policy, end, nil
 }
+
+// separateValues has Pebble keep long values in files of their own, which compactions
+// do not rewrite.
+func separateValues() pebble.ValueSeparationPolicy {
+	return pebble.ValueSeparationPolicy{
+		Enabled:               true,
+		MinimumSize:           separateFrom,
+		MaxBlobReferenceDepth: 10,
+		RewriteMinimumAge:     0,
+		TargetGarbageRatio:    0.05,
+	}
+}
+
+const separateFrom = 8 << 10 // bytes of a value
 
 // fit has p suit the device below a directory. A volume that cannot tell its size
 // (vfs.NewMem, a directory that is yet to be made) is taken for a large one.

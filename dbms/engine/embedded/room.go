@@ -1,6 +1,8 @@
 package embedded
 
 import (
+	"errors"
+
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
 
@@ -86,4 +88,15 @@ func (r *room) take(size int, deletes bool) error {
 	}
 	r.left = min(askEvery, int64(u.AvailBytes)-reserve-need)
 	return nil
+}
+
+// Space tells the bytes of the device, and those that transactions may still take;
+// both are 0 where the volume cannot tell.
+func (e *Engine) Space() (total, free uint64, err error) {
+	u, err := e.room.fs.GetDiskUsage(e.room.dir)
+	if errors.Is(err, vfs.ErrUnsupported) {
+		return 0, 0, nil
+	}
+	reserve := uint64(e.room.of(int64(u.TotalBytes)))
+	return u.TotalBytes, u.AvailBytes - min(u.AvailBytes, reserve), err
 }

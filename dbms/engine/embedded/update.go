@@ -92,7 +92,7 @@ func (e *Engine) execute(ctx context.Context, t *tx, fn func(engine.Tx) error) e
 		return err
 	}
 	if t.retain == nil {
-		if err := e.room.take(t.batch.Len()+int(t.size), t.deletes && !t.hasFirst); err != nil {
+		if err := e.room.take(t.batch.Len()+int(t.size), t.deletes && !t.hasFirst || t.op.Claimed); err != nil {
 			return err
 		}
 	}

@@ -21,6 +21,6 @@ func Commands() []*command.Command {
 		cpCommand, mvCommand, rmCommand,
 		lsCommand, findCommand, lnCommand, rmdirCommand, readlinkCommand,
 		statCommand, duCommand, dfCommand, truncateCommand,
-		tarCommand, gzipCommand, gunzipCommand, zcatCommand,
+		tarCommand, restoreCommand, gzipCommand, gunzipCommand, zcatCommand,
 	}
 }

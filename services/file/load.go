@@ -1,0 +1,110 @@
+package file
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"syscall"
+
+	"github.com/tuplix/tuplix/dbms/table"
+)
+
+// format is the version of the meaning of the tables.
+const format = 1
+
+// Numbers are set aside in the store so many at a time. Those that are left over when
+// the system stops are never used.
+const (
+	reservedInodes = 1 << 12
+	reservedData   = 1 << 16
+)
+
+// load prepares the store for use: the counters and the root.
+func (fs *FS) load() error {
+	err := fs.view(func(tx *table.Tx) error { return fs.loadCounters(tx) })
+	if errors.Is(err, table.ErrNotFound) {
+		err = fs.format()
+	}
+	return err
+}
+
+func (fs *FS) loadCounters(tx *table.Tx) (err error) {
+	if fs.reserved, err = counters.Get(tx, uint64(1)); err != nil {
+		return err
+	}
+	if fs.reserved.Format != format {
+		return fmt.Errorf("%w: version %d; this one reads version %d", ErrFormat, fs.reserved.Format, format)
+	}
+	fs.nextNumber = max(fs.nextNumber, fs.reserved.NextInode)
+	fs.nextData = max(fs.nextData, fs.reserved.NextData)
+	fs.freedBytes.Store(0)
+	for row, err := range freed.Scan(tx, table.Span{}) {
+		if err != nil {
+			return err
+		}
+		list, err := decodeFreed(row.Data)
+		if err != nil {
+			return fmt.Errorf("%w: %w", ErrDamaged, err)
+		}
+		fs.freedBytes.Add(list.bytes())
+	}
+	return nil
+}
+
+// format makes an empty root directory.
+func (fs *FS) format() error {
+	now := fs.now()
+	root := record{Attr: Attr{
+		Number: rootNumber, Mode: syscall.S_IFDIR | 0o755, Links: 2,
+		Accessed: now, Modified: now, Changed: now, Born: now,
+	}, parent: rootNumber}
+	op := fs.op("make the root directory")
+	_, err := fs.db.Update(context.Background(), &op, func(tx *table.Tx) error {
+		row := root.row()
+		fs.nextNumber, fs.nextData = rootNumber+1, 1
+		fs.reserved = CounterRow{}
+		return firstError(inodes.Put(tx, &row), fs.reserve(tx, fs.nextNumber))
+	})
+	return err
+}
+
+// reserve sees that numbers up to these are set aside. commit is held.
+func (fs *FS) reserve(tx *table.Tx, nextNumber uint64) error {
+	if nextNumber <= fs.reserved.NextInode && fs.nextData <= fs.reserved.NextData {
+		return nil
+	}
+	fs.reserved = CounterRow{
+		ID: 1, Format: format,
+		NextInode: max(fs.reserved.NextInode, nextNumber+reservedInodes),
+		NextData:  max(fs.reserved.NextData, fs.nextData+reservedData),
+	}
+	return counters.Put(tx, &fs.reserved)
+}
+
+// collectOrphans deletes what had no name left when the system stopped.
+func (fs *FS) collectOrphans() error {
+	var numbers []uint64
+	err := fs.view(func(tx *table.Tx) error {
+		numbers = nil
+		for row, err := range orphans.Scan(tx, table.Span{}) {
+			if err != nil {
+				return err
+			}
+			numbers = append(numbers, row.Inode)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	for _, number := range numbers {
+		n, err := fs.inode(number)
+		if err != nil {
+			return fmt.Errorf("%w: orphan %d cannot be read", ErrDamaged, number)
+		}
+		if err := firstError(n.Open(), n.Close()); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,133 @@
+package file
+
+import (
+	"encoding/binary"
+	"errors"
+)
+
+// The pieces of an extent, each a run of pages that lie together in one row of
+// os.data, in the order of their pages:
+//
+//	0  first page of the run in the chunk (1)
+//	1  number of pages (1)
+//	2  which page of the row of os.data the first one is (1)
+//	3  pages that the row of os.data has in all (1)
+//	4  id of the row (8), little endian
+const pieceSize = 12
+
+// pageRef is where one page is stored.
+type pageRef struct {
+	data  uint64 // the row of os.data; 0: there is no such page
+	index uint8  // the page's number in that row
+	pages uint8  // that the row has
+}
+
+// inlined is the data of a pageRef whose page lies in the extent itself.
+const inlined = ^uint64(0)
+
+// extent is a decoded row of os.extents. It does not change once it is shown.
+type extent struct {
+	refs   [chunkPages]pageRef
+	inline []byte // page 0, if its reference says so
+}
+
+var noExtent = &extent{}
+
+// extentOverhead is about what a cached extent costs besides its data, bytes.
+const extentOverhead = 512
+
+func (x *extent) cost() int { return extentOverhead + len(x.inline) }
+
+func (x *extent) empty() bool {
+	for i := range x.refs {
+		if x.refs[i].data != 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// refers tells whether some page is in the row of os.data.
+func (x *extent) refers(data uint64) bool {
+	for i := range x.refs {
+		if x.refs[i].data == data {
+			return true
+		}
+	}
+	return false
+}
+
+// rows calls each for the rows of os.data that have pages of the extent, once.
+func (x *extent) rows(each func(data uint64, pages int)) {
+	for i, r := range x.refs {
+		if r.data == 0 || r.data == inlined {
+			continue
+		}
+		seen := false
+		for j := range i {
+			seen = seen || x.refs[j].data == r.data
+		}
+		if !seen {
+			each(r.data, int(r.pages))
+		}
+	}
+}
+
+// follows tells whether page i lies behind page i-1 in the same row.
+func (x *extent) follows(i int) bool {
+	a, b := x.refs[i-1], x.refs[i]
+	return a.data == b.data && a.data != inlined && a.index+1 == b.index
+}
+
+// encodePieces appends the pieces of the extent.
+func (x *extent) encodePieces(b []byte) []byte {
+	for i := 0; i < chunkPages; {
+		r := x.refs[i]
+		if r.data == 0 || r.data == inlined {
+			i++
+			continue
+		}
+		n := 1
+		for i+n < chunkPages && x.follows(i+n) {
+			n++
+		}
+		b = append(b, byte(i), byte(n), r.index, r.pages)
+		b = binary.LittleEndian.AppendUint64(b, r.data)
+		i += n
+	}
+	return b
+}
+
+var errPieces = errors.New("the pieces of an extent make no sense")
+
+// decodeExtent decodes and checks the columns of a row of os.extents.
+func decodeExtent(inline, pieces []byte) (*extent, error) {
+	x := &extent{}
+	if len(inline) > BlockSize || len(pieces)%pieceSize != 0 {
+		return nil, errPieces
+	}
+	next := 0
+	if len(inline) > 0 {
+		x.inline, x.refs[0], next = inline, pageRef{data: inlined, pages: 1}, 1
+	}
+	for ; len(pieces) > 0; pieces = pieces[pieceSize:] {
+		first, n, index, pages := int(pieces[0]), int(pieces[1]), pieces[2], pieces[3]
+		id := binary.LittleEndian.Uint64(pieces[4:])
+		if first < next || n == 0 || first+n > chunkPages || pages > chunkPages ||
+			int(index)+n > int(pages) || id == 0 || id == inlined {
+			return nil, errPieces
+		}
+		for i := range n {
+			x.refs[first+i] = pageRef{id, index + uint8(i), pages}
+		}
+		next = first + n
+	}
+	return x, nil
+}
+
+// pageOf cuts one page out of the bytes of a row of os.data.
+func pageOf(bytes []byte, index int) []byte {
+	from := min(index*BlockSize, len(bytes))
+	to := min(from+BlockSize, len(bytes))
+	return bytes[from:to:to]
+}

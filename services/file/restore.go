@@ -1,0 +1,455 @@
+package file
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/tuplix/tuplix/dbms/engine"
+	"github.com/tuplix/tuplix/dbms/table"
+)
+
+// ErrMoved refuses to restore a directory from which another one was moved away that
+// still exists.
+var ErrMoved = errors.New("a directory that was there then is now elsewhere: move it back or remove it, or restore the whole tree")
+
+// Restored counts what a restore has changed. Of the whole tree it is not known.
+type Restored struct {
+	Entries int // names that appeared, disappeared or lead elsewhere
+	Inodes  int // files and directories whose contents or attributes changed
+	Removed int // of those, the ones that were not there then
+}
+
+// Restore makes what a path names as it was at a time: a file or directory with all
+// that is below it, and the name itself. It is one transaction, which a restore to the
+// moment before undoes. No data is copied, except where the whole tree was restored to
+// an earlier moment in between.
+//
+// For the root, that takes constant time. For anything else it takes time for each
+// file and each 64 KiB of those below the path, then and now, but only what differs is
+// written. A file that has got another name elsewhere since has both, with the
+// contents of then.
+//
+// Errors: fs.ErrNotExist if there was no such path then, ErrMoved, ESTALE where that
+// time is no longer kept, and those of the store.
+func (fs *FS) Restore(ctx context.Context, op *engine.Op, name string, to time.Time) (r Restored, err error) {
+	past, err := fs.At(to)
+	if err != nil {
+		return r, err
+	}
+	fs.restoring.Store(true)
+	defer fs.restoring.Store(false)
+	parts := strings.FieldsFunc(path.Clean("/"+name), func(r rune) bool { return r == '/' })
+	err = fs.alone(func() error {
+		_, err := fs.db.Update(ctx, op, func(tx *table.Tx) (err error) {
+			if len(parts) == 0 {
+				return fs.restoreAll(tx, past.at)
+			}
+			r, err = fs.restorePath(tx, past.at, parts)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		return fs.reload()
+	})
+	if err == nil {
+		err = fs.collectOrphans()
+	}
+	return r, err
+}
+
+// restoreAll restores the tables of the tree.
+func (fs *FS) restoreAll(tx *table.Tx, to engine.Version) error {
+	for _, t := range tree {
+		r, err := tx.Ranges(t.Name())
+		if err == nil {
+			err = tx.Raw().Restore(r[0], to)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// restorer restores what is below one name.
+type restorer struct {
+	tx, past  *table.Tx
+	now, then subtree
+	freed     freedList
+	unfreed   map[uint64]bool
+	done      Restored
+}
+
+// subtree is what is reached from a name.
+type subtree struct {
+	inodes  map[uint64]*InodeRow
+	names   map[uint64]uint32 // how many of them lead to an inode
+	entries map[EntryRow]bool
+}
+
+func (fs *FS) restorePath(tx *table.Tx, to engine.Version, parts []string) (Restored, error) {
+	past, err := tx.At(to)
+	if err != nil {
+		return Restored{}, err
+	}
+	r := &restorer{tx: tx, past: past, unfreed: map[uint64]bool{}}
+	then, err := findEntry(past, parts)
+	if err != nil {
+		return Restored{}, err
+	}
+	if then == nil {
+		return Restored{}, syscall.ENOENT
+	}
+	dir, err := findDirectory(tx, parts[:len(parts)-1])
+	if err != nil {
+		return Restored{}, err
+	}
+	now, err := entryOf(tx, dir.Number, parts[len(parts)-1])
+	if err == nil {
+		err = firstError(r.then.gather(past, then, dir.Number), r.now.gather(tx, now, dir.Number))
+	}
+	if err == nil {
+		err = r.run(dir, then.Inode)
+	}
+	if err == nil {
+		err = r.end(fs)
+	}
+	return r.done, err
+}
+
+// findDirectory walks to a directory, without following links.
+func findDirectory(tx *table.Tx, parts []string) (*InodeRow, error) {
+	number := uint64(rootNumber)
+	for _, part := range parts {
+		e, err := entryOf(tx, number, part)
+		if err != nil {
+			return nil, err
+		}
+		if e == nil {
+			return nil, syscall.ENOENT
+		}
+		number = e.Inode
+	}
+	row, err := inodes.Get(tx, number)
+	if err == nil && row.Mode&syscall.S_IFMT != syscall.S_IFDIR {
+		err = syscall.ENOTDIR
+	}
+	return &row, err
+}
+
+func findEntry(tx *table.Tx, parts []string) (*EntryRow, error) {
+	dir, err := findDirectory(tx, parts[:len(parts)-1])
+	if err != nil {
+		return nil, err
+	}
+	return entryOf(tx, dir.Number, parts[len(parts)-1])
+}
+
+// entryOf is the entry of a name, nil if there is none.
+func entryOf(tx *table.Tx, dir uint64, name string) (*EntryRow, error) {
+	row, err := entries.Get(tx, dir, nameHash(name), name)
+	if errors.Is(err, table.ErrNotFound) {
+		return nil, nil
+	}
+	return &row, err
+}
+
+// gather finds all that is reached from an entry, which counts as one of dir.
+func (s *subtree) gather(tx *table.Tx, e *EntryRow, dir uint64) error {
+	s.inodes, s.names, s.entries = map[uint64]*InodeRow{}, map[uint64]uint32{}, map[EntryRow]bool{}
+	if e == nil {
+		return nil
+	}
+	top := *e
+	top.Dir = dir // as the directory is found now
+	todo := []EntryRow{top}
+	for len(todo) > 0 {
+		e := todo[len(todo)-1]
+		todo = todo[:len(todo)-1]
+		s.entries[e] = true
+		if s.names[e.Inode]++; s.names[e.Inode] > 1 {
+			continue
+		}
+		row, err := inodes.Get(tx, e.Inode)
+		if err != nil {
+			return err
+		}
+		s.inodes[e.Inode] = &row
+		if row.Mode&syscall.S_IFMT != syscall.S_IFDIR {
+			continue
+		}
+		for below, err := range entries.Scan(tx, table.Prefix(e.Inode)) {
+			if err != nil {
+				return err
+			}
+			todo = append(todo, below)
+		}
+	}
+	return nil
+}
+
+func (r *restorer) run(dir *InodeRow, top uint64) error {
+	if err := r.parent(dir); err != nil {
+		return err
+	}
+	for e := range r.now.entries {
+		if !r.then.entries[e] {
+			r.done.Entries++
+			if err := deleteRow(entries.Delete(r.tx, e.Dir, e.Hash, e.Name)); err != nil {
+				return err
+			}
+		}
+	}
+	for e := range r.then.entries {
+		if !r.now.entries[e] {
+			r.done.Entries++
+			if err := entries.Put(r.tx, &e); err != nil {
+				return err
+			}
+		}
+	}
+	for number, row := range r.then.inodes {
+		if number == top && row.Mode&syscall.S_IFMT == syscall.S_IFDIR {
+			row.Parent = dir.Number
+		}
+		if err := r.inode(number, row); err != nil {
+			return err
+		}
+	}
+	for number, row := range r.now.inodes {
+		if r.then.inodes[number] == nil {
+			if err := r.remove(number, row); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// parent accounts in the directory for what becomes of the name.
+func (r *restorer) parent(dir *InodeRow) error {
+	row := *dir
+	for e := range r.now.entries {
+		count(&row, &e, -1)
+	}
+	for e := range r.then.entries {
+		count(&row, &e, +1)
+	}
+	if row == *dir {
+		return nil
+	}
+	return inodes.Put(r.tx, &row)
+}
+
+// count counts an entry of the directory in or out.
+func count(dir *InodeRow, e *EntryRow, by int) {
+	if e.Dir != dir.Number {
+		return
+	}
+	dir.Size += int64(by)
+	if e.Type == syscall.S_IFDIR {
+		dir.Links = uint32(int(dir.Links) + by)
+	}
+}
+
+// inode makes one inode as it was.
+func (r *restorer) inode(number uint64, then *InodeRow) error {
+	now, err := inodes.Get(r.tx, number)
+	there := err == nil
+	if err != nil && !errors.Is(err, table.ErrNotFound) {
+		return err
+	}
+	row := *then
+	if row.Mode&syscall.S_IFMT == syscall.S_IFDIR {
+		if there && r.now.inodes[number] == nil {
+			return fmt.Errorf("inode %d: %w", number, ErrMoved)
+		}
+	} else {
+		row.Links = r.then.names[number]
+		if there {
+			row.Links += now.Links - r.now.names[number]
+		}
+	}
+	if there && now == row {
+		return nil
+	}
+	if there && now.Links == 0 {
+		err = deleteRow(orphans.Delete(r.tx, number))
+	} else {
+		err = nil
+	}
+	if err == nil {
+		r.done.Inodes++
+		err = inodes.Put(r.tx, &row)
+	}
+	if err == nil {
+		err = r.contents(number)
+	}
+	return err
+}
+
+// contents makes the extents and attributes of an inode as they were.
+func (r *restorer) contents(number uint64) error {
+	then := map[uint64]ExtentRow{}
+	for row, err := range extents.Scan(r.past, table.Prefix(number)) {
+		if err != nil {
+			return err
+		}
+		then[row.Chunk] = row
+	}
+	var gone []ExtentRow
+	for row, err := range extents.Scan(r.tx, table.Prefix(number)) {
+		if err != nil {
+			return err
+		}
+		old, ok := then[row.Chunk]
+		if ok && string(old.Inline) == string(row.Inline) && string(old.Pieces) == string(row.Pieces) {
+			delete(then, row.Chunk)
+			continue
+		}
+		gone = append(gone, row)
+	}
+	for _, row := range gone {
+		if err := r.free(&row, then[row.Chunk].Pieces); err != nil {
+			return err
+		}
+	}
+	for _, row := range then {
+		if err := r.take(&row, gone); err != nil {
+			return err
+		}
+	}
+	return restoreAttributes(r.tx, r.past, number)
+}
+
+// free deletes an extent, and frees the data that what takes its place does not have.
+func (r *restorer) free(row *ExtentRow, kept []byte) error {
+	x, err := decodeExtent(row.Inline, row.Pieces)
+	if err != nil {
+		return err
+	}
+	y, err := decodeExtent(nil, kept)
+	if err != nil {
+		return err
+	}
+	x.rows(func(id uint64, pages int) {
+		if !y.refers(id) {
+			r.freed.add(id, pages)
+		}
+	})
+	return deleteRow(extents.Delete(r.tx, row.Inode, row.Chunk))
+}
+
+// take puts an extent of the past, whose data is in use again.
+func (r *restorer) take(row *ExtentRow, gone []ExtentRow) error {
+	x, err := decodeExtent(row.Inline, row.Pieces)
+	if err != nil {
+		return err
+	}
+	old := noExtent
+	if i := slices.IndexFunc(gone, func(g ExtentRow) bool { return g.Chunk == row.Chunk }); i >= 0 {
+		if old, err = decodeExtent(gone[i].Inline, gone[i].Pieces); err != nil {
+			return err
+		}
+	}
+	x.rows(func(id uint64, _ int) {
+		if !old.refers(id) {
+			r.unfreed[id] = true
+		}
+	})
+	return extents.Put(r.tx, row)
+}
+
+func restoreAttributes(tx, past *table.Tx, number uint64) error {
+	if _, err := attributes.DeleteRange(tx, table.Prefix(number)); err != nil {
+		return err
+	}
+	for row, err := range attributes.Scan(past, table.Prefix(number)) {
+		if err == nil {
+			err = attributes.Put(tx, &row)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// remove takes an inode away that has come since, unless it has names elsewhere.
+func (r *restorer) remove(number uint64, row *InodeRow) error {
+	r.done.Inodes++
+	if left := row.Links - r.now.names[number]; row.Mode&syscall.S_IFMT != syscall.S_IFDIR && left > 0 {
+		kept := *row
+		kept.Links = left
+		return inodes.Put(r.tx, &kept)
+	}
+	r.done.Removed++
+	var gone []ExtentRow
+	for x, err := range extents.Scan(r.tx, table.Prefix(number)) {
+		if err != nil {
+			return err
+		}
+		gone = append(gone, x)
+	}
+	for i := range gone {
+		if err := r.free(&gone[i], nil); err != nil {
+			return err
+		}
+	}
+	_, err := attributes.DeleteRange(r.tx, table.Prefix(number))
+	return firstError(err, deleteRow(inodes.Delete(r.tx, number)))
+}
+
+// end brings data, and the lists of what is freed, up to date.
+func (r *restorer) end(fs *FS) error {
+	var changed []FreedRow
+	for row, err := range freed.Scan(r.tx, table.Span{}) {
+		if err != nil {
+			return err
+		}
+		list, err := decodeFreed(row.Data)
+		if err != nil {
+			return err
+		}
+		kept := slices.DeleteFunc(slices.Clone(list), func(d freedData) bool {
+			found := r.unfreed[d.id]
+			delete(r.unfreed, d.id)
+			return found
+		})
+		if len(kept) < len(list) {
+			row.Data = kept.encode()
+			changed = append(changed, row)
+		}
+	}
+	for _, row := range changed {
+		var err error
+		if len(row.Data) == 0 {
+			err = freed.Delete(r.tx, row.ID)
+		} else {
+			err = freed.Put(r.tx, &row)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	// What was nowhere listed is not there: the whole tree was restored in between, and
+	// its data with it.
+	for id := range r.unfreed {
+		row, err := data.Get(r.past, id)
+		if err == nil {
+			err = data.Put(r.tx, &row)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	w := writer{fs: fs, group: &group{nextNumber: fs.nextNumber}, tx: r.tx, freed: r.freed}
+	return w.end()
+}

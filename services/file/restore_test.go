@@ -1,0 +1,125 @@
+package file
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"regexp"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/tuplix/tuplix/dbms/table"
+)
+
+// instant is a moment of a tree that a test has written down.
+type instant struct {
+	at   time.Time
+	tree string
+	top  map[string]string // what is below each name of the root
+}
+
+// remember writes the tree down as it is. Changes lie at least a moment before and
+// after.
+func remember(t *testing.T, fs *FS) instant {
+	if err := fs.flush(); err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(time.Millisecond)
+	i := instant{at: time.Now(), tree: describe(t, fs), top: map[string]string{}}
+	for _, name := range historyNames {
+		i.top[name] = describeName(t, fs, name)
+	}
+	time.Sleep(time.Millisecond)
+	return i
+}
+
+var linkCount = regexp.MustCompile(`(?m)(\S+ #\d+ 1[02]\d+) \d+`)
+
+// describeName writes down one name of the root with what is below it.
+func describeName(t *testing.T, fs *FS, name string) string {
+	n, err := fs.Root().Lookup(name)
+	if err != nil {
+		return ""
+	}
+	a := n.Attr()
+	s := fmt.Sprintf("%o %d", a.Mode, a.Size)
+	if a.Type() == syscall.S_IFDIR {
+		s += describeTree(t, n)
+	}
+	return linkCount.ReplaceAllString(s, "$1") // names elsewhere count, too
+}
+
+// TestRestore changes a tree at random and goes back to random moments, with all of it
+// or with one name. The checker has the last word.
+func TestRestore(t *testing.T) {
+	seeds := 12
+	if testing.Short() {
+		seeds = 3
+	}
+	for seed := range uint64(seeds) {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			fs := must[*FS](t)(mount(vfs.NewMem(), Options{Memory: MinMemory, Log: t.Logf}))
+			defer closeChecked(t, fs)
+			r := rand.New(rand.NewPCG(seed, 8))
+			h := &history{t: t, r: r, fs: fs}
+			var moments []instant
+			for range 12 {
+				for range 15 {
+					h.step()
+				}
+				moments = append(moments, remember(t, fs))
+				restoreSomething(t, fs, r, moments)
+				if err := fs.Check(); err != nil {
+					t.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+func restoreSomething(t *testing.T, fs *FS, r *rand.Rand, moments []instant) {
+	to := moments[r.IntN(len(moments))]
+	if r.IntN(3) == 0 {
+		must[Restored](t)(fs.Restore(ctx, nil, "/", to.at))
+		if got := describe(t, fs); got != to.tree {
+			t.Fatalf("restored:\n%s\nwas:\n%s", got, to.tree)
+		}
+		return
+	}
+	name := historyNames[r.IntN(len(historyNames))]
+	done, err := fs.Restore(ctx, nil, name, to.at)
+	switch {
+	case to.top[name] == "" && err != nil:
+		wantErr(t, "nothing to restore", err, syscall.ENOENT)
+	case err != nil:
+		t.Logf("%s: %v", name, err)
+	default:
+		if got := describeName(t, fs, name); got != to.top[name] {
+			t.Fatalf("%s restored (%+v):\n%s\nwas:\n%s", name, done, got, to.top[name])
+		}
+	}
+}
+
+// TestRestoredByOthers restores the store below the files.
+func TestRestoredByOthers(t *testing.T) {
+	fs := open(t, Options{})
+	f := create(t, fs.Root(), "file")
+	must[int](t)(f.WriteAt([]byte("old"), 0))
+	was := remember(t, fs)
+	must[int](t)(f.WriteAt([]byte("new and longer"), 0))
+	create(t, fs.Root(), "other")
+	v, err := fs.db.Engine().At(ctx, was.at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := fs.db.Update(ctx, nil, func(tx *table.Tx) error { return tx.RestoreAll(v) }); err != nil {
+		t.Fatal(err)
+	}
+	if got := describe(t, fs); got != was.tree {
+		t.Errorf("restored:\n%s\nwas:\n%s", got, was.tree)
+	}
+	must[int](t)(f.WriteAt([]byte("on"), f.Size()))
+	create(t, fs.Root(), "third")
+}
