@@ -80,6 +80,23 @@ func machineExperiments() []experiment {
 			measure: measureMicro,
 		},
 		{
+			figures: []spec{
+				{"stat of a cached file", "us", lower, 1},
+				{"write of 4 KB, not synced", "us", lower, 1},
+				{"create, fsync", "us", lower, 0.5},
+				{"unlink, fsync of the directory", "us", lower, 0.5},
+			},
+			measure: measureFiles,
+		},
+		{
+			figures: []spec{
+				{"sequential write of 1 GB", "MB/s", higher, 0.7},
+				{"sequential read of 1 GB", "MB/s", higher, 0.7},
+			},
+			once:    true,
+			measure: measureSequential,
+		},
+		{
 			figures: []spec{{figureParallel, "x", higher, 0.9}},
 			measure: measureParallel,
 		},
@@ -258,6 +275,21 @@ func measureMicro(ctx context.Context, o *options, s *system) (map[string]float6
 		"create, write, fsync 4 KB": r["filewrite"],
 		"open, read 4 KB":           r["fileread"],
 	}, err
+}
+
+func measureFiles(ctx context.Context, o *options, s *system) (map[string]float64, error) {
+	r, err := s.results(ctx, o, 1, "filestat,overwrite,create,unlink")
+	return map[string]float64{
+		"stat of a cached file":          r["filestat"],
+		"write of 4 KB, not synced":      r["overwrite"],
+		"create, fsync":                  r["create"],
+		"unlink, fsync of the directory": r["unlink"],
+	}, err
+}
+
+func measureSequential(ctx context.Context, o *options, s *system) (map[string]float64, error) {
+	r, err := s.results(ctx, o, 1, "seqwrite,seqread")
+	return map[string]float64{"sequential write of 1 GB": r["seqwrite"], "sequential read of 1 GB": r["seqread"]}, err
 }
 
 func measureParallel(ctx context.Context, o *options, s *system) (map[string]float64, error) {

@@ -18,11 +18,12 @@ type Inode struct {
 
 	writing sync.Mutex // held by writes, which may be several changes; before FS.journal.gate
 
-	mu     sync.RWMutex
-	record record
-	opens  int    // Open calls without their Close
-	dead   bool   // it is gone, and so are its rows when the group is stored
-	change uint64 // number of the group with the last change
+	mu      sync.RWMutex
+	record  record
+	opens   int    // Open calls without their Close
+	unnamed bool   // it has never had a name
+	dead    bool   // it is gone, and so are its rows when the group is stored
+	change  uint64 // number of the group with the last change
 
 	layers atomic.Pointer[layers] // contents that are not stored; nil: none
 	epoch  atomic.Uint64          // counts the groups with its contents that were stored

@@ -143,6 +143,28 @@ func (n *Inode) create(name string, what New) (*Inode, error) {
 	return child, nil
 }
 
+// CreateUnnamed makes a file without a name, open, which goes with the last Close
+// unless Link gives it a name before. The directory says which file system, and in it
+// the owner. ENOENT, ENOTDIR, ENOSPC.
+func (n *Inode) CreateUnnamed(what New) (*Inode, error) {
+	if err := n.fs.enter(2 * inodeCost); err != nil {
+		return nil, err
+	}
+	defer n.fs.leave()
+	n.fs.tree.Lock()
+	defer n.fs.tree.Unlock()
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if err := n.writableDirectory(); err != nil {
+		return nil, err
+	}
+	child := n.newChild(what)
+	child.record.Links, child.opens, child.unnamed = 0, 1, true
+	n.fs.journal.touch(child)
+	n.fs.add(child)
+	return child, nil
+}
+
 // enter gives the directory a new name; mu is held.
 func (n *Inode) enter(name string, child *Inode, now int64) {
 	n.grow(child, +1, now)
@@ -227,12 +249,13 @@ func (n *Inode) link(name string, child *Inode) error {
 	switch {
 	case r.Type() == syscall.S_IFDIR:
 		return syscall.EPERM
-	case r.Links == 0:
+	case r.Links == 0 && !child.unnamed:
 		return syscall.ENOENT
 	case r.Links >= MaxLinks:
 		return syscall.EMLINK
 	}
 	r.Links++
+	child.unnamed = false
 	r.Changed = n.fs.now()
 	n.fs.journal.touch(child)
 	n.enter(name, child, r.Changed)

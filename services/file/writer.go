@@ -81,6 +81,11 @@ func (w *writer) inode(n *Inode, row *InodeRow, dead bool) error {
 			return err
 		}
 	}
+	if row.Links > 0 && n.orphan {
+		if err := deleteRow(orphans.Delete(w.tx, row.Number)); err != nil {
+			return err
+		}
+	}
 	return inodes.Put(w.tx, row)
 }
 

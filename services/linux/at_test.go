@@ -70,3 +70,39 @@ func TestPast(t *testing.T) {
 		t.Errorf("getcwd: %q, %v", got, e)
 	}
 }
+
+// TestUnnamed makes a file by O_TMPFILE, and gives it a name.
+func TestUnnamed(t *testing.T) {
+	s := newSystem(t)
+	for _, named := range []bool{false, true} {
+		fd, e := s.call(unix.SYS_OPENAT, signedCWD, "/tmp", unix.O_TMPFILE|unix.O_RDWR, 0o600)
+		if e != 0 {
+			t.Fatal(e)
+		}
+		if _, e := s.call(unix.SYS_WRITE, fd, []byte("text"), 4); e != 0 {
+			t.Fatal(e)
+		}
+		if err := s.files.Sync(); err != nil {
+			t.Fatal(err)
+		}
+		if named {
+			if _, e := s.call(unix.SYS_LINKAT, fd, "", signedCWD, "/tmp/name", unix.AT_EMPTY_PATH); e != 0 {
+				t.Fatal(e)
+			}
+		}
+		if _, e := s.call(unix.SYS_CLOSE, fd); e != 0 {
+			t.Fatal(e)
+		}
+	}
+	dir, err := s.files.Root().Lookup("tmp")
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, err := dir.Lookup("name")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a := n.Attr(); a.Size != 4 || a.Links != 1 {
+		t.Errorf("size %d, links %d", a.Size, a.Links)
+	}
+}

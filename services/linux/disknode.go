@@ -121,6 +121,14 @@ func (d *diskFile) Allocate(mode uint32, off, n int64) error {
 		return nil
 	case unix.FALLOC_FL_PUNCH_HOLE | unix.FALLOC_FL_KEEP_SIZE:
 		return d.inode.PunchHole(off, n)
+	case unix.FALLOC_FL_ZERO_RANGE, unix.FALLOC_FL_ZERO_RANGE | unix.FALLOC_FL_KEEP_SIZE:
+		if err := d.inode.PunchHole(off, n); err != nil {
+			return err
+		}
+		if mode&unix.FALLOC_FL_KEEP_SIZE == 0 && d.inode.Size() < off+n {
+			return d.inode.Truncate(off + n)
+		}
+		return nil
 	}
 	return syscall.EOPNOTSUPP
 }

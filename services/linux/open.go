@@ -24,7 +24,7 @@ func (s *System) openat(a *[6]uintptr) (int, syscall.Errno) {
 // openPath is openat(2) with O_LARGEFILE implied.
 func (s *System) openPath(dirfd uintptr, path string, flags, mode uint32) (int, error) {
 	if flags&unix.O_TMPFILE == unix.O_TMPFILE {
-		return 0, syscall.EOPNOTSUPP
+		return s.openUnnamed(dirfd, path, flags, mode)
 	}
 	if flags&oPath != 0 {
 		flags &= oPath | unix.O_DIRECTORY | unix.O_NOFOLLOW | unix.O_CLOEXEC
@@ -38,6 +38,27 @@ func (s *System) openPath(dirfd uintptr, path string, flags, mode uint32) (int, 
 	}
 	const creation = unix.O_CREAT | unix.O_EXCL | unix.O_NOCTTY | unix.O_TRUNC | unix.O_LARGEFILE
 	return s.Install(d, flags&^creation, s.openedPath(dirfd, path))
+}
+
+// openUnnamed is open(2) with O_TMPFILE: of the directory only the file system counts.
+func (s *System) openUnnamed(dirfd uintptr, path string, flags, mode uint32) (int, error) {
+	if flags&syscall.O_ACCMODE == syscall.O_RDONLY {
+		return 0, syscall.EINVAL
+	}
+	n, err := s.resolve(dirfd, path, true)
+	if err != nil {
+		return 0, err
+	}
+	directory, err := editable(n)
+	if err != nil {
+		return 0, err
+	}
+	child, err := directory.CreateUnnamed(file.New{Mode: syscall.S_IFREG | mode&07777&^s.umask.Load()})
+	if err != nil {
+		return 0, err
+	}
+	const creation = unix.O_TMPFILE | unix.O_EXCL | unix.O_CREAT | unix.O_TRUNC | unix.O_NOCTTY | unix.O_LARGEFILE
+	return s.Install(&diskFile{inode: child}, flags&^creation, s.openedPath(dirfd, path)+"/#unnamed")
 }
 
 // openedPath is the path for /proc/self/fd, not yet cleaned.

@@ -16,6 +16,12 @@ var measurements = map[string]measurement{
 	"now":       func(string) (float64, error) { return now(), nil },
 	"filewrite": fileWrite,
 	"fileread":  fileRead,
+	"filestat":  fileStat,
+	"overwrite": fileOverwrite,
+	"create":    fileCreate,
+	"unlink":    fileUnlink,
+	"seqwrite":  fileSequentialWrite,
+	"seqread":   fileSequentialRead,
 	"hash":      func(string) (float64, error) { return hash(), nil },
 }
 
