@@ -41,6 +41,7 @@ func Open(fs vfs.FS, dir string, opts Options) (*Engine, error) {
 		err = e.testify(e.last.Load())
 	}
 	if err != nil {
+		close(e.fence.closing) // background work may wait there
 		return nil, errors.Join(fmt.Errorf("open the store in %s: %w", dir, err), storage(db.Close()))
 	}
 	e.fence.armed.Store(true)
