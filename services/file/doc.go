@@ -32,7 +32,7 @@
 // # Changes
 //
 // A call changes what is in memory, and a group of many calls becomes one
-// transaction: journal.go draws it, and docs/decisions/0021 compares it with a
+// transaction: journal.go draws it, and docs/decisions/0022 compares it with a
 // transaction for each call. Reads never wait for the store to be written. A row of
 // os.data is written once and never changed: what is written over goes to another row,
 // and os.extents says where. So the past needs nothing but old rows of os.extents, and
