@@ -52,13 +52,8 @@ const (
 	memTableShare = 8 // of the budget; there may be memTables of them
 	memTables     = 4
 	blockSize     = 8 << 10
-
-	// An index of a table is one block, so that a read looks through one and not
-	// through an index of its parts first.
-	indexBlockSize = 256 << 10
-
-	bloomBits    = 10
-	maxOpenFiles = 500
+	bloomBits     = 10
+	maxOpenFiles  = 500
 
 	maxCompactions = 2 // at a time
 )
@@ -100,7 +95,6 @@ func pebbleOptions(fs vfs.FS, o *Options) *pebble.Options {
 	p.CompactionConcurrencyRange = func() (int, int) { return 1, min(max(runtime.GOMAXPROCS(0)-1, 1), maxCompactions) }
 	for i := range p.Levels {
 		p.Levels[i].BlockSize = blockSize
-		p.Levels[i].IndexBlockSize = indexBlockSize
 		p.Levels[i].FilterPolicy = bloom.FilterPolicy(bloomBits)
 	}
 	p.Experimental.SpanPolicyFunc = apart
