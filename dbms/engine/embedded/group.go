@@ -239,25 +239,34 @@ func (e *Engine) write(g *group) error {
 func (e *Engine) awaitFlush(g *group) {
 	gs := &e.groups
 	select {
+	case gs.flush <- struct{}{}: // no flush is under way
+		defer gs.flushed()
+		e.flushGroup(g)
+		return
+	default:
+	}
+	select {
 	case <-g.synced:
 	case gs.flush <- struct{}{}:
-		defer func() { <-gs.flush }()
-		select {
-		case <-g.synced: // by the one before
-		default:
-			gs.gather(g)
-			e.flushGroup(g)
-		}
+		defer gs.flushed()
+		gs.gather(g)
+		e.flushGroup(g)
 	}
 }
 
-// gather lets those run who are about to come to g, before it is flushed: a flush
-// wakes all who shared it, and the first who is back must not go on alone, or every
-// other flush would be for one. A lone client finds nobody to wait for.
+func (gs *groups) flushed() { <-gs.flush }
+
+// gather lets those run who shared the flush that has just ended, so that they
+// come to g, too: otherwise many clients would be in two halves that take turns.
+// Who comes when no flush is under way lets nobody come, for beside work that
+// calculates, stepping back may cost it ten milliseconds.
 func (gs *groups) gather(g *group) {
+	gs.mu.Lock()
+	want := g.commits + gs.shared
+	gs.mu.Unlock()
 	for range gatherTurns {
 		gs.mu.Lock()
-		enough := gs.open != g || g.commits >= gs.shared
+		enough := gs.open != g || g.commits >= want
 		gs.mu.Unlock()
 		if enough {
 			return
@@ -268,6 +277,11 @@ func (gs *groups) gather(g *group) {
 
 // flushGroup applies g if nobody else has, and waits for its flush.
 func (e *Engine) flushGroup(g *group) {
+	select {
+	case <-g.synced: // somebody has come and gone meanwhile
+		return
+	default:
+	}
 	defer close(g.synced)
 	gs := &e.groups
 	begun := time.Now()
