@@ -148,7 +148,15 @@ func TestGroupFlush(t *testing.T) {
 			}
 		})
 	}
-	for e.Metrics().KeysWritten < clients {
+	joined := func() int {
+		e.groups.mu.Lock()
+		defer e.groups.mu.Unlock()
+		if e.groups.open == nil {
+			return 0
+		}
+		return e.groups.open.commits
+	}
+	for joined() < clients {
 		time.Sleep(time.Millisecond)
 	}
 	before := e.Metrics().Syncs
