@@ -47,8 +47,9 @@ func newFence(fs vfs.FS, e *Engine) *fence {
 // Unwrap gives what is behind.
 func (f *fence) Unwrap() vfs.FS { return f.FS }
 
-// up tells whether nothing may be changed any more.
-func (f *fence) up() bool { return f.e.failure.Load() != nil }
+// up tells whether nothing may be changed any more. Until the store is open it is
+// not: opening waits for compactions that have begun, whatever has failed besides.
+func (f *fence) up() bool { return f.armed.Load() && f.e.failure.Load() != nil }
 
 // vital does what the store cannot live without.
 func (f *fence) vital(do func() error) error {

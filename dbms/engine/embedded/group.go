@@ -241,6 +241,7 @@ func (e *Engine) awaitFlush(g *group) {
 	select {
 	case gs.flush <- struct{}{}: // no flush is under way
 		defer gs.flushed()
+		gs.gather(g, gs.shared)
 		e.flushGroup(g)
 		return
 	default:
@@ -249,21 +250,23 @@ func (e *Engine) awaitFlush(g *group) {
 	case <-g.synced:
 	case gs.flush <- struct{}{}:
 		defer gs.flushed()
-		gs.gather(g)
+		gs.mu.Lock()
+		want := g.commits + gs.shared
+		gs.mu.Unlock()
+		gs.gather(g, want)
 		e.flushGroup(g)
 	}
 }
 
 func (gs *groups) flushed() { <-gs.flush }
 
-// gather lets those run who shared the flush that has just ended, so that they
-// come to g, too: otherwise many clients would be in two halves that take turns.
-// Who comes when no flush is under way lets nobody come, for beside work that
-// calculates, stepping back may cost it ten milliseconds.
-func (gs *groups) gather(g *group) {
-	gs.mu.Lock()
-	want := g.commits + gs.shared
-	gs.mu.Unlock()
+// gather lets others run until so many have come to g, or it has stepped back often
+// enough. Who has waited for a flush lets those come whom that has let go; who comes
+// when none is under way expects as many as have shared the last one. Otherwise many
+// clients would be in two halves that take turns, or in one and all others. A lone
+// client does not step back: beside work that calculates, that may cost ten
+// milliseconds.
+func (gs *groups) gather(g *group, want int) {
 	for range gatherTurns {
 		gs.mu.Lock()
 		enough := gs.open != g || g.commits >= want
