@@ -3,9 +3,9 @@ package pc
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"syscall"
-	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
@@ -20,7 +20,6 @@ import (
 	"github.com/tuplix/tuplix/kernel/cmdline"
 	"github.com/tuplix/tuplix/services/file"
 	"github.com/tuplix/tuplix/services/linux"
-	"github.com/tuplix/tuplix/services/system"
 )
 
 // How much of the machine's memory the store and the files may keep in caches and
@@ -39,9 +38,10 @@ const pastInMemory = engine.MinRetention
 // store's own work fails before the disk is full.
 const leastDisk = 16 << 20
 
-// files is the machine's store with the services on it, and what it stands on.
+// files is the machine's store with the files in it, and what it stands on.
 type files struct {
-	*system.System
+	store  *store.Store
+	fs     *file.FS
 	volume *blockfs.FS // nil in memory
 }
 
@@ -76,22 +76,27 @@ func (f *files) mount(fs vfs.FS) (err error) {
 	total := kernel.ReadStats().MemoryTotal
 	budget := int(min(max(total/storeShare, storeLeast), storeAtMost))
 	files := max(budget/filesShare, file.MinMemory)
-	o := system.Options{
-		Store:  store.Options{Options: embedded.Options{Memory: budget - files, Log: say}},
-		File:   file.Options{Memory: files},
-		Kernel: kernel.LogFrom,
-		Booted: time.Now().Add(-kernel.Uptime()),
+	if _, err := fs.Stat(oldFiles); err == nil {
+		return fmt.Errorf("%w: they are in a database of their own, as before they were tables", file.ErrFormat)
 	}
+	o := store.Options{Options: embedded.Options{Memory: budget - files, Log: say}}
+	fo := file.Options{Memory: files, Log: say}
 	if f.volume == nil {
-		o.Store.Retention = pastInMemory
-		o.File.Past = int64(files)
+		o.Retention, fo.Past = pastInMemory, int64(files)
 	}
-	if f.System, err = system.OpenFiles(context.Background(), fs, o); err == nil {
-		store.Provide(f.Store)
-		file.Provide(f.File)
+	if f.store, err = store.Open(context.Background(), fs, o, file.Tables()...); err != nil {
+		return err
+	}
+	fo.Space, fo.MakeRoom = f.store.Space, f.store.MakeRoom
+	if f.fs, err = file.Open(f.store.DB, fo); err == nil {
+		store.Provide(f.store)
+		file.Provide(f.fs)
 	}
 	return err
 }
+
+// oldFiles is the directory in which files were kept before they were tables.
+const oldFiles = "files"
 
 // openDisk returns the first block device, nil if there is none.
 func openDisk(devices *metal.Inventory, line *cmdline.Line) (*blk.Device, error) {
@@ -136,7 +141,7 @@ func (f *files) close() {
 }
 
 // sync makes files and tables durable.
-func (f *files) sync() error { return f.Sync(context.Background()) }
+func (f *files) sync() error { return errors.Join(f.fs.Sync(), f.store.Sync(context.Background())) }
 
 // restart is reboot(2).
 func (f *files) restart(how linux.Restart) error {
@@ -156,7 +161,7 @@ func (f *files) restart(how linux.Restart) error {
 // root, and enters the working directory that the command line names (cwd=).
 func (f *files) unpackModules(line *cmdline.Line) error {
 	for i, m := range kernel.Modules() {
-		if err := f.File.Root().ImportTar(bytes.NewReader(m.Data)); err != nil {
+		if err := f.fs.Root().ImportTar(bytes.NewReader(m.Data)); err != nil {
 			return fmt.Errorf("boot module %d: %w", i, err)
 		}
 	}

@@ -1,7 +1,6 @@
 package pc
 
 import (
-	"context"
 	"fmt"
 	"time"
 
@@ -53,7 +52,7 @@ func start() error {
 	}
 	system, err := linux.New(linux.Config{
 		Kernel:  descriptors{},
-		Files:   files.File,
+		Files:   files.fs,
 		Console: console.terminal(),
 		Machine: machine{},
 		Network: network.service,
@@ -67,9 +66,6 @@ func start() error {
 	}
 	kernel.Serve(system.Call)
 	kernel.OnExit(files.close)
-	if err := files.Start(context.Background()); err != nil {
-		say("services: %v", err)
-	}
 	network.configure(system)
 	return files.unpackModules(&line)
 }
