@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 
@@ -42,11 +43,22 @@ func tasksPostgres(ctx context.Context) (perSecond float64, err error) {
 		if _, err := s.db.ExecContext(ctx, sqlSubmit); err != nil {
 			return err
 		}
-		var id int64
-		if err := s.db.QueryRowContext(ctx, sqlClaim).Scan(&id); err != nil {
+		id, err := claimRow(ctx, s.db)
+		if err != nil {
 			return err
 		}
-		_, err := s.db.ExecContext(ctx, sqlComplete, id)
+		_, err = s.db.ExecContext(ctx, sqlComplete, id)
 		return err
 	})
+}
+
+// claimRow claims a task. The one that was found may be gone when its row is
+// locked: then the statement returns none, and is run again.
+func claimRow(ctx context.Context, db *sql.DB) (id int64, err error) {
+	for {
+		err = db.QueryRowContext(ctx, sqlClaim).Scan(&id)
+		if !errors.Is(err, sql.ErrNoRows) {
+			return id, err
+		}
+	}
 }

@@ -187,6 +187,7 @@ var (
 	Counters    = table.Declare[Counter]("os.counters")
 	Signals     = table.Declare[Signal]("os.signals")
 
+	submissionOf = Submissions.Index("task", "task")
 	nextSchedule = Schedules.Index("next", "next").Where("next is not null")
 )
 

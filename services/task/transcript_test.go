@@ -203,6 +203,12 @@ var verbs = map[string]func(x *script, ctx context.Context, args []string, o opt
 		x.open()
 		return "", x.s.Tick(x.ctx)
 	},
+	"forget": func(x *script, ctx context.Context, args []string, _ options) (string, error) {
+		d, err := time.ParseDuration(args[0])
+		check(x.t, err)
+		n, err := x.s.Forget(ctx, x.now().Add(-d))
+		return fmt.Sprintln(n, "forgotten"), err
+	},
 	"counts": counts,
 }
 
