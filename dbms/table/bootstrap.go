@@ -16,7 +16,7 @@ func (t *Tx) bootstrap() error {
 	t.cat = boot.clone()
 	t.cat.epoch = t.newEpoch()
 	t.cat.link()
-	if err := catStore.Insert(t, &storeRow{Format: catalogFormat, Epoch: []byte(t.cat.epoch), Table: firstTable - 1, Schema: 1}); err != nil {
+	if err := catStore.Insert(t, &storeRow{Format: catalogFormat, Epoch: []byte(t.cat.epoch), Table: firstTable - 1, Schema: catalogSchema}); err != nil {
 		return err
 	}
 	for id := range uint32(len(systemTables)) {

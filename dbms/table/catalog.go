@@ -57,10 +57,18 @@ type columnRow struct {
 	Nullable   bool
 	Default    sql.Null[string] // as a literal
 	Auto       bool
-	Place      uint32 // in the primary key, from 1; 0: not there
-	Descending bool   // there
-	Added      uint32 // version of the schema that has it first
-	Dropped    uint32 // the first that does not; 0: there is none
+	Place      uint32       // in the primary key, from 1; 0: not there
+	Descending bool         // there
+	Added      uint32       // version of the schema that has it first
+	Dropped    uint32       // the first that does not; 0: there is none
+	Former     []formerType `table:"json"` // oldest first; since version 2 of this table
+}
+
+// formerType is what a column was before it was changed.
+type formerType struct {
+	Type     string `json:"type"`
+	Nullable bool   `json:"nullable,omitempty"`
+	Until    uint32 `json:"until"` // the first version of the schema in which it is not
 }
 
 type indexRow struct {
@@ -123,6 +131,9 @@ var bootCatalog = sync.OnceValues(func() (*catalog, error) {
 			return nil, err
 		}
 		s := newSchema(uint32(i+1), 1, def)
+		if d == catColumns.decl {
+			s.grow("former")
+		}
 		if err := s.prepare(); err != nil {
 			return nil, err
 		}
@@ -294,6 +305,16 @@ func (t *Tx) load(epoch string) (*catalog, error) {
 	return c, c.finish()
 }
 
+// catalogSchema is the last version of the schema of any table of the catalog.
+const catalogSchema = 2
+
+// grow makes s version 2, in which a column was added. Stores that were made
+// before have rows of both.
+func (s *schema) grow(name string) {
+	s.version = catalogSchema
+	s.all[slices.IndexFunc(s.all, func(c column) bool { return c.Name == name })].added = s.version
+}
+
 // finish resolves the names of tables referred to.
 func (c *catalog) finish() error {
 	for _, s := range c.tables {
@@ -378,14 +399,27 @@ func (c *columnRow) column() (column, error) {
 	}
 	col := column{id: c.ID, added: c.Added, dropped: c.Dropped, keyed: c.Place, descending: c.Descending,
 		ColumnDef: ColumnDef{Name: c.Name, Type: t, Nullable: c.Nullable, Auto: c.Auto}}
-	if !c.Default.Valid {
-		return col, nil
+	for _, f := range c.Former {
+		was, ok := value.TypeOf(f.Type)
+		if !ok || !was.Widens(t) {
+			return column{}, fmt.Errorf("type %q, once %q", c.Type, f.Type)
+		}
+		col.former = append(col.former, former{typ: was, nullable: f.Nullable, until: f.Until})
 	}
-	v, err := expr.ParseLiteral(c.Default.V)
-	if err == nil {
-		col.Default, err = value.Convert(v, t)
+	switch {
+	case c.Default.Valid:
+		v, err := expr.ParseLiteral(c.Default.V)
+		if err == nil {
+			col.Default, err = value.Convert(v, t)
+		}
+		return col, err
+	case col.former != nil:
+		first := ColumnDef{Type: col.former[0].typ, Nullable: col.former[0].nullable}
+		var err error
+		col.first, err = value.Widen(first.fill(), t)
+		return col, err
 	}
-	return col, err
+	return col, nil
 }
 
 func (s *schema) columnRow(c *column) *columnRow {
@@ -393,6 +427,9 @@ func (s *schema) columnRow(c *column) *columnRow {
 		Place: c.keyed, Descending: c.descending, Added: c.added, Dropped: c.dropped}
 	if !c.Default.IsNull() {
 		row.Default = sql.Null[string]{V: c.Default.Literal(), Valid: true}
+	}
+	for _, f := range c.former {
+		row.Former = append(row.Former, formerType{Type: f.typ.String(), Nullable: f.nullable, Until: f.until})
 	}
 	return row
 }

@@ -56,11 +56,12 @@
 // sequences, jobs. They are read by Tx.Rows, which serves any table to code that
 // knows it only at run time. Open compares every declaration with the catalog and
 // says what differs. Changes are transactions: Tx.CreateTable, DropTable,
-// RenameTable, AddColumn, DropColumn, RenameColumn, AddIndex, DropIndex,
-// DropConstraint. Rows are never rewritten for them: each names the version of
-// the schema under which it was written. A new index of a table with rows, what
-// is left of dropped ones, and indexes after a restore of some rows are worked on
-// in the background, by DB.Run or DB.Work.
+// RenameTable, AddColumn, DropColumn, RenameColumn, ChangeColumn, AddIndex,
+// DropIndex, AddCheck, AddReference, DropConstraint. Rows are never rewritten for
+// them: each names the version of the schema under which it was written. A new
+// check or reference is tried on all rows by the call that adds it. A new index of
+// a table with rows, what is left of dropped ones, and indexes after a restore of
+// some rows are worked on in the background, by DB.Run or DB.Work.
 //
 // Checks, conditions and defaults are text in the small language of package expr,
 // because SQL and the catalog have to show them.
@@ -79,7 +80,8 @@
 //	entry.go      entry of an index        catalog.go     the catalog's tables
 //	layout.go, memory.go   columns in memory: fields of structs, or Values
 //
-//	read.go, readindex.go   write.go, reference.go   evolve.go   job.go   restore.go, repair.go   check.go
+//	read.go, readindex.go   write.go, reference.go   restore.go, repair.go   check.go
+//	evolve.go, change.go, constrain.go   changes of tables   job.go
 //
 // The package owns all keys of a store, and how rows and entries are encoded in
 // them. It imports packages txn and engine of Tuplix, and key, value and expr

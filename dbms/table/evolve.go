@@ -111,29 +111,40 @@ func insertAll[T any](t *Tx, table *Table[T], rows []T) error {
 // referenceRows resolves the references of a new table.
 func (t *Tx) referenceRows(s *schema, d *Definition) (rows []constraintRow, err error) {
 	for _, r := range d.References {
-		parent, parentDef := s.id, d
-		if r.Table != d.Name {
-			p := t.cat.names[r.Table]
-			if p == nil {
-				return nil, fmt.Errorf("reference %s: %w: %s", r.Name, ErrNoTable, r.Table)
-			}
-			parent, parentDef = p.id, p.definition()
+		row, err := t.referenceRow(s, d, r)
+		if err != nil {
+			return nil, fmt.Errorf("reference %s: %w", r.Name, err)
 		}
-		if len(r.Columns) != len(parentDef.Key) {
-			return nil, fmt.Errorf("reference %s: %d columns for the key (%s) of %s", r.Name, len(r.Columns), partList(parentDef.Key), r.Table)
-		}
-		row := constraintRow{Table: s.id, ID: s.next, Name: r.Name, Parent: parent, Cascade: r.Cascade}
+		row.ID = s.next
 		s.next++
-		for i, name := range r.Columns {
-			c, _ := d.column(name)
-			if p, _ := parentDef.column(parentDef.Key[i].Column); p.Type != c.Type {
-				return nil, fmt.Errorf("reference %s: column %s is %s, %s of %s is %s", r.Name, name, c.Type, p.Name, r.Table, p.Type)
-			}
-			row.Columns = append(row.Columns, s.columnID(name))
-		}
 		rows = append(rows, row)
 	}
 	return rows, nil
+}
+
+// referenceRow resolves a reference of a table, s, that is or is to be defined as
+// d. Its ID is the caller's.
+func (t *Tx) referenceRow(s *schema, d *Definition, r ReferenceDef) (constraintRow, error) {
+	row := constraintRow{Table: s.id, Name: r.Name, Parent: s.id, Cascade: r.Cascade}
+	parent := d
+	if r.Table != d.Name {
+		p := t.cat.names[r.Table]
+		if p == nil {
+			return row, fmt.Errorf("%w: %s", ErrNoTable, r.Table)
+		}
+		row.Parent, parent = p.id, p.definition()
+	}
+	if len(r.Columns) != len(parent.Key) {
+		return row, fmt.Errorf("%d columns for the key (%s) of %s", len(r.Columns), partList(parent.Key), r.Table)
+	}
+	for i, name := range r.Columns {
+		c, _ := d.column(name)
+		if p, _ := parent.column(parent.Key[i].Column); p.Type != c.Type {
+			return row, fmt.Errorf("column %s is %s, %s of %s is %s", name, c.Type, p.Name, r.Table, p.Type)
+		}
+		row.Columns = append(row.Columns, s.columnID(name))
+	}
+	return row, nil
 }
 
 // alter runs a change of the catalog. If it fails, nothing is changed.
@@ -435,22 +446,6 @@ func (t *Tx) DropIndex(table, name string) error {
 			}
 		}
 		return err
-	})
-}
-
-// DropConstraint removes a check or a reference.
-func (t *Tx) DropConstraint(table, name string) error {
-	return t.change(table, func(s *schema) error {
-		rows, err := collect(catConstraints.Scan(t, Prefix(s.id)))
-		if err != nil {
-			return err
-		}
-		for _, row := range rows {
-			if row.Name == name {
-				return firstError(catConstraints.Delete(t, row.Table, row.ID), t.reload(s.id))
-			}
-		}
-		return fmt.Errorf("there is no check or reference %s", name)
 	})
 }
 

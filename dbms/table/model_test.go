@@ -20,6 +20,8 @@ type modelTable struct {
 	def  Definition
 	ids  []int // of the columns, which stay theirs
 	rows map[modelKey][]Value
+
+	fills map[int]Value // by id of a column: what it has in rows that are older than it
 }
 
 type modelKey struct{ a, b uint64 }
@@ -33,7 +35,7 @@ func (s *modelStore) clone() *modelStore {
 }
 
 func (t *modelTable) clone() *modelTable {
-	c := &modelTable{id: t.id, def: *t.def.clone(), ids: slices.Clone(t.ids), rows: make(map[modelKey][]Value)}
+	c := &modelTable{id: t.id, def: *t.def.clone(), ids: slices.Clone(t.ids), rows: make(map[modelKey][]Value), fills: maps.Clone(t.fills)}
 	for k, row := range t.rows {
 		c.rows[k] = slices.Clone(row)
 	}
@@ -41,6 +43,11 @@ func (t *modelTable) clone() *modelTable {
 }
 
 func (s *modelStore) names() []string { return slices.Sorted(maps.Keys(s.tables)) }
+
+// byAge returns the tables in the order in which they were created.
+func (s *modelStore) byAge() []*modelTable {
+	return slices.SortedFunc(maps.Values(s.tables), func(a, b *modelTable) int { return a.id - b.id })
+}
 
 func keyOfRow(row []Value) modelKey { return modelKey{row[0].Uint(), row[1].Uint()} }
 
@@ -84,17 +91,48 @@ func (t *modelTable) columns(row []Value, x IndexDef) (out []Value) {
 	return out
 }
 
-// in knows the one condition that the test uses: column >= 5.
+// eval knows the one condition that the test uses: column >= n.
+func (t *modelTable) eval(cond string, row []Value) (holds, null bool) {
+	var name string
+	var n int64
+	if _, err := fmt.Sscanf(cond, "%s >= %d", &name, &n); err != nil {
+		panic(err)
+	}
+	v := row[t.column(name)]
+	return !v.IsNull() && v.Int() >= n, v.IsNull()
+}
+
 func (t *modelTable) in(x IndexDef, row []Value) bool {
 	if x.Where == "" {
 		return true
 	}
-	var name string
-	if _, err := fmt.Sscanf(x.Where, "%s >= 5", &name); err != nil {
+	holds, _ := t.eval(x.Where, row)
+	return holds
+}
+
+// violates reports whether a check is false for a row.
+func (t *modelTable) violates(row []Value, checks ...CheckDef) bool {
+	return slices.ContainsFunc(checks, func(c CheckDef) bool {
+		holds, null := t.eval(c.Cond, row)
+		return !holds && !null
+	})
+}
+
+// change gives a column another type.
+func (t *modelTable) change(i int, c ColumnDef) {
+	t.def.Columns[i] = c
+	t.fills[t.ids[i]] = widened(t.fills[t.ids[i]], c.Type)
+	for _, row := range t.rows {
+		row[i] = widened(row[i], c.Type)
+	}
+}
+
+func widened(v Value, to Type) Value {
+	v, err := value.Widen(v, to)
+	if err != nil {
 		panic(err)
 	}
-	v := row[t.column(name)]
-	return !v.IsNull() && v.Int() >= 5
+	return v
 }
 
 // sorted returns the rows of an index in its order.
@@ -132,9 +170,9 @@ func (t *modelTable) restore(old *modelTable, in func(modelKey) bool) {
 		row := make([]Value, len(t.ids))
 		for i, id := range t.ids {
 			if j := slices.Index(old.ids, id); j >= 0 {
-				row[i] = was[j]
+				row[i] = widened(was[j], t.def.Columns[i].Type)
 			} else {
-				row[i] = t.def.Columns[i].fill()
+				row[i] = t.fills[id]
 			}
 		}
 		t.rows[k] = row
@@ -142,8 +180,8 @@ func (t *modelTable) restore(old *modelTable, in func(modelKey) bool) {
 }
 
 // dangling reports whether a row refers to one that is not there.
-func (s *modelStore) dangling(t *modelTable, row []Value) bool {
-	for _, r := range t.def.References {
+func (s *modelStore) dangling(t *modelTable, row []Value, refs ...ReferenceDef) bool {
+	for _, r := range refs {
 		a, b := row[t.column(r.Columns[0])], row[t.column(r.Columns[1])]
 		if a.IsNull() || b.IsNull() {
 			continue
@@ -164,28 +202,27 @@ func (s *modelStore) remove(name string, k modelKey) bool {
 		return true
 	}
 	delete(t.rows, k)
-	for _, n := range s.names() {
-		c := s.tables[n]
+	for _, c := range s.byAge() {
 		for _, r := range c.def.References {
 			if r.Table != name {
 				continue
 			}
-			for _, ck := range slices.Collect(maps.Keys(c.rows)) {
-				row := c.rows[ck]
-				if row == nil {
-					continue
-				}
-				a, b := row[c.column(r.Columns[0])], row[c.column(r.Columns[1])]
-				if a.IsNull() || b.IsNull() || (modelKey{a.Uint(), b.Uint()}) != k {
-					continue
-				}
-				if !r.Cascade || !s.remove(n, ck) {
+			for _, row := range c.referring(r, k) {
+				if !r.Cascade || !s.remove(c.def.Name, keyOfRow(row)) {
 					return false
 				}
 			}
 		}
 	}
 	return true
+}
+
+// referring returns the rows that refer to a key, in the order of theirs.
+func (t *modelTable) referring(r ReferenceDef, k modelKey) [][]Value {
+	return slices.DeleteFunc(t.sorted(IndexDef{}), func(row []Value) bool {
+		a, b := row[t.column(r.Columns[0])], row[t.column(r.Columns[1])]
+		return a.IsNull() || b.IsNull() || (modelKey{a.Uint(), b.Uint()}) != k
+	})
 }
 
 func randomValue(r *rand.Rand, t Type) Value {
@@ -198,8 +235,10 @@ func randomValue(r *rand.Rand, t Type) Value {
 		return value.OfBool(r.IntN(2) == 0)
 	case t == value.Float64:
 		return value.OfFloat(float64(r.IntN(10)-5) / 4)
-	case t == value.String:
+	case t == value.String, t == value.Bytes:
 		return value.OfText(t, []string{"", "a", "a\x00", "b", "some longer text"}[r.IntN(5)])
+	case t == value.JSON:
+		return value.OfText(t, []string{"null", "7", `{"a":[]}`}[r.IntN(3)])
 	case t == value.Time:
 		return value.OfInt(t, r.Int64N(1<<50))
 	}

@@ -210,7 +210,7 @@ func (r *randomRun) alter() error {
 }
 
 func (r *randomRun) create(parent *modelTable) error {
-	t := &modelTable{id: r.id(), rows: make(map[modelKey][]Value), ids: []int{r.id(), r.id(), r.id(), r.id()}}
+	t := &modelTable{id: r.id(), rows: make(map[modelKey][]Value), ids: []int{r.id(), r.id(), r.id(), r.id()}, fills: make(map[int]Value)}
 	t.def = Definition{Name: fmt.Sprintf("t%d", t.id), Key: []Part{{Column: "a"}, {Column: "b", Descending: r.IntN(2) == 0}},
 		Columns: []ColumnDef{{Name: "a", Type: value.Uint64}, {Name: "b", Type: value.Uint64},
 			{Name: "x", Type: value.Uint64, Nullable: true}, {Name: "y", Type: value.Uint64, Nullable: true}},
@@ -227,13 +227,14 @@ func (r *randomRun) alterTable(t *modelTable) (string, error) {
 	name := t.def.Name
 	i := r.IntN(len(t.def.Columns))
 	column := t.def.Columns[i]
-	switch r.IntN(9) {
+	switch r.IntN(16) {
 	case 0, 1, 2:
 		c := ColumnDef{Name: fmt.Sprintf("c%d", r.id()), Type: r.columnType(), Nullable: r.IntN(2) == 0}
 		if r.IntN(2) == 0 {
 			c.Default = randomValue(r.Rand, c.Type)
 		}
 		t.def.Columns, t.ids = append(t.def.Columns, c), append(t.ids, r.id())
+		t.fills[t.ids[len(t.ids)-1]] = c.fill()
 		for k := range t.rows {
 			t.rows[k] = append(t.rows[k], c.fill())
 		}
@@ -260,6 +261,16 @@ func (r *randomRun) alterTable(t *modelTable) (string, error) {
 		x := t.def.Indexes[i].Name
 		t.def.Indexes = slices.Delete(t.def.Indexes, i, i+1)
 		return "drop index " + x, r.tx.DropIndex(name, x)
+	case 8, 9, 10:
+		c := r.changed(column)
+		t.change(i, c)
+		return "change to " + c.String(), r.tx.ChangeColumn(name, c)
+	case 11, 12:
+		return r.addCheck(t)
+	case 13:
+		return r.addReference(t)
+	case 14:
+		return r.dropConstraint(t)
 	}
 	return r.dropOrRename(t)
 }
@@ -298,9 +309,10 @@ func (t *modelTable) rename(i int, to string) {
 		x := &t.def.Indexes[j]
 		x.Parts = slices.Clone(x.Parts)
 		change(x.Parts)
-		if strings.HasPrefix(x.Where, from+" ") {
-			x.Where = to + strings.TrimPrefix(x.Where, from)
-		}
+		x.Where = renamedInTest(x.Where, from, to)
+	}
+	for j := range t.def.Checks {
+		t.def.Checks[j].Cond = renamedInTest(t.def.Checks[j].Cond, from, to)
 	}
 	for j := range t.def.References {
 		cols := slices.Clone(t.def.References[j].Columns)
@@ -313,8 +325,16 @@ func (t *modelTable) rename(i int, to string) {
 	}
 }
 
+func renamedInTest(cond, from, to string) string {
+	if strings.HasPrefix(cond, from+" ") {
+		return to + strings.TrimPrefix(cond, from)
+	}
+	return cond
+}
+
 func (r *randomRun) columnType() Type {
-	return []Type{value.Bool, value.Int8, value.Int64, value.Uint16, value.Float64, value.String, value.Time, value.Decimal}[r.IntN(8)]
+	types := []Type{value.Bool, value.Int8, value.Int64, value.Uint8, value.Uint16, value.Float64, value.String, value.Time, value.Decimal, value.JSON}
+	return types[r.IntN(len(types))]
 }
 
 func (r *randomRun) newIndex(t *modelTable) IndexDef {

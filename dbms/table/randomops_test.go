@@ -97,6 +97,9 @@ func (r *randomRun) write(t *modelTable) error {
 	default:
 		return r.delete(t, rows, k, exists, what == 7 && r.IntN(4) == 0)
 	}
+	if t.violates(row, t.def.Checks...) {
+		want = ErrCheck
+	}
 	r.trace("write %d %s %v: %v", what, t.def.Name, row, got)
 	if want == ErrUnique && got == nil && r.building(t) {
 		want = nil // the other row is not in the index yet; building it will fail
@@ -123,7 +126,7 @@ func (r *randomRun) expect(t *modelTable, row []Value) error {
 		return old != nil && !slices.ContainsFunc(ref.Columns, func(c string) bool { return old[t.column(c)] != row[t.column(c)] })
 	}
 	for _, ref := range t.def.References {
-		if !same(ref) && r.state.dangling(t, row) {
+		if !same(ref) && r.state.dangling(t, row, ref) {
 			return ErrReference
 		}
 	}
@@ -319,19 +322,21 @@ func (r *randomRun) compareTable(tx *Tx, want *modelTable) error {
 	return nil
 }
 
-// check runs Check. Restores of some rows may have left references and unique
-// indexes violated, and no other problem.
+// check runs Check. Restores of some rows may have left constraints violated, and
+// no other problem.
 func (r *randomRun) check() {
-	dangling := false
+	dangling, violated := false, false
 	for _, t := range r.now.tables {
 		for _, row := range t.rows {
-			dangling = dangling || r.now.dangling(t, row)
+			dangling = dangling || r.now.dangling(t, row, t.def.References...)
+			violated = violated || t.violates(row, t.def.Checks...)
 		}
 	}
 	view(r, r.db, func(tx *Tx) error {
 		return tx.Check(func(p engine.Problem) {
 			switch {
 			case dangling && strings.Contains(p.What, "refer to"):
+			case violated && strings.Contains(p.What, "is false"):
 			case r.anyDoubles() && strings.Contains(p.What, "unique index"):
 			default:
 				r.Errorf("check: %s: %s", p.Where, p.What)

@@ -13,29 +13,32 @@ import (
 // old row referred to already is not looked at again.
 func (b *binding) checkReferences(tx *Tx, row, was unsafe.Pointer, k []byte) error {
 	for _, r := range b.refs {
-		values, null := b.referred(r, row)
-		if null {
-			continue
-		}
-		if was != nil {
-			if old, _ := b.dynamic.referred(r, was); slices.Equal(old, values) {
-				continue
-			}
-		}
-		parent, err := tx.cat.tables[r.parent].keyFrom(values)
-		if err != nil {
+		if err := b.checkReference(tx, r, row, was, k); err != nil {
 			return err
-		}
-		if bytes.Equal(parent, k) {
-			continue // to itself
-		}
-		if _, found, err := tx.raw.Get(parent); err != nil {
-			return err
-		} else if !found {
-			return &Error{Err: ErrReference, Table: b.name, Constraint: r.Name, Key: values}
 		}
 	}
 	return nil
+}
+
+func (b *binding) checkReference(tx *Tx, r *reference, row, was unsafe.Pointer, k []byte) error {
+	values, null := b.referred(r, row)
+	if null {
+		return nil
+	}
+	if was != nil {
+		if old, _ := b.dynamic.referred(r, was); slices.Equal(old, values) {
+			return nil
+		}
+	}
+	parent, err := tx.cat.tables[r.parent].keyFrom(values)
+	if err != nil || bytes.Equal(parent, k) { // to itself
+		return err
+	}
+	_, found, err := tx.raw.Get(parent)
+	if err == nil && !found {
+		err = &Error{Err: ErrReference, Table: b.name, Constraint: r.Name, Key: values}
+	}
+	return err
 }
 
 // referred reads the columns of a reference.

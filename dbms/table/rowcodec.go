@@ -35,6 +35,7 @@ type plan struct {
 	nulls   int // bytes
 	ops     []op
 	missing []filling
+	was     *plan // reads the same columns as Values of the types that they had, if some had others
 }
 
 // op is a column of the row.
@@ -79,7 +80,7 @@ func classOf(t Type) class {
 
 func (b *binding) makePlan(version uint32) *plan {
 	p := &plan{version: uint64(version)}
-	nullable, live := 0, 0
+	nullable, live, changed := 0, 0, false
 	for i := range b.all {
 		c := &b.all[i]
 		col := -1
@@ -96,17 +97,59 @@ func (b *binding) makePlan(version uint32) *plan {
 			}
 			continue
 		}
-		o := op{slot: slot{form: formSkip, typ: c.Type, nullable: c.Nullable}, class: classOf(c.Type), col: col}
-		if col >= 0 {
+		typ, null := c.as(version)
+		o := op{slot: slot{form: formSkip, typ: typ, nullable: null}, class: classOf(typ), col: col}
+		switch {
+		case col < 0:
+		case null == c.Nullable && typ.SameForm(c.Type):
 			o.slot = b.slots[col]
+		default:
+			changed = true
 		}
-		if c.Nullable {
+		if null {
 			nullable++
 		}
 		p.ops = append(p.ops, o)
 	}
 	p.nulls = (nullable + 7) / 8
+	if changed {
+		p.was = p.asValues(b, version)
+	}
 	return p
+}
+
+// asValues is p for columns as they were: Values, one after another.
+func (p *plan) asValues(b *binding, version uint32) *plan {
+	was := &plan{version: p.version, nulls: p.nulls}
+	for i, o := range p.ops {
+		if o.col >= 0 {
+			typ, null := b.cols[o.col].as(version)
+			o.slot = slot{form: formValue, typ: typ, nullable: null, offset: uintptr(i) * unsafe.Sizeof(Value{})}
+		}
+		was.ops = append(was.ops, o)
+	}
+	return was
+}
+
+// decodeWidened decodes columns of which some had other types.
+func (b *binding) decodeWidened(p *plan, row unsafe.Pointer, nulls, fixed, text []byte) error {
+	values := make([]Value, len(p.ops))
+	if err := p.was.decode(dynamicRow(values), nulls, fixed, text); err != nil {
+		return err
+	}
+	for i, o := range p.ops {
+		if o.col < 0 {
+			continue
+		}
+		v, err := value.Widen(values[i], b.cols[o.col].Type)
+		if err == nil {
+			err = b.slots[o.col].set(row, v)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // planOf returns the plan of a version that is not the present one.
@@ -211,7 +254,11 @@ func (b *binding) decode(row unsafe.Pointer, k, v []byte, mem *texts) error {
 	copy(text, tail)
 	err := b.decodeKey(row, k, text[len(tail):len(tail)])
 	if err == nil {
-		err = p.decode(row, nulls, fixed, text[:len(tail):len(tail)])
+		if text = text[:len(tail):len(tail)]; p.was == nil {
+			err = p.decode(row, nulls, fixed, text)
+		} else {
+			err = b.decodeWidened(p, row, nulls, fixed, text)
+		}
 	}
 	if err == nil {
 		err = b.fill(p, row)

@@ -38,9 +38,37 @@ type schema struct {
 type column struct {
 	ColumnDef
 	id             uint32
-	added, dropped uint32 // versions of the schema; 0: not dropped
-	keyed          uint32 // place in the primary key from 1, or 0
-	descending     bool   // there
+	added, dropped uint32   // versions of the schema; 0: not dropped
+	keyed          uint32   // place in the primary key from 1, or 0
+	descending     bool     // there
+	former         []former // oldest first
+	first          Value    // if former: what it had, in rows older than it, without a default
+}
+
+// former is what a column was in the versions of the schema before until.
+type former struct {
+	typ      Type
+	nullable bool
+	until    uint32
+}
+
+// as returns what the column is in a version of the schema.
+func (c *column) as(version uint32) (typ Type, nullable bool) {
+	for _, f := range c.former {
+		if version < f.until {
+			return f.typ, f.nullable
+		}
+	}
+	return c.Type, c.Nullable
+}
+
+// fill is what the column has in rows that were written without it: what it had
+// when it was added.
+func (c *column) fill() Value {
+	if len(c.former) == 0 || !c.Default.IsNull() {
+		return c.ColumnDef.fill()
+	}
+	return c.first
 }
 
 // part is a column of a key or an index.
@@ -201,7 +229,9 @@ func (s *schema) inherits(old *schema) error {
 			return fmt.Errorf("column %s was of another schema of the table", c.Name)
 		}
 		d := s.all[i]
-		if d.added != c.added || d.Type != c.Type || d.Nullable != c.Nullable || c.dropped != 0 && d.dropped != c.dropped {
+		typ, nullable := d.as(old.version)
+		if d.added != c.added || typ != c.Type || nullable != c.Nullable || c.dropped != 0 && d.dropped != c.dropped ||
+			len(d.former) < len(c.former) || !slices.Equal(d.former[:len(c.former)], c.former) {
 			return fmt.Errorf("column %s was of another schema of the table", c.Name)
 		}
 	}

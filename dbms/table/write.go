@@ -144,9 +144,16 @@ func (b *binding) before(tx *Tx, k []byte, m mode) ([]byte, error) {
 
 func (b *binding) check(row unsafe.Pointer, k []byte) error {
 	for i := range b.checks {
-		if c := &b.checks[i]; b.eval(c.cond, row) == expr.False {
-			return &Error{Err: ErrCheck, Table: b.name, Constraint: c.Name, Key: b.keyOf(k)}
+		if err := b.checkOne(&b.checks[i], row, k); err != nil {
+			return err
 		}
+	}
+	return nil
+}
+
+func (b *binding) checkOne(c *check, row unsafe.Pointer, k []byte) error {
+	if b.eval(c.cond, row) == expr.False {
+		return &Error{Err: ErrCheck, Table: b.name, Constraint: c.Name, Key: b.keyOf(k)}
 	}
 	return nil
 }
