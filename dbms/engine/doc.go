@@ -21,8 +21,10 @@
 //     also where they were empty.
 //   - Snapshots. A View sees all of the transactions up to its version and
 //     nothing of later ones. It takes no lock and never makes an Update wait.
-//   - Durability. When Update returns without Op.NoWait, what it wrote survives
-//     a loss of power. With NoWait, Sync waits for that.
+//   - Durability. When Update returns without Op.NoWait, what it wrote and what it
+//     has read survive a loss of power. With NoWait, Sync waits for that. That
+//     there was a transaction which wrote nothing may be forgotten, if it has no
+//     Op.ID.
 //   - Exactly once. Updates with the same Op.ID take effect once; the second
 //     returns the version of the first and does not run its function.
 //

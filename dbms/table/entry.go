@@ -2,6 +2,7 @@ package table
 
 import (
 	"bytes"
+	"errors"
 	"slices"
 	"unsafe"
 
@@ -131,6 +132,47 @@ func (w *within) next() (candidate, bool, error) {
 	for {
 		c, ok, err := w.entries.next()
 		if err != nil || !ok || w.rows.Contains(c.row) {
+			return c, ok, err
+		}
+	}
+}
+
+// kept are entries of the past for as long as they can be read. When they turn out
+// to be collected, which may be at any moment, it goes on with those of rows.
+type kept struct {
+	entries
+	rows    func() (entries, error) // nil: it has gone on already
+	reverse bool
+	last    candidate // a copy
+}
+
+func (o *kept) next() (candidate, bool, error) {
+	c, ok, err := o.entries.next()
+	if o.rows == nil {
+		return c, ok, err
+	}
+	if errors.Is(err, engine.ErrTooOld) {
+		return o.goOn()
+	}
+	o.last.entry, o.last.row = append(o.last.entry[:0], c.entry...), append(o.last.row[:0], c.row...)
+	return c, ok, err
+}
+
+// goOn returns the first candidate of rows that is after the last one.
+func (o *kept) goOn() (candidate, bool, error) {
+	in, err := o.rows()
+	if err != nil {
+		return candidate{}, false, err
+	}
+	old := o.entries
+	o.entries, o.rows = in, nil
+	// What it could not read has been told by next.
+	if err := old.close(); err != nil && !errors.Is(err, engine.ErrTooOld) {
+		return candidate{}, false, err
+	}
+	for {
+		c, ok, err := in.next()
+		if n := c.compare(o.last); err != nil || !ok || o.last.row == nil || n > 0 && !o.reverse || n < 0 && o.reverse {
 			return c, ok, err
 		}
 	}

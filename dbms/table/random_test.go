@@ -11,11 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/cockroachdb/pebble/v2/vfs"
-
 	"github.com/tuplix/tuplix/dbms/engine"
-	"github.com/tuplix/tuplix/dbms/engine/embedded"
-	"github.com/tuplix/tuplix/dbms/engine/enginetest/model"
 	"github.com/tuplix/tuplix/dbms/table/value"
 )
 
@@ -25,8 +21,9 @@ var (
 	traceFlag = flag.Bool("table-trace", false, "log what TestRandom does")
 )
 
-// TestRandom runs random transactions, with changes of tables, savepoints and
-// restores, on tables and on a model, and compares the two.
+// TestRandom runs random transactions, with changes of tables, savepoints,
+// restores, retention and power cuts, on tables and on a model, and compares the
+// two.
 func TestRandom(t *testing.T) {
 	if *seedFlag != 0 {
 		runRandom(t, *seedFlag)
@@ -48,13 +45,19 @@ func TestRandom(t *testing.T) {
 type randomRun struct {
 	*testing.T
 	*rand.Rand
+	randomStore
 	db       *DB
 	now      *modelStore // committed
 	state    *modelStore // of the transaction under way
 	versions []engine.Version
 	past     []*modelStore // by versions
+	before   *modelStore   // the first of them
+	durable  int           // the first so many of them are
+	dying    bool          // the power goes out, or is out
 	ids      int           // of tables and columns
 	tx       *Tx
+
+	crashes, collected int
 }
 
 func (r *randomRun) trace(format string, args ...any) {
@@ -66,10 +69,13 @@ func (r *randomRun) trace(format string, args ...any) {
 func (r *randomRun) id() int { r.ids++; return r.ids }
 
 func runRandom(t *testing.T, seed uint64) {
-	r := &randomRun{T: t, Rand: rand.New(rand.NewPCG(seed, 1)), now: &modelStore{tables: make(map[string]*modelTable)}}
-	r.db = openOn(t, randomEngine(t, seed))
+	empty := &modelStore{tables: make(map[string]*modelTable)}
+	r := &randomRun{T: t, Rand: rand.New(rand.NewPCG(seed, 1)), now: empty, before: empty}
+	r.openStore(seed)
 	for i := 0; i < *stepsFlag && !t.Failed(); i++ {
 		r.step()
+		r.power()
+		r.retain()
 		if r.IntN(4) == 0 || i == *stepsFlag-1 {
 			r.background()
 		}
@@ -82,28 +88,6 @@ func runRandom(t *testing.T, seed uint64) {
 			r.check()
 		}
 	}
-}
-
-// randomEngine is the model or the embedded engine, and known to be used by
-// nobody else or not.
-func randomEngine(t *testing.T, seed uint64) (e engine.Engine) {
-	e = model.New(nil)
-	if seed%4 < 2 {
-		store, err := embedded.Open(vfs.NewMem(), "store", embedded.Options{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() {
-			if err := store.Close(); err != nil {
-				t.Error(err)
-			}
-		})
-		e = store
-	}
-	if seed%2 == 0 {
-		e = alone{e}
-	}
-	return e
 }
 
 // step runs one transaction, a procedure or an interactive one.
@@ -120,9 +104,10 @@ func (r *randomRun) step() {
 	}
 	var v engine.Version
 	var err error
+	op := r.op()
 	if r.IntN(3) == 0 {
 		var tx *Tx
-		if tx, err = r.db.Begin(context.Background(), testOp); err == nil {
+		if tx, err = r.db.Begin(context.Background(), op); err == nil {
 			if err = fn(tx); err == nil {
 				v, err = tx.Commit(context.Background())
 			} else {
@@ -130,7 +115,7 @@ func (r *randomRun) step() {
 			}
 		}
 	} else {
-		v, err = r.db.Update(context.Background(), testOp, fn)
+		v, err = r.db.Update(context.Background(), op, fn)
 	}
 	switch {
 	case errors.Is(err, errGiveUp):
@@ -141,6 +126,9 @@ func (r *randomRun) step() {
 	r.now = r.state
 	r.trace("committed as %d", len(r.versions))
 	r.versions, r.past = append(r.versions, v), append(r.past, r.now.clone())
+	if !op.NoWait {
+		r.acknowledged()
+	}
 }
 
 // errGiveUp ends a transaction without effect.

@@ -157,10 +157,10 @@ func (r *randomRun) delete(t *modelTable, rows *Rows, k modelKey, exists, prefix
 	if prefix {
 		_, got = rows.DeleteRange(Prefix(k.a))
 		for b := range uint64(6) {
-			fine = fine && r.removeModel(name, modelKey{k.a, b}, t.def.Key[1].Descending)
-		}
-		if got != nil != !fine {
-			fine = got == nil // the order of rows decides which is met first
+			if t.def.Key[1].Descending { // the order decides what is met first
+				b = 5 - b
+			}
+			fine = fine && r.state.remove(name, modelKey{k.a, b})
 		}
 	} else {
 		got = rows.Delete(k.a, k.b)
@@ -180,8 +180,6 @@ func (r *randomRun) delete(t *modelTable, rows *Rows, k modelKey, exists, prefix
 	}
 	return nil
 }
-
-func (r *randomRun) removeModel(name string, k modelKey, _ bool) bool { return r.state.remove(name, k) }
 
 // restore goes back with some rows, a table or all.
 func (r *randomRun) restore() error {
@@ -263,7 +261,13 @@ func (r *randomRun) renameReferences(back *modelTable, j int) error {
 
 // compare sees that the tables of a version are those of the model.
 func (r *randomRun) compare(v engine.Version, want *modelStore) {
-	err := r.db.ViewAt(context.Background(), v, func(tx *Tx) error {
+	if err := r.compareAt(v, want); err != nil {
+		r.Fatalf("at version %x of %d: %v", v, slices.Index(r.versions, v), err)
+	}
+}
+
+func (r *randomRun) compareAt(v engine.Version, want *modelStore) error {
+	return r.db.ViewAt(context.Background(), v, func(tx *Tx) error {
 		names, err := tx.Tables()
 		if err != nil {
 			return err
@@ -280,9 +284,6 @@ func (r *randomRun) compare(v engine.Version, want *modelStore) {
 		}
 		return nil
 	})
-	if err != nil {
-		r.Fatalf("at version %x of %d: %v", v, slices.Index(r.versions, v), err)
-	}
 }
 
 func (r *randomRun) compareTable(tx *Tx, want *modelTable) error {
@@ -331,6 +332,10 @@ func (r *randomRun) check() {
 			dangling = dangling || r.now.dangling(t, row, t.def.References...)
 			violated = violated || t.violates(row, t.def.Checks...)
 		}
+	}
+	err := r.db.Engine().Check(context.Background(), func(p engine.Problem) { r.Errorf("check of what is stored: %s: %s", p.Where, p.What) })
+	if err != nil {
+		r.Fatal(err)
 	}
 	view(r, r.db, func(tx *Tx) error {
 		return tx.Check(func(p engine.Problem) {

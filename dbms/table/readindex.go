@@ -147,8 +147,12 @@ func (b *binding) restored(tx *Tx, x *index, r engine.Range, s Span, j *jobRow) 
 		var then *binding
 		var old *index
 		if then, old, err = b.then(past, x); err == nil && old != nil {
-			in, err := then.candidates(past, old, r, s)
-			return &within{entries: in, rows: j.span()}, err
+			var in entries
+			in, err = then.candidates(past, old, r, s)
+			if err == nil {
+				rows := func() (entries, error) { return b.fromRows(tx, x, r, s, j.span()) }
+				return &kept{entries: &within{entries: in, rows: j.span()}, rows: rows, reverse: s.reverse}, nil
+			}
 		}
 	}
 	if err != nil && !errors.Is(err, engine.ErrTooOld) {

@@ -63,7 +63,10 @@ func (t *Tx) Commit(ctx context.Context) (engine.Version, error) {
 	reads := t.reads.all()
 	t.end()
 	if t.writes.empty() && len(t.restores) == 0 {
-		return since, nil
+		if open.op.NoWait {
+			return since, nil
+		}
+		return since, open.engine.Sync(ctx, since) // of what it has read
 	}
 	return open.engine.Update(ctx, open.op, func(e engine.Tx) error {
 		changed, err := e.Changed(since, reads)

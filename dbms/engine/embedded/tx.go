@@ -38,6 +38,7 @@ type tx struct {
 type running struct {
 	op         *engine.Op
 	version    version
+	after      version // of a transaction that writes nothing: the last that did
 	now        time.Time
 	err        error  // of a Put or the like: the transaction must not commit
 	group      *group // if somebody waits until it is durable

@@ -23,7 +23,8 @@ import (
 //	wait for the flush         which the transactions of the group share
 //
 // A transaction that wrote nothing and has no ID is not written down by itself:
-// its record goes out with those of others, and nobody waits for it.
+// its record goes out with those of others, and nobody waits for it. What it has
+// read must be durable, though, before it returns.
 
 var noOp engine.Op
 
@@ -106,6 +107,7 @@ func (e *Engine) apply(t *tx) error {
 		if err := e.applyOpen(); err != nil {
 			return err
 		}
+		t.after = e.started.Load()
 		e.publish(t)
 		e.groups.newest.Store(t.version)
 		e.last.Store(t.version)
@@ -153,6 +155,9 @@ func (e *Engine) settle(t *tx) error {
 			return fmt.Errorf("%w: %w", engine.ErrUnknown, err)
 		}
 		return nil
+	}
+	if !t.op.NoWait {
+		return e.sync(t.after)
 	}
 	return e.linger()
 }

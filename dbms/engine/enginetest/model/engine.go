@@ -24,8 +24,8 @@ type Engine struct {
 	commits  []commit           // in the order of versions
 	ops      map[string]engine.Version
 	rules    []rule
-	cuts     []cut
-	last     uint64 // newest version
+	cuts     map[string]engine.Version // by key: versions before it cannot be read any more
+	last     uint64                    // newest version
 	waiters  map[*waiter]struct{}
 	metrics  engine.Metrics
 	released engine.Collected
@@ -61,6 +61,7 @@ func New(now func() time.Time) *Engine {
 		now:     now,
 		entries: map[string][]entry{},
 		ops:     map[string]engine.Version{},
+		cuts:    map[string]engine.Version{},
 		waiters: map[*waiter]struct{}{},
 	}
 }

@@ -15,12 +15,6 @@ type rule struct {
 	keep time.Duration
 }
 
-// cut is a version before which a range can no longer be read.
-type cut struct {
-	key string
-	at  engine.Version
-}
-
 // Retain implements engine.Engine.
 func (e *Engine) Retain(ctx context.Context, op *engine.Op, r engine.Range, keep time.Duration) error {
 	if keep < engine.MinRetention {
@@ -56,7 +50,8 @@ func (e *Engine) longest() time.Duration {
 	return keep
 }
 
-// Collect implements engine.Engine. Cuts are made key by key.
+// Collect implements engine.Engine. Cuts are made key by key, and stay when the
+// clock is set back or the retention made longer.
 func (e *Engine) Collect(ctx context.Context) (engine.Collected, error) {
 	if err := ctx.Err(); err != nil {
 		return engine.Collected{}, err
@@ -67,10 +62,9 @@ func (e *Engine) Collect(ctx context.Context) (engine.Collected, error) {
 		return engine.Collected{}, engine.ErrClosed
 	}
 	var done engine.Collected
-	e.cuts = e.cuts[:0]
 	for _, key := range e.keys {
-		at := e.newestAt(e.now().Add(-e.keeps(key)))
-		e.cuts = append(e.cuts, cut{key: key, at: at})
+		at := max(e.newestAt(e.now().Add(-e.keeps(key))), e.cuts[key])
+		e.cuts[key] = at
 		done.Versions += e.drop(key, at)
 	}
 	at := e.newestAt(e.now().Add(-e.longest()))
@@ -105,9 +99,9 @@ func (e *Engine) newestAt(t time.Time) (v engine.Version) {
 }
 
 func (e *Engine) horizon(r engine.Range) (v engine.Version) {
-	for _, c := range e.cuts {
-		if r.Contains([]byte(c.key)) {
-			v = max(v, c.at)
+	for key, at := range e.cuts {
+		if r.Contains([]byte(key)) {
+			v = max(v, at)
 		}
 	}
 	return v
