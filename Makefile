@@ -64,9 +64,9 @@ test-host:
 	@go tool staticcheck ./...
 	@echo '== tests on this host, with the race detector'
 	@go test -race -timeout 20m $$(go list ./... | grep -v -x -e '[^ ]*/qemu' -e '[^ ]*/cmd/tuplix')
-	@echo '== power cuts under the store, thousands of them'
-	@go test -timeout 20m -run 'Crash$$' ./dbms/store -crash.seeds $(SEEDS)
-	@go test -timeout 20m -run 'Crash$$' ./dbms/engine/embedded -crash.seeds 100
+	@echo '== power cuts under the store, thousands of them, and an error at each I/O'
+	@go test -timeout 20m -run 'Crash$$|IOErrors$$' ./dbms/store -crash.seeds $(SEEDS) -faults.step 1
+	@go test -timeout 20m -run 'Crash$$|Faults$$' ./dbms/engine/embedded -crash.seeds 100 -faults.all
 
 test-machine: setup build/tuplix
 	@echo '== tests in QEMU'

@@ -1,7 +1,10 @@
 package store_test
 
 import (
+	"errors"
+	"flag"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"syscall"
 	"testing"
@@ -14,57 +17,94 @@ import (
 	"github.com/tuplix/tuplix/dbms/table"
 )
 
-// TestIOErrors fails one operation of the device after another, once or from then
-// on. Nothing that was acknowledged is lost, no answer is wrong, and when the
-// fault has ended the store opens and is whole.
+var faultStep = flag.Int("faults.step", 7, "fail each `n`th operation in TestIOErrors")
+
+// TestIOErrors fails each operation of the device in a workload in turn, once or
+// from then on: reads, writes, flushes and discards, from the opening of the store
+// to its end; with EIO and with ENOSPC, which a device may give whose space is
+// taken as it fills. Nothing that was acknowledged is lost, no answer is wrong, and
+// when the fault has ended the store opens and is whole.
 func TestIOErrors(t *testing.T) {
-	steps := 7
+	steps := *faultStep
 	if testing.Short() {
 		steps = 41
 	}
-	reached := true
-	for n := 0; reached; n += steps {
+	for _, errno := range []syscall.Errno{syscall.EIO, syscall.ENOSPC} {
 		for _, lasting := range []bool{false, true} {
-			t.Run(fmt.Sprintf("operation=%d lasting=%v", n, lasting), func(t *testing.T) {
-				reached = runIOError(t, n, lasting)
+			t.Run(fmt.Sprintf("%v/lasting=%v", errno, lasting), func(t *testing.T) {
+				t.Parallel()
+				n := 0
+				for reached := true; reached && !t.Failed(); n += steps {
+					t.Run(fmt.Sprint(n), func(t *testing.T) { reached = runIOError(t, n, errno, lasting) })
+				}
+				t.Logf("each %d of %d operations", steps, n)
 			})
-			if t.Failed() {
-				return
-			}
 		}
 	}
 }
 
-func runIOError(t *testing.T, n int, lasting bool) (reached bool) {
-	disk := crash.New(crashDisk, 512)
-	s, tables := openCrash(t, disk)
+func runIOError(t *testing.T, n int, errno error, lasting bool) (reached bool) {
+	disk := crash.New(16<<20, 512)
 	clients := newClients(5)
-	clients[0].work(t, s, tables, disk, 10, false)
+	s, tables := openCrash(t, disk)
+	for _, c := range clients {
+		c.work(t, s, tables, disk, 10, false)
+	}
+	check(t, s.Close())
 	count := 0
 	disk.SetHook(func(op crash.Op, off, size int64) error {
 		count++
 		if count == n+1 || lasting && count > n {
 			reached = true
-			return syscall.EIO
+			return errno
 		}
 		return nil
 	})
-	for _, c := range clients { // one after another, so that the operations are the same each time
-		c.work(t, s, tables, disk, 15, true)
+	if err := workload(t, disk, clients); err != nil && !reached {
+		t.Fatal(err)
 	}
-	closed := s.Close()
 	disk.SetHook(nil)
-	if closed != nil && !reached {
-		t.Fatal(closed)
-	}
 	s, tables = openCrash(t, disk)
 	verify(t, s, tables, clients)
 	for _, c := range clients {
-		c.work(t, s, tables, disk, 5, false)
+		c.work(t, s, tables, disk, 3, false)
 	}
 	verify(t, s, tables, clients)
 	check(t, s.Close())
 	return reached
+}
+
+// workload opens a store, reads what the clients have, and has them work, one
+// after another, so that the operations of the device are the same each time.
+func workload(t *testing.T, disk *crash.Device, clients []*client) error {
+	volume, err := blockfs.Open(disk, blockfs.Options{})
+	if err != nil {
+		return err
+	}
+	tables := declareCrash()
+	s, err := store.Open(t.Context(), volume, options(t), tables.notes, tables.ledgers)
+	if err != nil {
+		return err
+	}
+	err = s.View(t.Context(), func(tx *table.Tx) error {
+		for _, c := range clients {
+			got := map[uint16]note{}
+			for n, err := range tables.notes.Scan(tx, table.Prefix(c.id)) {
+				if err != nil {
+					return err
+				}
+				got[n.Key] = n
+			}
+			if want := c.history[len(c.history)-1]; !maps.Equal(got, want) {
+				t.Errorf("client %d reads\n%v, should read\n%v", c.id, sorted(got), sorted(want))
+			}
+		}
+		return nil
+	})
+	for _, c := range clients {
+		c.work(t, s, tables, disk, 12, true)
+	}
+	return errors.Join(err, s.Close())
 }
 
 // TestFlippedBits changes a bit in every block of a small store, in turn. Whoever

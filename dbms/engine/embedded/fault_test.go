@@ -3,6 +3,7 @@ package embedded
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"sync/atomic"
 	"syscall"
@@ -15,6 +16,8 @@ import (
 	"github.com/tuplix/tuplix/dbms/engine"
 )
 
+var faultAll = flag.Bool("faults.all", false, "fail every operation in TestFaults")
+
 // TestFaults lets one I/O operation of a workload fail, or all from it on, each in
 // turn: no wrong answer, no acknowledged transaction lost, a clear error, and all
 // well once the fault has ended and the store is opened again.
@@ -22,11 +25,13 @@ func TestFaults(t *testing.T) {
 	for _, errno := range []syscall.Errno{syscall.EIO, syscall.ENOSPC} {
 		for _, forever := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%v/forever=%v", errno, forever), func(t *testing.T) {
+				t.Parallel()
 				step := 1
 				if testing.Short() {
 					step = 17
 				}
-				for n := 0; ; n += step {
+				n := 0
+				for ; ; n += step {
 					hit, err := faultRun(uint64(n), n, errno, forever)
 					if err != nil {
 						t.Fatalf("operation %d fails: %v", n, err)
@@ -34,8 +39,11 @@ func TestFaults(t *testing.T) {
 					if !hit {
 						break
 					}
-					step = max(step, n/25) // densely at first
+					if !*faultAll {
+						step = max(step, n/25) // densely at first
+					}
 				}
+				t.Logf("of %d operations", n)
 			})
 		}
 	}

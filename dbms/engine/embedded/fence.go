@@ -4,7 +4,6 @@ import (
 	"errors"
 	"os"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -25,6 +24,9 @@ import (
 //	other tables       likewise                  waits for Close, and fails
 //	reading            done                      done
 //
+// It is there from the beginning: Pebble works in the background before it is
+// open. Who opens a store behind the fence is told so at the end.
+//
 // The engine takes no transaction behind the fence, and acknowledges none of which
 // the flush came after it was raised: it looks at the failure after the flush.
 // What the next opening finds is a log that ends somewhere after the last
@@ -33,7 +35,6 @@ import (
 type fence struct {
 	vfs.FS
 	e       *Engine
-	armed   atomic.Bool   // after opening; before, every error is the opener's
 	closing chan struct{} // closed by Close
 	memory  *vfs.MemFS    // tables of flushes behind the fence
 }
@@ -57,10 +58,9 @@ func (f *fence) vital(do func() error) error {
 		return nil
 	}
 	err := do()
-	if err == nil || !f.armed.Load() {
-		return err
+	if err != nil {
+		f.e.fail(err)
 	}
-	f.e.fail(err)
 	return nil
 }
 

@@ -31,20 +31,24 @@ func Open(fs vfs.FS, dir string, opts Options) (*Engine, error) {
 	e.room = newRoom(fs, dir, p, e.reclaim)
 	p.Logger = pebbleLogger{e}
 	p.EventListener = e.listener()
-	db, err := pebble.Open(dir, p)
+	err := e.guard(func() (err error) {
+		e.db, err = pebble.Open(dir, p)
+		return err
+	})
 	if err != nil {
-		return nil, fmt.Errorf("open the store in %s: %w", dir, storage(err))
+		close(e.fence.closing)
+		return nil, fmt.Errorf("open the store in %s: %w", dir, err)
 	}
-	e.db = db
 	err = e.load()
 	if err == nil {
 		err = e.testify(e.last.Load())
 	}
-	if err != nil {
-		close(e.fence.closing) // background work may wait there
-		return nil, errors.Join(fmt.Errorf("open the store in %s: %w", dir, err), storage(db.Close()))
+	if err == nil {
+		err = e.failed() // Pebble does not know
 	}
-	e.fence.armed.Store(true)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("open the store in %s: %w", dir, err), e.closeDB())
+	}
 	if !opts.NoBackground {
 		e.background.start(e)
 	}
