@@ -92,7 +92,8 @@ func (e *Engine) reader(ctx context.Context, at engine.Version) (*reader, error)
 	s := e.known.state()
 	if at == "" || at > encode(s.newest) {
 		var err error
-		if s, err = e.refresh(ctx, e); err != nil {
+		err = again(ctx, func() error { s, err = e.refresh(ctx, e); return err })
+		if err != nil {
 			return nil, err
 		}
 	}
@@ -103,7 +104,7 @@ func (e *Engine) reader(ctx context.Context, at engine.Version) (*reader, error)
 			return nil, err
 		}
 	}
-	return &reader{e: e, ctx: ctx, db: e, at: n, restores: s.upTo(n)}, nil
+	return &reader{e: e, ctx: ctx, db: e, patient: true, at: n, restores: s.upTo(n)}, nil
 }
 
 // server is what statements are sent to: a connection, or any of the pool.
@@ -135,9 +136,10 @@ func (e *Engine) ask(ctx context.Context, db server, questions ...question) erro
 
 // question is a statement and what to do with each row of the answer.
 type question struct {
-	sql  string
-	args []any
-	row  func(pgx.Rows) error
+	sql   string
+	args  []any
+	row   func(pgx.Rows) error
+	begin func() // before the first row, also when it is asked again; may be nil
 }
 
 func (q *question) read(results pgx.BatchResults) error {

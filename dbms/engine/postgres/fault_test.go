@@ -70,6 +70,56 @@ func TestLostConnection(t *testing.T) {
 	expectNumber(t, e, "n", n)
 }
 
+// TestViewLostConnection: what a View reads is asked again.
+func TestViewLostConnection(t *testing.T) {
+	p := newProxy(t)
+	e := open(t, p.url(), postgres.Options{Schema: newSchema()})
+	const n = 700 // several pages
+	_, err := e.Update(t.Context(), nil, func(tx engine.Tx) error {
+		for i := range n {
+			if err := tx.Put(fmt.Appendf(nil, "%03d", i), nil); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = e.View(t.Context(), "", func(r engine.Reader) error {
+		c := r.Scan(engine.All, engine.ScanOptions{})
+		i := 0
+		for ; c.Next(); i++ {
+			if got, want := string(c.Key()), fmt.Sprintf("%03d", i); got != want {
+				t.Errorf("key %s, want %s", got, want)
+			}
+			if i%100 == 0 {
+				p.cutAll()
+				if _, found, err := r.Get([]byte("007")); !found || err != nil {
+					t.Errorf("Get: %v, %v", found, err)
+				}
+				p.cutAll()
+			}
+		}
+		if i != n {
+			t.Errorf("%d keys", i)
+		}
+		commits := 0
+		for _, err := range r.Commits("", true) {
+			if commits++; err != nil {
+				return err
+			}
+			p.cutAll()
+		}
+		return errors.Join(c.Err(), c.Close())
+	})
+	if err != nil {
+		t.Error(err)
+	}
+	p.cutAll()
+	expectNumber(t, e, "none", 0)
+}
+
 // TestUnknown: a connection is cut in a commit, and the server stays away.
 func TestUnknown(t *testing.T) {
 	for name, after := range map[string]bool{"sent": true, "not sent": false} {

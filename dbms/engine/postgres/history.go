@@ -26,6 +26,7 @@ func (r *reader) History(key []byte) iter.Seq2[engine.Row, error] {
 			var page []version
 			err := r.read(keyRanges([][]byte{key}), question{
 				sql: historyPage, args: []any{key, upTo, rowPage},
+				begin: func() { page = page[:0] },
 				row: func(rows pgx.Rows) error {
 					v := version{key: key}
 					err := rows.Scan(&v.xid, &v.value)
@@ -149,6 +150,7 @@ func (r *reader) changes(rng engine.Range, after uint64, key []byte) (page []ver
 	}
 	err = r.read([]engine.Range{rng}, question{
 		sql: changesPage(rng.High != nil), args: args,
+		begin: func() { page = page[:0] },
 		row: func(rows pgx.Rows) error {
 			var v version
 			var next *uint64
@@ -230,8 +232,9 @@ type numbered struct {
 }
 
 func (r *reader) commits(low, high uint64, reverse bool) (page []numbered, err error) {
-	err = r.e.ask(r.ctx, r.db, question{
+	err = r.ask(question{
 		sql: commitsPage(reverse), args: []any{low, high, rowPage},
+		begin: func() { page = page[:0] },
 		row: func(rows pgx.Rows) error {
 			var c numbered
 			var at int64

@@ -2,6 +2,8 @@ package postgres
 
 import (
 	"context"
+	"errors"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -13,6 +15,7 @@ type reader struct {
 	e        *Engine
 	ctx      context.Context
 	db       server
+	patient  bool // of a View: asks again when a connection is lost
 	at       uint64
 	restores []restore // up to at
 	parts    []part    // made when first needed
@@ -122,13 +125,44 @@ func (r *reader) batches(keys, values [][]byte) (questions []question) {
 func (r *reader) read(ranges []engine.Range, questions ...question) error {
 	old := false
 	check := horizons(func(h horizon) { old = old || h.version > r.at && h.overlaps(ranges) })
-	if err := r.e.ask(r.ctx, r.db, append(questions, check)...); err != nil {
+	if err := r.ask(append(questions, check)...); err != nil {
 		return err
 	}
 	if old {
 		return engine.ErrTooOld
 	}
 	return nil
+}
+
+// ask is Engine.ask. What was read at a version can be read again: the answer is
+// the same, by whichever connection.
+func (r *reader) ask(questions ...question) error {
+	if !r.patient {
+		return r.e.ask(r.ctx, r.db, questions...)
+	}
+	return again(r.ctx, func() error {
+		for _, q := range questions {
+			if q.begin != nil {
+				q.begin()
+			}
+		}
+		return r.e.ask(r.ctx, r.db, questions...)
+	})
+}
+
+// again does what may be done more than once, until no connection is lost under
+// it, or it has been tried often enough.
+func again(ctx context.Context, do func() error) error {
+	err := do()
+	for n := 0; n < attempts-1 && errors.Is(err, errLost) && ctx.Err() == nil; n++ {
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(pause << n):
+		}
+		err = do()
+	}
+	return err
 }
 
 func (r *reader) At(v engine.Version) (engine.Reader, error) {
@@ -141,5 +175,5 @@ func (r *reader) past(v engine.Version) (*reader, error) {
 		return nil, err
 	}
 	s := state{restores: r.restores}
-	return &reader{e: r.e, ctx: r.ctx, db: r.db, at: n, restores: s.upTo(n)}, nil
+	return &reader{e: r.e, ctx: r.ctx, db: r.db, patient: r.patient, at: n, restores: s.upTo(n)}, nil
 }

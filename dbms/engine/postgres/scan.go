@@ -77,8 +77,9 @@ func (c *cursor) fetch() {
 	p := &c.parts[at]
 	c.page, c.i = c.page[:0], 0
 	c.err = c.r.read([]engine.Range{p.Range}, question{
-		sql:  scanStatement(p.High != nil, c.reverse),
-		args: scanArgs(p, c.size),
+		sql:   scanStatement(p.High != nil, c.reverse),
+		args:  scanArgs(p, c.size),
+		begin: func() { c.page = c.page[:0] },
 		row: func(rows pgx.Rows) error {
 			var x pair
 			err := rows.Scan(&x.key, &x.value)
