@@ -10,11 +10,12 @@ DISK   ?= build/disk.img
 BENCH  ?= all
 PLUGS  ?= 200
 SEEDS  ?= 2000
+FUZZ   ?= 3000x
 
 # The recipes' own commands must not read what is meant for the console.
 quiet = </dev/null
 
-.PHONY: help run test test-host test-machine test-newer-qemu test-go soak bench clean-disk
+.PHONY: help run test test-host test-fuzz test-machine test-newer-qemu test-go soak bench clean-disk
 
 help:
 	@echo 'make run         boot the shell in QEMU, with its disk in $(DISK)'
@@ -24,6 +25,8 @@ help:
 	@echo 'make test-newer-qemu'
 	@echo '                 the tests in QEMU, with a QEMU that has x2APIC, which it fetches'
 	@echo '                 to build/qemu and does not install'
+	@echo 'make test-fuzz   run each fuzz test of the store on some more inputs (FUZZ=$(FUZZ),'
+	@echo '                 or a time, as FUZZ=1m); a part of make test'
 	@echo 'make test-go     run all listed tests of the Go distribution (docs/GO-TESTS.md)'
 	@echo 'make soak        pull the plug $(PLUGS) times (PLUGS=$(PLUGS)), then cut the power'
 	@echo '                 under the store $(SEEDS)00 times (SEEDS=$(SEEDS)); takes hours'
@@ -49,7 +52,7 @@ build/tuplix: setup
 	@mkdir -p build
 	@go build -o build/tuplix ./cmd/tuplix $(quiet)
 
-test: test-host test-machine
+test: test-host test-fuzz test-machine
 
 # Packages whose tests boot machines: these have the machine to themselves.
 machines = ./qemu ./cmd/tuplix
@@ -67,6 +70,16 @@ test-host:
 	@echo '== power cuts under the store, thousands of them, and an error at each I/O'
 	@go test -timeout 20m -run 'Crash$$|IOErrors$$' ./dbms/store -crash.seeds $(SEEDS) -faults.step 1
 	@go test -timeout 20m -run 'Crash$$|Faults$$' ./dbms/engine/embedded -crash.seeds 100 -faults.all
+
+# What tests remember of former finds is run by test-host as well.
+test-fuzz: setup
+	@echo '== fuzz tests of the store, $(FUZZ) each'
+	@mkdir -p build
+	@set -e; for f in $$(grep -rl '^func Fuzz' --include='*_test.go' dbms); do \
+		for t in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9]*\).*/\1/p' $$f); do \
+			go test -run '^$$' -fuzz "^$$t\$$" -fuzztime $(FUZZ) ./$$(dirname $$f) >build/fuzz.log 2>&1 || { cat build/fuzz.log; exit 1; }; \
+		done; \
+	done
 
 test-machine: setup build/tuplix
 	@echo '== tests in QEMU'

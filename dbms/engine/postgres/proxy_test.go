@@ -25,6 +25,8 @@ type proxy struct {
 	after   bool // cut when the server has got the request
 	leave   bool // and cut all others, too, and let nobody in from then on
 	down    bool // accept no more connections
+	every   int  // not 0: each so many requests, cut the connection of one, before or after it
+	seen    int
 	cuts    int
 	conns   map[net.Conn]struct{}
 }
@@ -158,6 +160,12 @@ func (p *proxy) cut() {
 func (p *proxy) triggered(b []byte) (cut, after bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.every > 0 {
+		if p.seen++; p.seen%p.every == 0 {
+			p.cuts++
+			return true, p.cuts%2 == 0
+		}
+	}
 	if p.trigger == nil || !bytes.Contains(b, p.trigger) {
 		return false, false
 	}
