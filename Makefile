@@ -10,7 +10,7 @@ DISK   ?= build/disk.img
 BENCH  ?= all
 PLUGS  ?= 200
 SEEDS  ?= 2000
-FUZZ   ?= 3000x
+FUZZ   ?= 2s
 
 # The recipes' own commands must not read what is meant for the console.
 quiet = </dev/null
@@ -25,8 +25,8 @@ help:
 	@echo 'make test-newer-qemu'
 	@echo '                 the tests in QEMU, with a QEMU that has x2APIC, which it fetches'
 	@echo '                 to build/qemu and does not install'
-	@echo 'make test-fuzz   run each fuzz test of the store on some more inputs (FUZZ=$(FUZZ),'
-	@echo '                 or a time, as FUZZ=1m); a part of make test'
+	@echo 'make test-fuzz   run each fuzz test of the store on new inputs (FUZZ=$(FUZZ)'
+	@echo '                 each); a part of make test'
 	@echo 'make test-go     run all listed tests of the Go distribution (docs/GO-TESTS.md)'
 	@echo 'make soak        pull the plug $(PLUGS) times (PLUGS=$(PLUGS)), then cut the power'
 	@echo '                 under the store $(SEEDS)00 times (SEEDS=$(SEEDS)); takes hours'

@@ -159,7 +159,9 @@ func TestGroupFlush(t *testing.T) {
 	for joined() < clients {
 		time.Sleep(time.Millisecond)
 	}
+	e.commit.Lock() // who was counted last has joined the group, too
 	before := e.Metrics().Syncs
+	e.commit.Unlock()
 	<-gate
 	wg.Wait()
 	if n := e.Metrics().Syncs - before; n != 1 {
