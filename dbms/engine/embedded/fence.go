@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -25,7 +26,8 @@ import (
 //	reading            done                      done
 //
 // It is there from the beginning: Pebble works in the background before it is
-// open. Who opens a store behind the fence is told so at the end.
+// open. Who opens a store behind the fence is told so at the end; until then no
+// table waits, since Pebble waits for those that it is writing.
 //
 // The engine takes no transaction behind the fence, and acknowledges none of which
 // the flush came after it was raised: it looks at the failure after the flush.
@@ -35,6 +37,7 @@ import (
 type fence struct {
 	vfs.FS
 	e       *Engine
+	open    atomic.Bool   // set when opening has ended
 	closing chan struct{} // closed by Close
 	memory  *vfs.MemFS    // tables of flushes behind the fence
 }
@@ -48,9 +51,8 @@ func newFence(fs vfs.FS, e *Engine) *fence {
 // Unwrap gives what is behind.
 func (f *fence) Unwrap() vfs.FS { return f.FS }
 
-// up tells whether nothing may be changed any more. Until the store is open it is
-// not: opening waits for compactions that have begun, whatever has failed besides.
-func (f *fence) up() bool { return f.armed.Load() && f.e.failure.Load() != nil }
+// up tells whether nothing may be changed any more.
+func (f *fence) up() bool { return f.e.failure.Load() != nil }
 
 // vital does what the store cannot live without.
 func (f *fence) vital(do func() error) error {
@@ -67,7 +69,9 @@ func (f *fence) vital(do func() error) error {
 // table does what Pebble tries again if it fails.
 func (f *fence) table(do func() error) error {
 	if f.up() {
-		<-f.closing
+		if f.open.Load() {
+			<-f.closing
+		}
 		return errFenced
 	}
 	return do()

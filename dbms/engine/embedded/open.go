@@ -49,6 +49,7 @@ func Open(fs vfs.FS, dir string, opts Options) (*Engine, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open the store in %s: %w", dir, err), e.closeDB())
 	}
+	e.fence.open.Store(true)
 	if !opts.NoBackground {
 		e.background.start(e)
 	}
