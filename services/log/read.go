@@ -15,7 +15,7 @@ import (
 // Query says which lines are read.
 type Query struct {
 	From, To time.Time  // zero: from the first, to the last
-	Least    slog.Level // of level
+	Least    slog.Level // of level and above; zero is Info
 	Program  string     // "": of any
 	Task     string     // "": of any
 	Last     int        // only so many of the last that match; 0: all

@@ -54,6 +54,7 @@ type System struct {
 	User    *user.Service
 
 	options Options
+	here    bool // the files are the machine's, and stay open
 }
 
 // oldFiles is the directory in which files were kept before they were tables.
@@ -142,7 +143,7 @@ func (s *System) Close() error {
 		s.Config.Close()
 	}
 	var err error
-	if s.File != nil {
+	if s.File != nil && !s.here {
 		err = s.File.Close()
 	}
 	return errors.Join(err, s.Store.Close())

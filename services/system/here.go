@@ -1,0 +1,57 @@
+package system
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/tuplix/tuplix/dbms/store"
+	"github.com/tuplix/tuplix/kernel"
+	"github.com/tuplix/tuplix/kernel/cmdline"
+	"github.com/tuplix/tuplix/services/file"
+)
+
+// OpenHere starts the services on the store of the machine that the program runs
+// on. The board opens that store and its files only, so that a program which does
+// not ask for services pays for none. Settings of the boot's command line
+// (set.NAME=VALUE) override those of the store, and the kernel's log is kept.
+// Close ends the services; store and files stay open. It is called once in a
+// program. It fails with store.ErrNone in a process of Linux; other errors are
+// those of Start.
+func OpenHere(ctx context.Context) (*System, error) {
+	st, err := store.OpenHere(ctx, store.Options{}, Tables()...)
+	if err != nil {
+		return nil, err
+	}
+	fs, err := file.Here()
+	if err != nil {
+		return nil, err
+	}
+	line, err := cmdline.Parse(kernel.CommandLine())
+	if err != nil {
+		kernel.Say("services: the command line: " + err.Error()) // what was understood holds
+	}
+	s := &System{Store: st, File: fs, here: true, options: Options{
+		Override: overrides(&line),
+		Kernel:   kernel.LogFrom,
+		Booted:   time.Now().Add(-kernel.Uptime()),
+	}}
+	s.options.Store.Log = func(format string, args ...any) { kernel.Say(fmt.Sprintf(format, args...)) }
+	if err := s.Start(ctx); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
+}
+
+// overrides are the settings that a command line names.
+func overrides(line *cmdline.Line) map[string]string {
+	set := map[string]string{}
+	for _, o := range line.Options {
+		if name, ok := strings.CutPrefix(o.Name, "set."); ok {
+			set[name] = o.Value
+		}
+	}
+	return set
+}
