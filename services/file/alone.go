@@ -2,7 +2,6 @@ package file
 
 import (
 	"errors"
-	"syscall"
 
 	"github.com/tuplix/tuplix/dbms/engine"
 	"github.com/tuplix/tuplix/dbms/table"
@@ -127,17 +126,4 @@ func overlap(a, b []engine.Range) bool {
 		}
 	}
 	return false
-}
-
-// errno is the error number of a failed transaction that somebody waits for.
-func (fs *FS) errno(err error) error {
-	switch {
-	case err == nil:
-		return nil
-	case errors.As(err, new(syscall.Errno)):
-		return err
-	case errors.Is(err, engine.ErrTooOld):
-		return syscall.ESTALE
-	}
-	return fs.broken(err)
 }
