@@ -323,11 +323,22 @@ func (c *catalog) finish() error {
 			if p == nil {
 				return corrupt("catalog", fmt.Sprintf("reference %s of table %s is to table %d, which is not there", r.Name, s.name, r.parent))
 			}
+			if !s.fits(r, p) {
+				return corrupt("catalog", fmt.Sprintf("reference %s of table %s is not to the key of %s", r.Name, s.name, p.name))
+			}
 			r.Table = p.name
 		}
 	}
 	c.link()
 	return nil
+}
+
+// fits reports whether the columns of a reference make keys of a table.
+func (s *schema) fits(r *reference, parent *schema) bool {
+	return slices.EqualFunc(r.cols, parent.parts, func(c int, p part) bool {
+		form, ok := s.cols[c].Type.Form()
+		return ok && form == p.Form
+	})
 }
 
 func (t *Tx) loadTable(row tableRow) (*schema, error) {

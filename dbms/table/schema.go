@@ -116,8 +116,20 @@ func (s *schema) prepare() error {
 	for _, c := range s.cols {
 		keyed = max(keyed, int(c.keyed))
 	}
+	places := make(map[uint32]bool)
+	for _, c := range s.cols {
+		if c.keyed > 0 {
+			places[c.keyed] = true
+		}
+	}
+	if len(places) != keyed || keyed == 0 {
+		return corrupt("key", "a column of it is missing")
+	}
 	s.parts = make([]part, keyed)
 	for i, c := range s.cols {
+		if c.keyed > 0 && !s.sortable(c.Name) {
+			return corrupt("column "+c.Name, "it cannot be in the key")
+		}
 		if c.keyed > 0 {
 			s.parts[c.keyed-1] = s.part(i, c.descending)
 		}
@@ -135,6 +147,9 @@ func (s *schema) prepare() error {
 	}
 	for _, r := range s.refs {
 		for _, c := range r.Columns {
+			if !s.sortable(c) {
+				return corrupt("reference "+r.Name, "it has no column "+c)
+			}
 			r.cols = append(r.cols, s.position(c))
 		}
 	}
@@ -142,9 +157,22 @@ func (s *schema) prepare() error {
 	return nil
 }
 
+// sortable reports whether there is a column that keys can have.
+func (s *schema) sortable(name string) bool {
+	i := s.position(name)
+	if i < 0 {
+		return false
+	}
+	_, ok := s.cols[i].Type.Form()
+	return ok
+}
+
 func (s *schema) prepareIndex(x *index) (err error) {
 	x.prefix = indexPrefix(s.id, x.id)
 	for _, p := range x.Parts {
+		if !s.sortable(p.Column) {
+			return corrupt("column "+p.Column, "it cannot be in an index")
+		}
 		x.parts = append(x.parts, s.part(s.position(p.Column), p.Descending))
 	}
 	x.cond, err = s.bindCond(x.Where)
