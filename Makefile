@@ -52,7 +52,7 @@ build/tuplix: setup
 	@mkdir -p build
 	@go build -o build/tuplix ./cmd/tuplix $(quiet)
 
-test: test-host test-fuzz test-machine
+test: test-host test-machine
 
 # Packages whose tests boot machines: these have the machine to themselves.
 machines = ./qemu ./cmd/tuplix
