@@ -26,7 +26,7 @@ help:
 	@echo '                 the tests in QEMU, with a QEMU that has x2APIC, which it fetches'
 	@echo '                 to build/qemu and does not install'
 	@echo 'make test-fuzz   run each fuzz test of the store on new inputs (FUZZ=$(FUZZ)'
-	@echo '                 each); a part of make test'
+	@echo '                 each)'
 	@echo 'make test-go     run all listed tests of the Go distribution (docs/GO-TESTS.md)'
 	@echo 'make soak        pull the plug $(PLUGS) times (PLUGS=$(PLUGS)), then cut the power'
 	@echo '                 under the store $(SEEDS)00 times (SEEDS=$(SEEDS)); takes hours'
