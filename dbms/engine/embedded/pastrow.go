@@ -46,7 +46,9 @@ func (r *reader) pastOnly(key []byte) (s state, decided bool, err error) {
 	}
 	r.held = it
 	s, decided, err = r.inHistory(it, key, r.at)
-	if s.present {
+	// A large value is not for the cache, and to ask for it again would let the
+	// first one go: Pebble keeps it in a file of its own.
+	if s.present && len(key)+len(s.value) <= cachedMost {
 		err = r.remember(it, key)
 	}
 	return s, decided, err
