@@ -76,27 +76,18 @@ func (f *files) mount(fs vfs.FS) (err error) {
 	total := kernel.ReadStats().MemoryTotal
 	budget := int(min(max(total/storeShare, storeLeast), storeAtMost))
 	files := max(budget/filesShare, file.MinMemory)
-	if _, err := fs.Stat(oldFiles); err == nil {
-		return fmt.Errorf("%w: they are in a database of their own, as before they were tables", file.ErrFormat)
-	}
 	o := store.Options{Options: embedded.Options{Memory: budget - files, Log: say}}
 	fo := file.Options{Memory: files, Log: say}
 	if f.volume == nil {
 		o.Retention, fo.Past = pastInMemory, int64(files)
 	}
-	if f.store, err = store.Open(context.Background(), fs, o, file.Tables()...); err != nil {
+	if f.store, f.fs, err = file.OpenVolume(context.Background(), fs, o, fo, file.Tables()...); err != nil {
 		return err
 	}
-	fo.Space, fo.MakeRoom = f.store.Space, f.store.MakeRoom
-	if f.fs, err = file.Open(f.store.DB, fo); err == nil {
-		store.Provide(f.store)
-		file.Provide(f.fs)
-	}
-	return err
+	store.Provide(f.store)
+	file.Provide(f.fs)
+	return nil
 }
-
-// oldFiles is the directory in which files were kept before they were tables.
-const oldFiles = "files"
 
 // openDisk returns the first block device, nil if there is none.
 func openDisk(devices *metal.Inventory, line *cmdline.Line) (*blk.Device, error) {

@@ -33,8 +33,8 @@ func messageContests() []contest {
 	return []contest{
 		{spec{"message there and back, median", "us", lower, 0.5}, grpcThan, pingPongOurs, pingPongGRPC, true},
 		{spec{"messages to 40 subscribers", "1/s", higher, 3}, grpcThan, fanOutOurs, fanOutGRPC, true},
-		{spec{"memory of a receiver that waits", "B", lower, 1}, "10 KB", waitingMemory, fixed(waitingBound), true},
-		{spec{"processor for 10,000 that wait", "share", lower, 1}, "1 %", waitingTime, fixed(idleBound), true},
+		{spec{"memory of a receiver that waits", "B", lower, 1}, "10 KB", crowd(waiting).memory(waitingBoxes), fixed(waitingBound), true},
+		{spec{"processor for 10,000 that wait", "share", lower, 1}, "1 %", crowd(waiting).processor, fixed(idleBound), true},
 	}
 }
 
@@ -171,14 +171,20 @@ func waiting(ctx context.Context, fn func(before int64)) error {
 	})
 }
 
-func waitingMemory(ctx context.Context) (bytes float64, err error) {
-	err = waiting(ctx, func(before int64) { bytes = float64(inUse()-before) / waitingBoxes })
-	return bytes, err
+// crowd runs fn while many wait; before is what was in use without them.
+type crowd func(ctx context.Context, fn func(before int64)) error
+
+// memory measures what each of n takes.
+func (c crowd) memory(n int) measurement {
+	return func(ctx context.Context) (bytes float64, err error) {
+		err = c(ctx, func(before int64) { bytes = float64(inUse()-before) / float64(n) })
+		return bytes, err
+	}
 }
 
-// waitingTime is the share of a processor that this process takes meanwhile.
-func waitingTime(ctx context.Context) (share float64, err error) {
-	err = waiting(ctx, func(int64) {
+// processor measures the share of a processor that this process takes meanwhile.
+func (c crowd) processor(ctx context.Context) (share float64, err error) {
+	err = c(ctx, func(int64) {
 		runtime.GC()
 		begun, used := time.Now(), processorTime()
 		select {

@@ -44,8 +44,8 @@ func taskContests() []contest {
 		{spec{"tasks, 64 clients, on disk", "1/s", higher, 20}, "PostgreSQL, SKIP LOCKED", tasksOurs, tasksPostgres, true},
 		{spec{"task, a million queued", "us", lower, 1.2}, "1,000 queued", taskCost(manyTasks, 1), taskCost(fewTasks, 1), true},
 		{spec{"task, 1,000 queues", "us", lower, 1.2}, "one queue", taskCost(manyQueues, manyQueues), taskCost(manyQueues, 1), true},
-		{spec{"memory of who waits for a task", "B", lower, 1}, "10 KB", taskWaiterMemory, fixed(waitingBound), true},
-		{spec{"processor for 10,000 who wait for tasks", "share", lower, 1}, "1 %", taskWaiterTime, fixed(idleBound), true},
+		{spec{"memory of who waits for a task", "B", lower, 1}, "10 KB", crowd(waitingForTasks).memory(taskWaiters), fixed(waitingBound), true},
+		{spec{"processor for 10,000 who wait for tasks", "share", lower, 1}, "1 %", crowd(waitingForTasks).processor, fixed(idleBound), true},
 	}
 }
 
@@ -288,23 +288,4 @@ func waitingForTasks(ctx context.Context, fn func(before int64)) error {
 		all.Wait()
 		return errors.Join(errs...)
 	})
-}
-
-func taskWaiterMemory(ctx context.Context) (bytes float64, err error) {
-	err = waitingForTasks(ctx, func(before int64) { bytes = float64(inUse()-before) / taskWaiters })
-	return bytes, err
-}
-
-// taskWaiterTime is the share of a processor that this process takes meanwhile.
-func taskWaiterTime(ctx context.Context) (share float64, err error) {
-	err = waitingForTasks(ctx, func(int64) {
-		runtime.GC()
-		begun, used := time.Now(), processorTime()
-		select {
-		case <-time.After(idleWatched):
-		case <-ctx.Done():
-		}
-		share = float64(processorTime()-used) / float64(time.Since(begun))
-	})
-	return share, err
 }

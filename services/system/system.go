@@ -3,7 +3,6 @@ package system
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"time"
 
@@ -57,9 +56,6 @@ type System struct {
 	here    bool // the files are the machine's, and stay open
 }
 
-// oldFiles is the directory in which files were kept before they were tables.
-const oldFiles = "files"
-
 // Open opens the store of a volume and starts the services. Errors are those of
 // OpenFiles and Start.
 func Open(ctx context.Context, volume vfs.FS, o Options) (*System, error) {
@@ -75,27 +71,20 @@ func Open(ctx context.Context, volume vfs.FS, o Options) (*System, error) {
 
 // OpenFiles opens the store of a volume and the files, without which there are no
 // system calls on a machine; Start starts the other services. Errors are those of
-// store.Open, and file.ErrFormat.
+// file.OpenVolume.
 func OpenFiles(ctx context.Context, volume vfs.FS, o Options) (*System, error) {
-	if _, err := volume.Stat(oldFiles); err == nil {
-		return nil, fmt.Errorf("%w: they are in a database of their own, as before the services were tables", file.ErrFormat)
-	}
-	st, err := store.Open(ctx, volume, o.Store, Tables()...)
-	if err != nil {
-		return nil, err
-	}
+	so := o.Store // without a log, what the store does then
 	if o.Store.Log == nil {
 		o.Store.Log = func(string, ...any) {}
 	}
 	if o.File.Log == nil {
 		o.File.Log = o.Store.Log
 	}
-	o.File.Space, o.File.MakeRoom = st.Space, st.MakeRoom
-	s := &System{Store: st, options: o}
-	if s.File, err = file.Open(st.DB, o.File); err != nil {
-		return nil, errors.Join(err, st.Close())
+	st, fs, err := file.OpenVolume(ctx, volume, so, o.File, Tables()...)
+	if err != nil {
+		return nil, err
 	}
-	return s, nil
+	return &System{Store: st, File: fs, options: o}, nil
 }
 
 // Start starts the services besides files, those first on which others stand. It is
