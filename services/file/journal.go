@@ -41,7 +41,8 @@ type group struct {
 	inodes []*Inode // their records
 	files  []*Inode // their contents
 	names  map[nameKey]nameChange
-	size   atomic.Int64 // about the bytes that it will write
+	xattrs map[*Inode]map[string]xattrChange // of inodes
+	size   atomic.Int64                      // about the bytes that it will write
 
 	// As it was when the group was taken:
 	rows       []InodeRow // of inodes
@@ -58,7 +59,7 @@ type nameChange struct {
 }
 
 func newGroup(number uint64) *group {
-	return &group{number: number, names: map[nameKey]nameChange{}}
+	return &group{number: number, names: map[nameKey]nameChange{}, xattrs: map[*Inode]map[string]xattrChange{}}
 }
 
 func (g *group) empty() bool { return len(g.inodes) == 0 && len(g.files) == 0 && len(g.names) == 0 }

@@ -86,6 +86,9 @@ func (w *writer) inode(n *Inode, row *InodeRow, dead bool) error {
 			return err
 		}
 	}
+	if err := w.xattrs(n); err != nil {
+		return err
+	}
 	return inodes.Put(w.tx, row)
 }
 
@@ -96,7 +99,7 @@ func (w *writer) remove(n *Inode) error {
 			return err
 		}
 	}
-	if n.record.attributes > 0 {
+	if n.record.attributes > 0 || w.group.xattrs[n] != nil {
 		if _, err := attributes.DeleteRange(w.tx, table.Prefix(n.number)); err != nil {
 			return err
 		}

@@ -133,6 +133,22 @@ func (n pastNode) Readlink() (string, error) {
 	return i.Readlink()
 }
 
+func (n pastNode) Xattr(name string) ([]byte, error) {
+	i, err := n.inode()
+	if err != nil {
+		return nil, err
+	}
+	return i.Xattr(name)
+}
+
+func (n pastNode) Xattrs() ([]string, error) {
+	i, err := n.inode()
+	if err != nil {
+		return nil, err
+	}
+	return i.Xattrs()
+}
+
 func (n pastNode) ReadDir(position int64, emit func(file.Entry) bool) error {
 	i, err := n.inode()
 	if err != nil {

@@ -30,18 +30,6 @@ var attributeCalls = []call{
 // errno by which programs know to do without.
 var refusedCalls = []call{
 	{unix.SYS_MMAP, (*System).noMapping},
-	{unix.SYS_SETXATTR, (*System).noAttributes},
-	{unix.SYS_LSETXATTR, (*System).noAttributes},
-	{unix.SYS_FSETXATTR, (*System).noAttributes},
-	{unix.SYS_GETXATTR, (*System).noAttributes},
-	{unix.SYS_LGETXATTR, (*System).noAttributes},
-	{unix.SYS_FGETXATTR, (*System).noAttributes},
-	{unix.SYS_LISTXATTR, (*System).noAttributes},
-	{unix.SYS_LLISTXATTR, (*System).noAttributes},
-	{unix.SYS_FLISTXATTR, (*System).noAttributes},
-	{unix.SYS_REMOVEXATTR, (*System).noAttributes},
-	{unix.SYS_LREMOVEXATTR, (*System).noAttributes},
-	{unix.SYS_FREMOVEXATTR, (*System).noAttributes},
 	{unix.SYS_MOUNT, (*System).notPermitted},
 	{unix.SYS_UMOUNT2, (*System).notPermitted},
 	{unix.SYS_CHROOT, (*System).notPermitted},
@@ -50,8 +38,6 @@ var refusedCalls = []call{
 // noMapping answers mmap of a descriptor; the kernel serves memory without
 // one.
 func (s *System) noMapping(*[6]uintptr) (int, syscall.Errno) { return 0, syscall.ENODEV }
-
-func (s *System) noAttributes(*[6]uintptr) (int, syscall.Errno) { return 0, syscall.EOPNOTSUPP }
 
 // sysFchmodat2 has the same number on all architectures.
 const sysFchmodat2 = 452

@@ -138,7 +138,7 @@ func (s *System) fillCalls() {
 	}
 	for _, list := range [][]call{
 		ioCalls, positionCalls, vectorCalls, openCalls, directoryCalls, statCalls,
-		nameCalls, attributeCalls, dupCalls, lockCalls, pipeCalls, copyCalls,
+		nameCalls, attributeCalls, xattrCalls, dupCalls, lockCalls, pipeCalls, copyCalls,
 		pollCalls, processCalls, socketCalls, oldCalls, refusedCalls,
 	} {
 		for _, c := range list {
