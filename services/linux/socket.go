@@ -8,6 +8,8 @@ import (
 	"gvisor.dev/gvisor/pkg/tcpip/stack"
 
 	"github.com/tuplix/tuplix/services/net"
+	"github.com/tuplix/tuplix/services/net/firewall"
+	"github.com/tuplix/tuplix/services/net/flow"
 )
 
 // socketCalls are the calls on sockets.
@@ -48,6 +50,10 @@ type Network interface {
 	// JoinedGroup notes a multicast group that a socket has joined, for the
 	// snapshots.
 	JoinedGroup(group netip.Addr)
+	// Flows lists who listens and who is connected.
+	Flows() *flow.Registry
+	// Permit reports whether the firewall lets a program reach another host.
+	Permit(p firewall.Protocol, peer netip.AddrPort, program string) bool
 }
 
 // socket is a description that the calls on sockets apply to. There are three

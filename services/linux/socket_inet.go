@@ -2,6 +2,7 @@ package linux
 
 import (
 	"sync"
+	"sync/atomic"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -9,6 +10,8 @@ import (
 	"gvisor.dev/gvisor/pkg/tcpip/header"
 	"gvisor.dev/gvisor/pkg/tcpip/transport/tcp"
 	"gvisor.dev/gvisor/pkg/waiter"
+
+	"github.com/tuplix/tuplix/services/net/flow"
 )
 
 // inetSocket is a socket of AF_INET or AF_INET6 over an endpoint of the
@@ -29,12 +32,16 @@ type inetSocket struct {
 	entry    waiter.Entry
 	notify   func(events uint32)
 	timeouts timeouts
+	owner    flow.Owner
+	flow     atomic.Pointer[flow.Connection] // nil while there is no peer
 
 	mu      sync.Mutex
 	waiting bool               // a connect or datagram waits for the network
 	pending *tcpip.FullAddress // where the connect that waits goes
 	failed  error              // of the connect that waited, for SO_ERROR
 	closed  bool
+
+	listener *flow.Listener // nil unless it listens
 }
 
 // endpointEvents are those that the stack notifies of. Their values are those
@@ -51,7 +58,7 @@ func newInetSocket(n Network, family, kind, protocol int) (*inetSocket, syscall.
 	if e != 0 {
 		return nil, e
 	}
-	s := &inetSocket{network: n, family: family, kind: kind, protocol: int(transport), queue: new(waiter.Queue)}
+	s := &inetSocket{network: n, family: family, kind: kind, protocol: int(transport), queue: new(waiter.Queue), owner: socketOwner()}
 	var err tcpip.Error
 	if kind == unix.SOCK_RAW {
 		s.ep, err = n.Stack().NewRawEndpoint(transport, netProto, s.queue, true)
@@ -162,6 +169,9 @@ func (s *inetSocket) readEndpoint(t *transfer, opts tcpip.ReadOptions, res *tcpi
 	}
 	if r.Count > 0 && !opts.Peek {
 		s.ep.ModerateRecvBuf(r.Count)
+		if c := s.flow.Load(); c != nil {
+			c.Received.Add(uint64(r.Count))
+		}
 	}
 	if res != nil {
 		*res = r
@@ -198,6 +208,9 @@ func (s *inetSocket) writeEndpoint(t *transfer, opts tcpip.WriteOptions) (int, e
 	}
 	n, err := s.ep.Write(t, opts)
 	if err == nil {
+		if c := s.flow.Load(); c != nil {
+			c.Sent.Add(uint64(n))
+		}
 		return int(n), nil
 	}
 	if s.stream() {
@@ -257,7 +270,7 @@ func (s *inetSocket) networkReady() {
 	s.mu.Unlock()
 	var err error
 	if address != nil && !closed {
-		err = stackError(s.ep.Connect(*address))
+		err = s.connectNow(*address)
 	}
 	s.mu.Lock()
 	s.waiting = false
@@ -313,6 +326,7 @@ func (s *inetSocket) Close() error {
 	if s.notify != nil {
 		s.queue.EventUnregister(&s.entry)
 	}
+	s.leave()
 	s.ep.Close()
 	return nil
 }

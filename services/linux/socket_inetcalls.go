@@ -17,6 +17,9 @@ func (s *inetSocket) bind(name []byte) error {
 	if _, ok := err.(*tcpip.ErrHostUnreachable); ok {
 		return syscall.EINVAL // an IPv4 address, and IPV6_V6ONLY is set
 	}
+	if err == nil && !s.stream() {
+		s.enterListener()
+	}
 	return stackError(err)
 }
 
@@ -25,7 +28,11 @@ func (s *inetSocket) listen(backlog int) error {
 		return syscall.EOPNOTSUPP
 	}
 	// Linux lets one more wait than it was asked for.
-	return stackError(s.ep.Listen(backlog + 1))
+	err := s.ep.Listen(backlog + 1)
+	if err == nil {
+		s.enterListener()
+	}
+	return stackError(err)
 }
 
 func (s *inetSocket) accept() (socket, error) {
@@ -36,14 +43,19 @@ func (s *inetSocket) accept() (socket, error) {
 	if err != nil {
 		return nil, stackErrno(err)
 	}
-	return &inetSocket{
+	c := &inetSocket{
 		network:  s.network,
 		family:   s.family,
 		kind:     s.kind,
 		protocol: s.protocol,
 		ep:       ep,
 		queue:    queue,
-	}, nil
+		owner:    s.owner,
+	}
+	if peer, err := ep.GetRemoteAddress(); err == nil {
+		c.enterConnection(true, peer)
+	}
+	return c, nil
 }
 
 func (s *inetSocket) connect(name []byte) error {
@@ -67,7 +79,20 @@ func (s *inetSocket) connect(name []byte) error {
 	if !s.local(a.Addr) && s.connectLater(a) {
 		return syscall.EINPROGRESS
 	}
-	switch err := s.ep.Connect(a); err.(type) {
+	return s.connectNow(a)
+}
+
+// connectNow connects, or begins to.
+func (s *inetSocket) connectNow(a tcpip.FullAddress) error {
+	if !s.permitted(a) {
+		return syscall.EPERM
+	}
+	err := s.ep.Connect(a)
+	_, begun := err.(*tcpip.ErrConnectStarted)
+	if (err == nil || begun) && !(s.stream() && s.flow.Load() != nil) { // it may ask again how it went
+		s.enterConnection(false, a)
+	}
+	switch err.(type) {
 	case *tcpip.ErrNoPortAvailable:
 		return syscall.EADDRNOTAVAIL
 	case *tcpip.ErrInvalidEndpointState:
@@ -84,6 +109,7 @@ func (s *inetSocket) disconnect() error {
 	if s.stream() {
 		return syscall.EOPNOTSUPP
 	}
+	s.leave()
 	return stackError(s.ep.Disconnect())
 }
 
@@ -164,6 +190,9 @@ func (s *inetSocket) sendTo(m *message, opts tcpip.WriteOptions) (int, error) {
 	to, e := parseInet(s.family, m.to)
 	if e != 0 {
 		return 0, e
+	}
+	if !s.permitted(to) {
+		return 0, syscall.EPERM
 	}
 	opts.To = &to
 	return s.writeEndpoint(&m.transfer, opts)

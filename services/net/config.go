@@ -20,15 +20,25 @@ const (
 type Interface struct {
 	Device    string // name, such as eth0; empty: any not named elsewhere
 	Mode      Mode
-	Addresses []netip.Prefix // own addresses with their subnets' lengths
+	MTU       int            // largest IP packet in bytes; 0, or more than the device's: the device's
+	Addresses []netip.Prefix // own addresses with their subnets' lengths; with DHCP in addition to the lease
 	Gateways  []netip.Addr   // default routers, at most one per family
+	Routes    []Route        // others
 	DNS       []netip.Addr   // name servers; they replace learnt ones
+}
+
+// Route is a way to a subnet, by an interface.
+type Route struct {
+	Destination netip.Prefix
+	Gateway     netip.Addr // not valid: the destination is on the link
+	Metric      uint32     // of two to one destination the lesser is taken
 }
 
 // Config is the wanted configuration of the machine's network.
 type Config struct {
 	Hostname   string
-	Interfaces []Interface // none: DHCP on every interface
+	Interfaces []Interface  // none: DHCP on every interface
+	DNS        []netip.Addr // name servers; they replace those of all interfaces
 }
 
 // ParseCommandLine reads the network's part of a kernel command line:
@@ -50,7 +60,7 @@ func ParseCommandLine(line string) (Config, error) {
 		key, value, _ := strings.Cut(word, "=")
 		switch key {
 		case "hostname":
-			if err := checkHostname(value); err != nil {
+			if err := CheckHostname(value); err != nil {
 				return Config{}, err
 			}
 			c.Hostname = value
@@ -77,8 +87,8 @@ func (c Config) check() error {
 	return nil
 }
 
-// forDevice returns what is wanted of a device.
-func (c Config) forDevice(name string) Interface {
+// ForDevice returns what is wanted of a device.
+func (c Config) ForDevice(name string) Interface {
 	for _, i := range c.Interfaces {
 		if i.Device == name {
 			return i
@@ -95,8 +105,9 @@ func (c Config) forDevice(name string) Interface {
 	return Interface{Mode: DHCP}
 }
 
-// checkHostname follows RFC 1123, 2.1, and Linux's limit of 64 bytes.
-func checkHostname(s string) error {
+// CheckHostname returns what is wrong with a name, or nil. It follows RFC 1123, 2.1,
+// and Linux's limit of 64 bytes.
+func CheckHostname(s string) error {
 	if s == "" || len(s) > 64 {
 		return fmt.Errorf("net: hostname of %d bytes, want 1 to 64", len(s))
 	}
@@ -135,12 +146,41 @@ func (i *Interface) address(item string) error {
 	if err != nil {
 		return fmt.Errorf("%q is neither dhcp, none nor an address with its prefix length", item)
 	}
-	a := p.Addr()
-	if a.IsUnspecified() || a.IsMulticast() || a.Is4In6() || p.Bits() == 0 {
-		return fmt.Errorf("%v can not be a host's address", p)
+	if err := CheckAddress(p); err != nil {
+		return err
 	}
 	i.Addresses = append(i.Addresses, p)
 	return nil
+}
+
+// CheckAddress returns why an interface cannot have an address, or nil.
+func CheckAddress(p netip.Prefix) error {
+	a := p.Addr()
+	if !p.IsValid() || a.IsUnspecified() || a.IsMulticast() || a.Is4In6() || p.Bits() == 0 {
+		return fmt.Errorf("%v can not be a host's address", p)
+	}
+	return nil
+}
+
+// CheckHost returns why an address is not that of another host, or nil.
+func CheckHost(a netip.Addr) error {
+	if !a.IsValid() || a.IsUnspecified() || a.IsMulticast() || a.Is4In6() {
+		return fmt.Errorf("%v is not a host's address", a)
+	}
+	return nil
+}
+
+// Check returns what is wrong with a route of this interface, or nil.
+func (r Route) Check() error {
+	switch {
+	case !r.Destination.IsValid() || r.Destination.Addr().Is4In6() || r.Destination != r.Destination.Masked():
+		return fmt.Errorf("%v is no subnet", r.Destination)
+	case !r.Gateway.IsValid():
+		return nil
+	case r.Gateway.Is4() != r.Destination.Addr().Is4():
+		return fmt.Errorf("gateway %v is of another family than %v", r.Gateway, r.Destination)
+	}
+	return CheckHost(r.Gateway)
 }
 
 func (i *Interface) option(key, v string) error {
@@ -152,7 +192,7 @@ func (i *Interface) option(key, v string) error {
 		return nil
 	}
 	a, err := netip.ParseAddr(v)
-	if err != nil || a.IsUnspecified() || a.IsMulticast() || a.Is4In6() {
+	if err != nil || CheckHost(a) != nil {
 		return fmt.Errorf("%s=%s: not a host's address", key, v)
 	}
 	switch key {

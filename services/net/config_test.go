@@ -13,13 +13,13 @@ func TestParseCommandLine(t *testing.T) {
 	if c.Hostname != "box" || len(c.Interfaces) != 2 {
 		t.Fatalf("%+v", c)
 	}
-	if i := c.forDevice("eth0"); i.Mode != Static || len(i.Addresses) != 2 || len(i.Gateways) != 2 || len(i.DNS) != 1 {
+	if i := c.ForDevice("eth0"); i.Mode != Static || len(i.Addresses) != 2 || len(i.Gateways) != 2 || len(i.DNS) != 1 {
 		t.Errorf("eth0: %+v", i)
 	}
-	if i := c.forDevice("eth1"); i.Mode != DHCP {
+	if i := c.ForDevice("eth1"); i.Mode != DHCP {
 		t.Errorf("eth1: %+v", i)
 	}
-	if i := (Config{}).forDevice("eth0"); i.Mode != DHCP {
+	if i := (Config{}).ForDevice("eth0"); i.Mode != DHCP {
 		t.Errorf("default: %+v", i)
 	}
 }

@@ -1,10 +1,13 @@
 package net
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
+	"math"
 	"net/netip"
+	"reflect"
 	"slices"
-	"time"
 
 	"gvisor.dev/gvisor/pkg/tcpip"
 	"gvisor.dev/gvisor/pkg/tcpip/header"
@@ -14,57 +17,144 @@ import (
 
 // What follows runs on the configurator's goroutine only.
 
-func (s *Service) startAll() {
-	for _, i := range s.ifaces {
-		if err := s.start(i); err != nil {
-			s.fail(i, err)
-		}
-	}
-	s.updateRoutes()
+// begin applies the first configuration.
+func (s *Service) begin(c Config) {
+	// What cannot be applied is told by the interfaces.
+	_ = s.apply(c)
 	s.updateResolver(true)
-	s.checkReady()
 }
 
-func (s *Service) start(i *iface) error {
-	if i.want.Mode == None {
-		s.mu.Lock()
-		i.good = true
-		s.mu.Unlock()
+// Apply changes the configuration to c, at any time after Start, and returns when
+// that has been done: interfaces of which nothing else is wanted are left alone.
+// The error is about what could not be applied; the rest holds all the same, and
+// Snapshot tells it for each interface.
+func (s *Service) Apply(c Config) error {
+	applied := make(chan error, 1)
+	s.events.post(func() { applied <- s.apply(c) })
+	select {
+	case err := <-applied:
+		return err
+	case <-s.quit:
+		return errors.New("net: closed")
+	}
+}
+
+func (s *Service) apply(c Config) error {
+	s.mu.Lock()
+	s.config = c
+	s.mu.Unlock()
+	var errs []error
+	for _, i := range s.ifaces {
+		if err := s.change(i, c.ForDevice(i.name)); err != nil {
+			s.fail(i, err)
+			errs = append(errs, err)
+		}
+	}
+	s.update()
+	return errors.Join(errs...)
+}
+
+// update has all that follows from addresses and leases follow.
+func (s *Service) update() {
+	s.updateRoutes()
+	s.updateResolver(false)
+	s.updateHostname()
+	s.checkReady()
+	s.opts.Changed()
+}
+
+// change brings an interface from what was wanted to what is.
+func (s *Service) change(i *iface, want Interface) error {
+	if i.set && reflect.DeepEqual(i.want, want) {
+		return nil
+	}
+	s.mu.Lock()
+	i.want, i.set, i.failed = want, true, nil
+	s.mu.Unlock()
+	if want.Mode != DHCP {
+		s.stopDHCP(i)
+	}
+	if err := s.removeAddresses(i); err != nil {
+		return err
+	}
+	if want.Mode == None {
+		return s.bringDown(i)
+	}
+	if err := s.bringUp(i); err != nil {
+		return err
+	}
+	if err := s.addAddresses(i); err != nil {
+		return err
+	}
+	if want.Mode == DHCP {
+		return s.startDHCP(i)
+	}
+	s.mu.Lock()
+	i.good = true
+	s.mu.Unlock()
+	return nil
+}
+
+func (s *Service) bringDown(i *iface) error {
+	if i.up {
+		if err := s.stack.DisableNIC(i.nic); err != nil {
+			return fmt.Errorf("net: disabling %s: %v", i.name, err)
+		}
+	}
+	s.mu.Lock()
+	i.up, i.good = false, true
+	s.mu.Unlock()
+	return nil
+}
+
+func (s *Service) bringUp(i *iface) error {
+	mtu := uint32(math.MaxUint16) // the device's own is less
+	if i.want.MTU > 0 {
+		mtu = uint32(i.want.MTU)
+	}
+	if err := s.stack.SetNICMTU(i.nic, mtu); err != nil {
+		return fmt.Errorf("net: MTU of %s: %v", i.name, err)
+	}
+	if i.up {
 		return nil
 	}
 	if err := s.stack.EnableNIC(i.nic); err != nil {
 		return fmt.Errorf("net: enabling %s: %v", i.name, err)
 	}
-	if i.want.Mode == Static {
-		return s.startStatic(i)
-	}
-	conn, err := newDHCPConn(s.stack, i.nic)
-	if err != nil {
-		return err
-	}
-	s.done.Go(func() { s.runDHCP(i, conn) })
-	time.AfterFunc(DHCPPatience, func() {
-		s.events.post(func() { s.impatient(i) })
-	})
+	s.mu.Lock()
+	i.up = true
+	s.mu.Unlock()
 	return nil
 }
 
-func (s *Service) startStatic(i *iface) error {
-	for _, p := range i.want.Addresses {
-		if err := addAddress(s.stack, i.nic, p); err != nil {
-			return err
+// removeAddresses takes off the interface what is no longer wanted there.
+func (s *Service) removeAddresses(i *iface) error {
+	var keep []netip.Prefix
+	var errs []error
+	for _, p := range i.static {
+		if i.want.Mode != None && slices.Contains(i.want.Addresses, p) {
+			keep = append(keep, p)
+		} else if err := s.stack.RemoveAddress(i.nic, toTCPIP(p.Addr())); err != nil {
+			errs = append(errs, fmt.Errorf("net: removing %v from %s: %v", p, i.name, err))
 		}
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	i.static = keep
+	return errors.Join(errs...)
+}
+
+func (s *Service) addAddresses(i *iface) error {
+	var errs []error
 	for _, p := range i.want.Addresses {
-		i.routes = append(i.routes, tcpip.Route{Destination: toSubnet(p), NIC: i.nic})
+		if slices.Contains(i.static, p) {
+			continue
+		}
+		if err := addAddress(s.stack, i.nic, p); err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		i.static = append(i.static, p)
 	}
-	for _, gw := range i.want.Gateways {
-		i.routes = append(i.routes, tcpip.Route{Destination: defaultSubnet(gw), Gateway: toTCPIP(gw), NIC: i.nic})
-	}
-	i.good = true
-	return nil
+	return errors.Join(errs...)
 }
 
 func (s *Service) fail(i *iface, err error) {
@@ -73,10 +163,11 @@ func (s *Service) fail(i *iface, err error) {
 	s.mu.Unlock()
 	s.opts.Log("%v", err)
 	s.checkReady()
+	s.opts.Changed()
 }
 
-func (s *Service) impatient(i *iface) {
-	if !i.good && i.failed == nil {
+func (s *Service) impatient(i *iface, c *dhcpClient) {
+	if i.client == c && !i.good && i.failed == nil {
 		s.fail(i, fmt.Errorf("net: no DHCP server has answered on %s within %v; still trying", i.name, DHCPPatience))
 	}
 }
@@ -86,7 +177,10 @@ func (s *Service) linkFailed(i *iface, err error) {
 }
 
 // bound puts a new or prolonged lease into use.
-func (s *Service) bound(i *iface, l *dhcp.Lease) {
+func (s *Service) bound(i *iface, c *dhcpClient, l *dhcp.Lease) {
+	if i.client != c {
+		return // it has been stopped meanwhile
+	}
 	if i.lease == nil || i.lease.Address != l.Address {
 		s.dropLease(i)
 		if err := addAddress(s.stack, i.nic, l.Address); err != nil {
@@ -97,11 +191,8 @@ func (s *Service) bound(i *iface, l *dhcp.Lease) {
 	}
 	s.mu.Lock()
 	i.lease, i.good, i.failed = l, true, nil
-	i.routes = leaseRoutes(i.nic, l)
 	s.mu.Unlock()
-	s.updateRoutes()
-	s.updateResolver(false)
-	s.checkReady()
+	s.update()
 }
 
 func leaseRoutes(nic tcpip.NICID, l *dhcp.Lease) []tcpip.Route {
@@ -113,11 +204,13 @@ func leaseRoutes(nic tcpip.NICID, l *dhcp.Lease) []tcpip.Route {
 }
 
 // lost takes a lease out of use.
-func (s *Service) lost(i *iface, reason string) {
+func (s *Service) lost(i *iface, c *dhcpClient, reason string) {
+	if i.client != c {
+		return
+	}
 	s.opts.Log("net: %s lost its address: %s", i.name, reason)
 	s.dropLease(i)
-	s.updateRoutes()
-	s.updateResolver(false)
+	s.update()
 }
 
 func (s *Service) dropLease(i *iface) {
@@ -128,7 +221,7 @@ func (s *Service) dropLease(i *iface) {
 		s.opts.Log("net: removing %v from %s: %v", i.lease.Address, i.name, err)
 	}
 	s.mu.Lock()
-	i.lease, i.routes = nil, nil
+	i.lease = nil
 	s.mu.Unlock()
 }
 
@@ -140,15 +233,31 @@ func (s *Service) updateRoutes() {
 		{Destination: header.IPv6Loopback.WithPrefix().Subnet(), NIC: LoopbackNIC},
 	}
 	for _, i := range s.ifaces {
-		if i.want.Mode != None {
+		if i.up {
 			table = append(table, i.table()...)
 		}
 	}
 	s.stack.SetRouteTable(table)
 }
 
+// table are the interface's routes, those before others that are to be preferred
+// among those of one destination.
 func (i *iface) table() []tcpip.Route {
-	t := slices.Clone(i.routes)
+	var t []tcpip.Route
+	for _, p := range i.static {
+		t = append(t, tcpip.Route{Destination: toSubnet(p), NIC: i.nic})
+	}
+	for _, gw := range i.want.Gateways {
+		t = append(t, tcpip.Route{Destination: defaultSubnet(gw), Gateway: toTCPIP(gw), NIC: i.nic})
+	}
+	own := slices.Clone(i.want.Routes)
+	slices.SortStableFunc(own, func(a, b Route) int { return cmp.Compare(a.Metric, b.Metric) })
+	for _, r := range own {
+		t = append(t, tcpip.Route{Destination: toSubnet(r.Destination), Gateway: toTCPIP(r.Gateway), NIC: i.nic})
+	}
+	if i.lease != nil {
+		t = append(t, leaseRoutes(i.nic, i.lease)...)
+	}
 	t = append(t, tcpip.Route{Destination: header.IPv6LinkLocalPrefix.Subnet(), NIC: i.nic})
 	for _, p := range i.prefixes {
 		t = append(t, tcpip.Route{Destination: toSubnet(p), NIC: i.nic})
@@ -168,11 +277,14 @@ func defaultSubnet(gw netip.Addr) tcpip.Subnet {
 
 // updateResolver tells the name servers, if they changed or first is set.
 func (s *Service) updateResolver(first bool) {
-	var servers []netip.Addr
+	servers := slices.Clone(s.config.DNS)
 	var search []string
 	for _, i := range s.ifaces {
+		if !i.up {
+			continue
+		}
 		for _, a := range i.nameServers() {
-			if !slices.Contains(servers, a) {
+			if len(s.config.DNS) == 0 && !slices.Contains(servers, a) {
 				servers = append(servers, a)
 			}
 		}
@@ -187,6 +299,18 @@ func (s *Service) updateResolver(first bool) {
 	s.servers, s.search = servers, search
 	s.mu.Unlock()
 	s.opts.Resolver(slices.Clone(servers), slices.Clone(search))
+}
+
+// updateHostname tells the name of the machine, if it changed.
+func (s *Service) updateHostname() {
+	s.mu.Lock()
+	name := s.givenName()
+	same := name == s.name
+	s.name = name
+	s.mu.Unlock()
+	if !same {
+		s.opts.Hostname(name)
+	}
 }
 
 // nameServers are the configured ones, or else those learnt.

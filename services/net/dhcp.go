@@ -112,59 +112,110 @@ func broadcastPacket(m *dhcp.Message) []byte {
 	return b
 }
 
-// runDHCP drives one interface's client until the service closes.
-func (s *Service) runDHCP(i *iface, conn *dhcpConn) {
-	defer conn.close()
+// dhcpClient is a client at work.
+type dhcpClient struct {
+	conn *dhcpConn
+	stop chan struct{}
+}
+
+// startDHCP starts the interface's client, if it has none. It runs on the
+// configurator's goroutine, as does stopDHCP.
+func (s *Service) startDHCP(i *iface) error {
+	if i.client != nil {
+		return nil
+	}
+	conn, err := newDHCPConn(s.stack, i.nic)
+	if err != nil {
+		return err
+	}
+	c := &dhcpClient{conn: conn, stop: make(chan struct{})}
+	i.client = c
+	hostname := s.config.Hostname
+	s.done.Go(func() { s.runDHCP(i, c, hostname) })
+	time.AfterFunc(DHCPPatience, func() {
+		s.events.post(func() { s.impatient(i, c) })
+	})
+	return nil
+}
+
+// stopDHCP ends the interface's client and the use of its lease. The lease is not
+// given back.
+func (s *Service) stopDHCP(i *iface) {
+	if i.client == nil {
+		return
+	}
+	close(i.client.stop)
+	i.client = nil
+	s.dropLease(i)
+	s.mu.Lock()
+	i.state = ""
+	s.mu.Unlock()
+}
+
+// runDHCP drives one interface's client until it is stopped or the service closes.
+func (s *Service) runDHCP(i *iface, c *dhcpClient, hostname string) {
+	defer c.conn.close()
 	random := rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64()))
-	client := dhcp.New(i.mac, s.opts.Config.Hostname, random)
+	client := dhcp.New(i.mac, hostname, random)
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	ev, err := client.Start(time.Now())
 	for {
-		s.handleDHCP(i, client, conn, ev, err)
+		s.handleDHCP(i, c, client, ev, err)
 		timer.Reset(time.Until(client.Next()))
 		select {
-		case <-i.stop:
+		case <-s.quit:
+			return
+		case <-c.stop:
 			return
 		case <-timer.C:
 			ev, err = client.Expire(time.Now())
-		case <-conn.in:
-			ev, err = s.drainDHCP(i, client, conn)
+		case <-c.conn.in:
+			ev, err = s.drainDHCP(i, c, client)
 		}
 	}
 }
 
 // drainDHCP gives the client all that has arrived. The last event is left to
 // the caller.
-func (s *Service) drainDHCP(i *iface, client *dhcp.Client, conn *dhcpConn) (ev dhcp.Event, err error) {
+func (s *Service) drainDHCP(i *iface, c *dhcpClient, client *dhcp.Client) (ev dhcp.Event, err error) {
 	for {
-		payload := conn.receive()
+		payload := c.conn.receive()
 		if payload == nil {
 			return ev, err
 		}
-		s.handleDHCP(i, client, conn, ev, err)
+		s.handleDHCP(i, c, client, ev, err)
 		ev, err = client.Receive(time.Now(), payload)
 	}
 }
 
-func (s *Service) handleDHCP(i *iface, client *dhcp.Client, conn *dhcpConn, ev dhcp.Event, err error) {
+func (s *Service) handleDHCP(i *iface, c *dhcpClient, client *dhcp.Client, ev dhcp.Event, err error) {
 	if err != nil {
 		s.opts.Log("net: %s: %v", i.name, err)
 	}
 	state := client.State().String()
-	s.mu.Lock()
-	i.state = state
-	s.mu.Unlock()
+	s.events.post(func() { s.setState(i, c, state) })
 	if ev.Lost != "" {
-		s.events.post(func() { s.lost(i, ev.Lost) })
+		s.events.post(func() { s.lost(i, c, ev.Lost) })
 	}
 	if ev.Bound != nil {
-		s.events.post(func() { s.bound(i, ev.Bound) })
+		s.events.post(func() { s.bound(i, c, ev.Bound) })
 	}
 	if ev.Send == nil {
 		return
 	}
-	if err := conn.send(ev.Send); err != nil {
+	if err := c.conn.send(ev.Send); err != nil {
 		s.opts.Log("%v", err) // the client sends again
 	}
+}
+
+// setState notes the state of an interface's client, for people.
+func (s *Service) setState(i *iface, c *dhcpClient, state string) {
+	if i.client != c || i.state == state {
+		return
+	}
+	s.mu.Lock()
+	i.state = state
+	s.mu.Unlock()
+	s.opts.Changed()
 }

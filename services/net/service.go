@@ -6,12 +6,15 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"gvisor.dev/gvisor/pkg/tcpip"
 	"gvisor.dev/gvisor/pkg/tcpip/stack"
 
 	"github.com/tuplix/tuplix/services/net/dhcp"
+	"github.com/tuplix/tuplix/services/net/firewall"
+	"github.com/tuplix/tuplix/services/net/flow"
 	"github.com/tuplix/tuplix/services/net/link"
 )
 
@@ -26,6 +29,13 @@ type Options struct {
 	// Monotonic is a clock that is cheap to read and never goes back, for
 	// TCP's timing. nil: package time's.
 	Monotonic func() time.Duration
+	// Hostname is told the machine's name, when the configuration or a lease says
+	// one and when that changes; "" when none does any more. May be nil. It is called
+	// by one goroutine at a time.
+	Hostname func(name string)
+	// Changed is told that a Snapshot would show something new, counters aside. May
+	// be nil. It must not block nor call the service: locks may be held.
+	Changed func()
 	// Log is told what an administrator may want to know. May be nil.
 	Log func(format string, args ...any)
 }
@@ -35,7 +45,11 @@ type Service struct {
 	opts   Options
 	stack  *stack.Stack
 	events *eventQueue
+	quit   chan struct{}  // closed by Close
 	done   sync.WaitGroup // DHCP clients and the configurator
+	flows  flow.Registry
+	filter atomic.Pointer[firewall.Filter]
+	sent   *firewall.Tracker // of all filters
 
 	ready     chan struct{}
 	readyOnce sync.Once
@@ -44,6 +58,8 @@ type Service struct {
 	// mu protects what the configurator writes and Snapshot reads.
 	mu      sync.Mutex
 	ifaces  []*iface
+	config  Config // as applied last
+	name    string // of the machine, as told last
 	started bool
 	closed  bool
 	servers []netip.Addr
@@ -60,8 +76,10 @@ type iface struct {
 	mac    [6]byte
 	link   *link.Endpoint
 	want   Interface
-	stop   chan struct{} // ends the DHCP client
-	routes []tcpip.Route // of the static configuration or the lease
+	set    bool           // want has been applied
+	up     bool           // the stack uses it
+	client *dhcpClient    // nil without one
+	static []netip.Prefix // addresses of want that the stack has
 	lease  *dhcp.Lease
 	state  string // of the DHCP client, for people
 	failed error
@@ -85,8 +103,15 @@ func New(o Options) (*Service, error) {
 	if o.Log == nil {
 		o.Log = func(string, ...any) {}
 	}
-	s := &Service{opts: o, events: newEventQueue(), ready: make(chan struct{})}
-	st, err := newStack(o.Memory, newClock(o.Monotonic), (*ndpEvents)(s))
+	if o.Hostname == nil {
+		o.Hostname = func(string) {}
+	}
+	if o.Changed == nil {
+		o.Changed = func() {}
+	}
+	s := &Service{opts: o, config: o.Config, events: newEventQueue(), ready: make(chan struct{}), quit: make(chan struct{}),
+		sent: firewall.NewTracker(o.Monotonic)}
+	st, err := newStack(o.Memory, newClock(o.Monotonic), (*ndpEvents)(s), (*neighborEvents)(s))
 	if err != nil {
 		return nil, err
 	}
@@ -97,6 +122,9 @@ func New(o Options) (*Service, error) {
 
 // Stack is the TCP/IP stack, for making endpoints.
 func (s *Service) Stack() *stack.Stack { return s.stack }
+
+// Flows is who listens and who is connected. The sockets enter themselves.
+func (s *Service) Flows() *flow.Registry { return &s.flows }
 
 // Attach adds a device as an interface of that name, such as eth0. It is to be
 // called before Start.
@@ -110,8 +138,6 @@ func (s *Service) Attach(name string, dev link.Device) error {
 		nic:   LoopbackNIC + 1 + tcpip.NICID(len(s.ifaces)),
 		name:  name,
 		mac:   dev.MAC(),
-		want:  s.opts.Config.forDevice(name),
-		stop:  make(chan struct{}),
 		rdnss: map[netip.Addr]time.Time{},
 	}
 	ep := link.New(dev, func(err error) {
@@ -128,7 +154,10 @@ func (s *Service) Attach(name string, dev link.Device) error {
 }
 
 // Start configures all attached interfaces. It does not wait; see Ready.
-func (s *Service) Start() error {
+func (s *Service) Start() error { return s.StartWith(s.opts.Config) }
+
+// StartWith is Start with another configuration than that of the Options.
+func (s *Service) StartWith(c Config) error {
 	s.mu.Lock()
 	if s.started {
 		s.mu.Unlock()
@@ -137,7 +166,7 @@ func (s *Service) Start() error {
 	s.started = true
 	s.mu.Unlock()
 	s.done.Go(func() { s.events.run() })
-	s.events.post(s.startAll)
+	s.events.post(func() { s.begin(c) })
 	return nil
 }
 
@@ -152,9 +181,7 @@ func (s *Service) Close() {
 	if closed {
 		return
 	}
-	for _, i := range s.ifaces {
-		close(i.stop)
-	}
+	close(s.quit)
 	s.events.close()
 	if started {
 		s.done.Wait()

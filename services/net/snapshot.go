@@ -11,6 +11,8 @@ import (
 	"gvisor.dev/gvisor/pkg/tcpip"
 	"gvisor.dev/gvisor/pkg/tcpip/header"
 	"gvisor.dev/gvisor/pkg/tcpip/stack"
+
+	"github.com/tuplix/tuplix/services/net/dhcp"
 )
 
 // Snapshot is the network's state at one moment, for people and for netlink.
@@ -35,9 +37,11 @@ type InterfaceState struct {
 	Groups    []netip.Addr // multicast groups that it is in
 	Neighbors []Neighbor
 	Counters  Counters
-	DHCP      *LeaseState // nil without a lease
-	State     string      // of the DHCP client, empty without one
-	Err       error       // why it could not be configured, or nil
+	Mode      Mode           // as configured; of lo None
+	Static    []netip.Prefix // of Addresses, those that were configured
+	DHCP      *LeaseState    // nil without a lease
+	State     string         // of the DHCP client, empty without one
+	Err       error          // why it could not be configured, or nil
 }
 
 // Counters count frames and bytes since boot.
@@ -63,6 +67,9 @@ type Neighbor struct {
 type LeaseState struct {
 	Address               netip.Prefix
 	Server                netip.Addr
+	Routers, DNS, NTP     []netip.Addr
+	Domain, Hostname      string
+	Obtained              time.Time
 	Renew, Rebind, Expire time.Time
 }
 
@@ -100,17 +107,22 @@ func (s *Service) Snapshot() Snapshot {
 	return snap
 }
 
-// hostname is the configured name, or one from a lease, or "tuplix".
-func (s *Service) hostname() string {
-	if s.opts.Config.Hostname != "" {
-		return s.opts.Config.Hostname
+// DefaultHostname is the name of a machine that has none.
+const DefaultHostname = "tuplix"
+
+func (s *Service) hostname() string { return cmp.Or(s.givenName(), DefaultHostname) }
+
+// givenName is the configured name, or one from a lease, or "".
+func (s *Service) givenName() string {
+	if s.config.Hostname != "" {
+		return s.config.Hostname
 	}
 	for _, i := range s.ifaces {
-		if i.lease != nil && checkHostname(i.lease.Hostname) == nil {
+		if i.lease != nil && CheckHostname(i.lease.Hostname) == nil {
 			return i.lease.Hostname
 		}
 	}
-	return "tuplix"
+	return ""
 }
 
 func (s *Service) tcpCounters() TCPCounters {
@@ -149,8 +161,25 @@ func (s *Service) interfaceState(nic tcpip.NICID, info *stack.NICInfo) Interface
 	if i := s.byNIC(nic); i != nil {
 		st.Neighbors = s.neighbors(nic)
 		st.Err, st.State = i.failed, i.state
+		st.Mode, st.Static = i.want.Mode, slices.Clone(i.want.Addresses)
 		if l := i.lease; l != nil {
-			st.DHCP = &LeaseState{Address: l.Address, Server: l.Server, Renew: l.Renew, Rebind: l.Rebind, Expire: l.Expire}
+			st.DHCP = leaseState(l)
+		}
+	} else {
+		st.Mode = None
+	}
+	return st
+}
+
+func leaseState(l *dhcp.Lease) *LeaseState {
+	st := &LeaseState{
+		Address: l.Address, Server: l.Server, DNS: slices.Clone(l.DNS), NTP: slices.Clone(l.NTP),
+		Domain: l.Domain, Hostname: l.Hostname,
+		Obtained: l.Obtained, Renew: l.Renew, Rebind: l.Rebind, Expire: l.Expire,
+	}
+	for _, r := range l.Routes {
+		if r.Destination.Bits() == 0 && r.Gateway.IsValid() {
+			st.Routers = append(st.Routers, r.Gateway)
 		}
 	}
 	return st

@@ -40,7 +40,7 @@ func buffersFor(memory uint64) bufferSizes {
 }
 
 // newStack makes the stack with its loopback interface.
-func newStack(memory uint64, clock tcpip.Clock, ndp ipv6.NDPDispatcher) (*stack.Stack, error) {
+func newStack(memory uint64, clock tcpip.Clock, ndp ipv6.NDPDispatcher, nud stack.NUDDispatcher) (*stack.Stack, error) {
 	st := stack.New(stack.Options{
 		NetworkProtocols: []stack.NetworkProtocolFactory{
 			arp.NewProtocol,
@@ -56,6 +56,7 @@ func newStack(memory uint64, clock tcpip.Clock, ndp ipv6.NDPDispatcher) (*stack.
 			tcp.NewProtocolCUBIC, udp.NewProtocol, icmp.NewProtocol4, icmp.NewProtocol6,
 		},
 		HandleLocal: true,
+		NUDDisp:     nud,
 		Clock:       clock,
 		RawFactory:  raw.EndpointFactory{},
 	})

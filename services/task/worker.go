@@ -185,9 +185,9 @@ func (w *crew) run(c *Context, cancel context.CancelCauseFunc) {
 		returned = true
 		return
 	}
-	value, err := program(c)
+	var err error
+	user.Do(c, user.From(c), func(context.Context) { o.Value, err = program(c) })
 	returned = true
-	o.Value = value
 	if err != nil {
 		o.fail(err)
 	}

@@ -30,8 +30,9 @@ type Lease struct {
 	Server   netip.Addr   // who granted it
 	Routes   []Route      // default route included, most preferred first
 	DNS      []netip.Addr
-	Domain   string // local domain, may be empty
-	Hostname string // name the server wants this host to have, may be empty
+	NTP      []netip.Addr // time servers
+	Domain   string       // local domain, may be empty
+	Hostname string       // name the server wants this host to have, may be empty
 
 	Obtained time.Time // when the request that was acknowledged went out
 	Renew    time.Time // T1: ask the server again
@@ -50,6 +51,7 @@ func parseLease(m *dhcpv4.DHCPv4, sent time.Time) (*Lease, error) {
 		Server:   toAddr(m.ServerIdentifier()),
 		Routes:   parseRoutes(m),
 		DNS:      toAddrs(m.DNS()),
+		NTP:      toAddrs(m.NTPServers()),
 		Domain:   m.DomainName(),
 		Hostname: m.HostName(),
 		Obtained: sent,

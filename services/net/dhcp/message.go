@@ -20,6 +20,7 @@ var wanted = dhcpv4.WithRequestedOptions(
 	dhcpv4.OptionDomainNameServer,
 	dhcpv4.OptionDomainName,
 	dhcpv4.OptionHostName,
+	dhcpv4.OptionNTPServers,
 	dhcpv4.OptionIPAddressLeaseTime,
 	dhcpv4.OptionRenewTimeValue,
 	dhcpv4.OptionRebindingTimeValue,

@@ -3,8 +3,10 @@
 //
 // It owns the endpoint that the stack writes to and reads from, and the
 // device interface that it needs, whose shapes are those of virtio-net
-// (virtio 1.2, section 5.1.6). It imports gVisor's stack and no driver: the
-// board hands a device in, tests hand in package wire's.
+// (virtio 1.2, section 5.1.6). It imports gVisor's stack, package firewall and no
+// driver: the board hands a device in, tests hand in package wire's.
+//
+// A firewall's filter, if there is one, sees each frame before all else here does.
 //
 // Between the two, what a device does not do is done here: large TCP packets
 // are cut into segments as late as possible (GSO), received segments are merged

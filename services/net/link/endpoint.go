@@ -8,6 +8,8 @@ import (
 	"gvisor.dev/gvisor/pkg/tcpip"
 	"gvisor.dev/gvisor/pkg/tcpip/header"
 	"gvisor.dev/gvisor/pkg/tcpip/stack"
+
+	"github.com/tuplix/tuplix/services/net/firewall"
 )
 
 // gsoMaxSize is the largest TCP packet handed to a device for segmentation,
@@ -30,6 +32,9 @@ type Endpoint struct {
 
 	gro   gro // of the goroutine that delivers
 	delay delay
+
+	filter atomic.Pointer[firewall.Filter] // nil: none
+	denied atomic.Uint64                   // frames that it did not admit
 
 	mu         sync.RWMutex
 	dispatcher stack.NetworkDispatcher

@@ -15,6 +15,9 @@ const maxFrame = header.EthernetMinimumSize + header.IPv6MinimumSize + 65535
 // one another are held back until flush, all else goes to the stack at once; the
 // order of frames of a connection does not change.
 func (e *Endpoint) deliver(h Header, parts [][]byte) {
+	if f := e.filter.Load(); f != nil && !e.admit(f, parts) {
+		return
+	}
 	if s, ok := e.mergeable(h, parts); ok {
 		e.gro.add(s, e.deliverRun)
 		return

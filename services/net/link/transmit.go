@@ -89,7 +89,11 @@ func (e *Endpoint) WritePackets(pkts stack.PacketBufferList) (int, tcpip.Error) 
 	}()
 	// A segment is full-sized if it fills a packet, options included.
 	most := int(e.MTU()) - header.IPv4MinimumSize - header.TCPMinimumSize
+	filter := e.filter.Load()
 	for i, pkt := range pkts.AsSlice() {
+		if filter != nil {
+			note(filter, pkt)
+		}
 		first, hold := e.delay.pass(pkt, most)
 		if first != nil {
 			sent = true
