@@ -179,3 +179,11 @@ type Expirer interface {
 	// still needs an older one. It is itself a transaction.
 	Expire(ctx context.Context, op *Op, before Version, ranges ...Range) error
 }
+
+// Separator may be implemented by an Engine.
+type Separator interface {
+	// Separate tells that the rows of a range are long and come in the order of their
+	// keys, so that they had better be stored apart from others. It is about speed
+	// only, and holds until the engine is closed.
+	Separate(r Range)
+}

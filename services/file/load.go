@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"syscall"
 
+	"github.com/tuplix/tuplix/dbms/engine"
 	"github.com/tuplix/tuplix/dbms/table"
 )
 
@@ -25,7 +26,25 @@ func (fs *FS) load() error {
 	if errors.Is(err, table.ErrNotFound) {
 		err = fs.format()
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	return fs.separate()
+}
+
+// separate tells the store that contents of files are not like other rows.
+func (fs *FS) separate() error {
+	s, ok := fs.db.Engine().(engine.Separator)
+	if !ok {
+		return nil
+	}
+	return fs.view(func(tx *table.Tx) error {
+		r, err := tx.Ranges(data.Name())
+		if err == nil {
+			s.Separate(r[0])
+		}
+		return err
+	})
 }
 
 func (fs *FS) loadCounters(tx *table.Tx) (err error) {

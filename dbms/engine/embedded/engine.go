@@ -52,6 +52,7 @@ type Engine struct {
 	pasts      pastCache
 
 	fence      *fence
+	apart      apart
 	room       room
 	reclaiming atomic.Bool
 	troubles   atomic.Int64 // failures of background work since the last success

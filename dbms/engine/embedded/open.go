@@ -28,6 +28,7 @@ func Open(fs vfs.FS, dir string, opts Options) (*Engine, error) {
 	e.fence = newFence(fs, e)
 	p := pebbleOptions(e.fence, &e.opts)
 	fit(p, fs, dir)
+	p.Experimental.SpanPolicyFunc = e.apart.policy
 	e.room = newRoom(fs, dir, p, e.reclaim)
 	p.Logger = pebbleLogger{e}
 	p.EventListener = e.listener()

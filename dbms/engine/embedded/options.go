@@ -97,7 +97,7 @@ func pebbleOptions(fs vfs.FS, o *Options) *pebble.Options {
 		p.Levels[i].BlockSize = blockSize
 		p.Levels[i].FilterPolicy = bloom.FilterPolicy(bloomBits)
 	}
-	p.Experimental.SpanPolicyFunc = apart
+	p.Experimental.SpanPolicyFunc = new(apart).policy
 	p.Experimental.ValueSeparationPolicy = separateValues
 	p.BlockPropertyCollectors = []func() sstable.BlockPropertyCollector{newSpanCollector}
 	if o.tune != nil {
@@ -106,28 +106,26 @@ func pebbleOptions(fs vfs.FS, o *Options) *pebble.Options {
 	return p
 }
 
-// apart ends Pebble's tables behind the present rows: with history in the same
-// tables, a read of the newest of many versions goes through larger indexes.
-func apart(first []byte) (policy pebble.SpanPolicy, end []byte, err error) {
-	if len(first) > 0 && first[0] <= prefixData {
-		end = []byte{prefixData + 1}
-	}
-	return policy, end, nil
-}
-
 // separateValues has Pebble keep long values in files of their own, which compactions
 // do not rewrite.
 func separateValues() pebble.ValueSeparationPolicy {
 	return pebble.ValueSeparationPolicy{
 		Enabled:               true,
 		MinimumSize:           separateFrom,
-		MaxBlobReferenceDepth: 10,
+		MaxBlobReferenceDepth: referenceDepth,
 		RewriteMinimumAge:     0,
 		TargetGarbageRatio:    0.05,
 	}
 }
 
-const separateFrom = 8 << 10 // bytes of a value
+const (
+	separateFrom = 8 << 10 // bytes of a value
+
+	// referenceDepth is how many files the values of one stretch of keys may lie in
+	// before a compaction gathers them, which writes them once more. Reading a long
+	// value costs the same wherever it lies, so it is high.
+	referenceDepth = 1000
+)
 
 // fit has p suit the device below a directory. A volume that cannot tell its size
 // (vfs.NewMem, a directory that is yet to be made) is taken for a large one.
