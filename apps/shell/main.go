@@ -13,10 +13,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/tuplix/tuplix/apps/shell/command"
-	"github.com/tuplix/tuplix/apps/shell/command/files"
-	"github.com/tuplix/tuplix/apps/shell/command/network"
 	"github.com/tuplix/tuplix/apps/shell/command/system"
-	"github.com/tuplix/tuplix/apps/shell/command/text"
 	"github.com/tuplix/tuplix/apps/shell/console"
 	"github.com/tuplix/tuplix/apps/shell/session"
 	"github.com/tuplix/tuplix/apps/shell/status"
@@ -66,6 +63,7 @@ func run(f flags) (code int, err error) {
 		}
 		defer func() { err = errors.Join(err, undo()) }()
 	}
+	machine := here()
 	history, historyErr := openHistory(interactive, f.first)
 	dir, err := os.Getwd()
 	if err != nil {
@@ -73,9 +71,8 @@ func run(f flags) (code int, err error) {
 	}
 	s, err := session.New(session.Options{
 		Stdin: in, Stdout: os.Stdout, Stderr: os.Stderr, Env: environment(), Dir: dir,
-		Params: f.params(), Interactive: interactive,
-	}, files.Commands(), text.Commands(), system.Commands(), network.Commands(),
-		[]*command.Command{historyCommand(history)})
+		Params: f.params(), Interactive: interactive, Allow: machine.allow,
+	}, machine.commands(historyCommand(history))...)
 	if err != nil {
 		return command.StatusFailed, err
 	}

@@ -13,11 +13,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/tuplix/tuplix/apps/shell/command/files"
-	"github.com/tuplix/tuplix/apps/shell/command/network"
-	"github.com/tuplix/tuplix/apps/shell/command/system"
-	"github.com/tuplix/tuplix/apps/shell/command/text"
+	"github.com/cockroachdb/pebble/v2/vfs"
+
 	"github.com/tuplix/tuplix/apps/shell/session"
+	"github.com/tuplix/tuplix/dbms/engine"
+	tuplix "github.com/tuplix/tuplix/services/system"
 )
 
 var update = flag.Bool("update", false, "write what the shell says into the transcripts")
@@ -43,10 +43,30 @@ func (o *output) take() string {
 	return s
 }
 
+// memory is a machine whose services keep everything in memory.
+func memory(t *testing.T) *machine {
+	return &machine{start: func(ctx context.Context) (*tuplix.System, error) {
+		s, err := tuplix.Open(ctx, vfs.NewMem(), tuplix.Options{})
+		if err != nil {
+			return nil, err
+		}
+		t.Cleanup(func() {
+			if err := s.Store.Check(context.Background(), func(p engine.Problem) { t.Error(p) }); err != nil {
+				t.Error(err)
+			}
+			if err := s.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+		return s, nil
+	}}
+}
+
 // newSession returns a shell in a new directory that prints into the returned output.
 func newSession(t *testing.T) (*session.Session, *output) {
 	t.Helper()
 	out := new(output)
+	m := memory(t)
 	null, err := os.Open(os.DevNull)
 	if err != nil {
 		t.Fatal(err)
@@ -54,8 +74,8 @@ func newSession(t *testing.T) (*session.Session, *output) {
 	t.Cleanup(func() { null.Close() })
 	s, err := session.New(session.Options{
 		Stdin: null, Stdout: out, Stderr: out, Dir: t.TempDir(),
-		Env: []string{"HOME=/", "PATH=/bin", "TZ=UTC"}, Interactive: true,
-	}, files.Commands(), text.Commands(), system.Commands(), network.Commands())
+		Env: []string{"HOME=/", "PATH=/bin", "TZ=UTC"}, Interactive: true, Allow: m.allow,
+	}, m.commands()...)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -34,6 +34,16 @@ type Command struct {
 	// behind the command's name with status StatusFailed. It returns soon
 	// after ctx is cancelled.
 	Run func(ctx context.Context, c *Call) error
+
+	Verbs []*Command // of a Group
+
+	// Complete returns what the argument after those given may be; nil: names
+	// of files, as for most commands.
+	Complete func(ctx context.Context, before []string) []string
+
+	// Checks says that what the command does is for every user: it does nothing
+	// to the machine and its files, or asks for itself what its caller may do.
+	Checks bool
 }
 
 // Call is one run of a command.
@@ -46,6 +56,10 @@ type Call struct {
 	In  io.Reader
 	Out io.Writer
 	Err io.Writer
+
+	// Hide stops the terminal that In is from showing what is typed, until show is
+	// called. It is nil where the input is no terminal.
+	Hide func() (show func() error, err error)
 
 	// Exec runs another command with the streams and surroundings of this
 	// call, but with the given input unless that is nil, and returns its Exit

@@ -12,6 +12,10 @@ import (
 type Completer struct {
 	Words func() []string // the words that may begin a command
 	Dir   func() string   // the directory that relative names start from
+
+	// Arguments returns the words that may follow those of a command, nil where
+	// names of files may; nil: always those.
+	Arguments func(words []string) []string
 }
 
 // separators end a word of the shell language where no backslash is before them.
@@ -25,7 +29,7 @@ const special = separators + "\\\"'$`*?[]#~{}!"
 func (c Completer) apply(line string, at int) (newLine string, newAt int, choices []string) {
 	start := wordStart(line[:at])
 	word := unescape(line[start:at])
-	found := c.candidates(word, commandPosition(line[:start]))
+	found := c.candidates(word, line[:start])
 	if len(found) == 0 {
 		return line, at, nil
 	}
@@ -43,19 +47,46 @@ func (c Completer) apply(line string, at int) (newLine string, newAt int, choice
 
 // candidates returns what word may become, sorted, without repetitions.
 // Directories end in a slash.
-func (c Completer) candidates(word string, command bool) []string {
-	var found []string
-	if command && !strings.Contains(word, "/") {
-		for _, w := range c.Words() {
-			if strings.HasPrefix(w, word) {
-				found = append(found, w)
-			}
+func (c Completer) candidates(word, before string) []string {
+	var known []string
+	switch {
+	case commandPosition(before):
+		if !strings.Contains(word, "/") {
+			known = c.Words()
 		}
-	} else {
+	case c.Arguments != nil && !strings.HasPrefix(word, "-"):
+		known = c.Arguments(arguments(before))
+	}
+	var found []string
+	for _, w := range known {
+		if strings.HasPrefix(w, word) {
+			found = append(found, w)
+		}
+	}
+	if known == nil {
 		found = c.paths(word)
 	}
 	slices.Sort(found)
 	return slices.Compact(found)
+}
+
+// arguments are the words of the last command of text, without options.
+func arguments(text string) (words []string) {
+	for {
+		text = strings.TrimRight(text, " \t")
+		start := wordStart(text)
+		word := unescape(text[start:])
+		if len(words) == 0 || !strings.HasPrefix(word, "-") {
+			words = append(words, word)
+		}
+		if text = text[:start]; commandPosition(text) {
+			slices.Reverse(words)
+			return words
+		}
+		if word == "" { // behind < or >
+			text = text[:len(text)-1]
+		}
+	}
 }
 
 func (c Completer) paths(word string) []string {

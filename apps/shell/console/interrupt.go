@@ -11,13 +11,14 @@ import (
 // runs it does nothing.
 type Interrupts struct {
 	mu     sync.Mutex
+	base   context.Context    // of all commands
 	cancel context.CancelFunc // of the command in the foreground, or nil
 }
 
 // NewInterrupts begins to catch the interrupt signal for the whole process, for
 // as long as it lives.
 func NewInterrupts() *Interrupts {
-	i := new(Interrupts)
+	i := &Interrupts{base: context.Background()}
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, os.Interrupt)
 	go func() {
@@ -37,16 +38,26 @@ func (i *Interrupts) Interrupt() {
 	}
 }
 
+// Act has the commands that follow run in a context that is derived from ctx, which
+// carries on whose behalf they do.
+func (i *Interrupts) Act(ctx context.Context) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.base = ctx
+}
+
 // Foreground returns the context of the next command. It is not cancelled by
 // done, since what the command left in the background lives on.
 func (i *Interrupts) Foreground() (ctx context.Context, done func()) {
-	ctx, cancel := context.WithCancel(context.Background())
-	i.set(cancel)
-	return ctx, func() { i.set(nil) }
-}
-
-func (i *Interrupts) set(cancel context.CancelFunc) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	i.cancel = cancel
+	ctx, i.cancel = context.WithCancel(i.base)
+	return ctx, i.none
+}
+
+// none notes that no command is in the foreground.
+func (i *Interrupts) none() {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.cancel = nil
 }

@@ -15,9 +15,9 @@ import (
 // own returns the commands that need the session.
 func (s *Session) own() []*command.Command {
 	return []*command.Command{
-		{Name: "help", Usage: "[command...]", Summary: "list the commands, or tell about some", Run: s.help},
-		{Name: "which", Usage: "name...", Summary: "tell what a word of the shell is", Run: s.which},
-		{Name: "sh", Usage: "[-c text | file] [argument...]", Summary: "run a script in a shell of its own", Run: s.sh},
+		{Name: "help", Usage: "[command...]", Summary: "list the commands, or tell about some", Run: s.help, Checks: true},
+		{Name: "which", Usage: "name...", Summary: "tell what a word of the shell is", Run: s.which, Checks: true},
+		{Name: "sh", Usage: "[-c text | file] [argument...]", Summary: "run a script in a shell of its own", Run: s.sh, Checks: true},
 	}
 }
 

@@ -27,6 +27,13 @@ type Options struct {
 	Dir         string   // absolute
 	Params      []string // $1, $2, ...
 	Interactive bool     // aliases are expanded, and a syntax error is no end
+
+	// Hide is Call.Hide for commands that read from Stdin itself; nil: it is no
+	// terminal.
+	Hide func() (show func() error, err error)
+
+	// Allow says what the user may do; nil: everything, as root.
+	Allow Allow
 }
 
 // Session is one shell: its variables, functions, directory and jobs. It is
@@ -58,6 +65,7 @@ func (s *Session) newRunner(o Options) (*interp.Runner, error) {
 		interp.StdIO(o.Stdin, o.Stdout, o.Stderr),
 		interp.CallHandler(s.rename),
 		interp.ExecHandlers(func(interp.ExecHandlerFunc) interp.ExecHandlerFunc { return s.exec }),
+		interp.OpenHandler(s.open), interp.ReadDirHandler2(s.readDir),
 	)
 }
 
@@ -69,6 +77,15 @@ func (s *Session) Status() int { return s.status }
 
 // Getenv returns a variable of the shell.
 func (s *Session) Getenv(name string) string { return s.runner.Vars[name].String() }
+
+// Arguments returns what the word after those given may be, as far as the command
+// knows that they begin with; nil if it knows nothing.
+func (s *Session) Arguments(ctx context.Context, words []string) []string {
+	if cmd := s.registry.Lookup(words[0]); cmd != nil {
+		return cmd.Arguments(ctx, words[1:])
+	}
+	return nil
+}
 
 // Words returns the words that may begin a command: commands, builtins and
 // functions.
@@ -135,9 +152,16 @@ func (s *Session) dispatch(ctx context.Context, hc interp.HandlerContext, args [
 		fmt.Fprintf(hc.Stderr, "%s: no such command%s\n", args[0], s.advice(args[0]))
 		return command.StatusNotFound
 	}
+	if err := s.mayRun(ctx, cmd); err != nil {
+		fmt.Fprintf(hc.Stderr, "%s: %v\n", cmd.Name, err)
+		return command.StatusNotRunnable
+	}
 	call := &command.Call{
 		Args: args[1:], Dir: hc.Dir, Environ: exported(hc.Env),
 		In: in, Out: hc.Stdout, Err: hc.Stderr,
+	}
+	if f, ok := in.(*os.File); ok && f == s.options.Stdin {
+		call.Hide = s.options.Hide
 	}
 	call.Exec = func(ctx context.Context, argv []string, in io.Reader) error {
 		if in == nil {
@@ -182,7 +206,11 @@ func (s *Session) file(ctx context.Context, hc interp.HandlerContext, args []str
 	if !filepath.IsAbs(path) {
 		path = filepath.Join(hc.Dir, path)
 	}
-	text, err := os.ReadFile(path)
+	err := s.mayOpen(ctx, path, os.O_RDONLY)
+	var text []byte
+	if err == nil {
+		text, err = os.ReadFile(path)
+	}
 	switch {
 	case errors.Is(err, os.ErrNotExist):
 		fmt.Fprintf(hc.Stderr, "%s: no such file\n", args[0])

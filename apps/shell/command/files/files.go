@@ -21,6 +21,6 @@ func Commands() []*command.Command {
 		cpCommand, mvCommand, rmCommand,
 		lsCommand, findCommand, lnCommand, rmdirCommand, readlinkCommand,
 		statCommand, duCommand, dfCommand, truncateCommand,
-		tarCommand, restoreCommand, gzipCommand, gunzipCommand, zcatCommand,
+		tarCommand, gzipCommand, gunzipCommand, zcatCommand,
 	}
 }

@@ -15,17 +15,17 @@ import (
 
 var (
 	envCommand = &command.Command{
-		Name: "env", Usage: "", Summary: "print the environment (NAME=value command sets it for one command)", Run: env,
+		Name: "env", Usage: "", Summary: "print the environment (NAME=value command sets it for one command)", Run: env, Checks: true,
 	}
 	xargsCommand = &command.Command{
 		Name: "xargs", Usage: "[-0rt] [-n count] [-I word] [command [argument...]]",
-		Summary: "run a command with arguments read from the input", Run: xargs,
+		Summary: "run a command with arguments read from the input", Run: xargs, Checks: true,
 	}
 	timeoutCommand = &command.Command{
-		Name: "timeout", Usage: "time command [argument...]", Summary: "run a command, but no longer than told", Run: timeout,
+		Name: "timeout", Usage: "time command [argument...]", Summary: "run a command, but no longer than told", Run: timeout, Checks: true,
 	}
 	clearCommand = &command.Command{
-		Name: "clear", Usage: "", Summary: "clear the terminal", Run: clearScreen,
+		Name: "clear", Usage: "", Summary: "clear the terminal", Run: clearScreen, Checks: true,
 	}
 )
 

@@ -13,13 +13,13 @@ import (
 
 var (
 	dateCommand = &command.Command{
-		Name: "date", Usage: "[-u] [-d time] [-I | -R | +format]", Summary: "print the date and time", Run: date,
+		Name: "date", Usage: "[-u] [-d time] [-I | -R | +format]", Summary: "print the date and time", Run: date, Checks: true,
 	}
 	uptimeCommand = &command.Command{
-		Name: "uptime", Usage: "[-s]", Summary: "print how long the system has been up", Run: uptime,
+		Name: "uptime", Usage: "[-s]", Summary: "print how long the system has been up", Run: uptime, Checks: true,
 	}
 	sleepCommand = &command.Command{
-		Name: "sleep", Usage: "time...", Summary: "wait for seconds, or 100ms, 5m, 2h", Run: sleep,
+		Name: "sleep", Usage: "time...", Summary: "wait for seconds, or 100ms, 5m, 2h", Run: sleep, Checks: true,
 	}
 )
 

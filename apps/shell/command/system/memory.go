@@ -18,7 +18,7 @@ import (
 )
 
 var freeCommand = &command.Command{
-	Name: "free", Usage: "[-bhk]", Summary: "print how much memory is used and free, in KiB", Run: free,
+	Name: "free", Usage: "[-bhk]", Summary: "print how much memory is used and free, in KiB", Run: free, Checks: true,
 }
 
 // Memory is what /proc/meminfo tells, in bytes by name.

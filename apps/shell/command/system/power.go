@@ -30,13 +30,13 @@ var (
 		Name: "dmesg", Usage: "", Summary: "print what the kernel has said", Run: dmesg,
 	}
 	unameCommand = &command.Command{
-		Name: "uname", Usage: "[-amnrsv]", Summary: "print the name and version of the system", Run: uname,
+		Name: "uname", Usage: "[-amnrsv]", Summary: "print the name and version of the system", Run: uname, Checks: true,
 	}
 	hostnameCommand = &command.Command{
 		Name: "hostname", Usage: "[name]", Summary: "print or set the name of the machine", Run: hostname,
 	}
 	idCommand = &command.Command{
-		Name: "id", Usage: "", Summary: "print the user and groups that the shell runs as", Run: id,
+		Name: "id", Usage: "", Summary: "print the user and groups that the shell runs as", Run: id, Checks: true,
 	}
 )
 

@@ -46,7 +46,17 @@ const (
 	addressLimit = 1 << 32
 )
 
-const message = "tuplix: the image is damaged\r\n"
+// firmware is how many bytes below the end of memory SeaBIOS, the firmware of QEMU
+// and of others, may be at work until it has started the image: from 16 MiB
+// (BUILD_MAX_HIGHTABLE) downwards it allocates what it needs for itself for a while.
+// An image that reaches so high is damaged by it.
+const firmware = 16 << 20
+
+// message says what is wrong, and how much memory would do for an image that ends at
+// an address.
+func message(end uint64) string {
+	return fmt.Sprintf("tuplix: the image is damaged, or memory under %d MiB\r\n", (end+firmware+1<<20-1)>>20)
+}
 
 // block returns the code, its table and its page tables for a payload of n
 // bytes at base, to be put at the physical address at.
@@ -60,14 +70,15 @@ func (p *Program) block(base, n, at uint64) []byte {
 	le.PutUint64(t[0x10:], p.Entry)
 	le.PutUint64(t[0x18:], p.Linux)
 	le.PutUint64(t[0x20:], at+tableOffset)
-	le.PutUint64(t[0x28:], uint64(len(message)))
+	text := message(at + blockSize)
+	le.PutUint64(t[0x28:], uint64(len(text)))
 	descriptors := []uint64{0, 0x00AF9B000000FFFF, 0x00CF93000000FFFF, 0x00CF9B000000FFFF}
 	le.PutUint16(t[0x30:], uint16(8*len(descriptors)-1))
 	le.PutUint64(t[0x32:], at+tableOffset+gdtOffset)
 	for i, d := range descriptors {
 		le.PutUint64(t[gdtOffset+8*i:], d)
 	}
-	copy(t[textOffset:], message)
+	copy(t[textOffset:], text)
 	for i, s := range p.Segments {
 		e := t[segments+segmentSize*i:]
 		le.PutUint64(e[0:], s.Address)

@@ -274,7 +274,7 @@ func TestCode(t *testing.T) {
 	if len(b) > codeSize || len(b) < 500 {
 		t.Errorf("%d bytes of code", len(b))
 	}
-	if textOffset+len(message) > segments || segments+(maxSegments+1)*segmentSize > pageSize-256 {
+	if textOffset+len(message(addressLimit)) > segments || segments+(maxSegments+1)*segmentSize > pageSize-256 {
 		t.Error("the table's parts overlap, or leave no room for a stack")
 	}
 }
