@@ -234,6 +234,10 @@ func (s *storeFlags) stats(ctx context.Context, o *store.Store) error {
 	}{
 		{"oldest version", versionText(oldest)}, {"superseded versions, about", m.Superseded},
 		{"restores not yet repaired", m.Restores}, {"bytes on the device", m.DeviceBytes},
+		{"device, free of total", fmt.Sprintf("%d of %d", m.Room.Free, m.Room.Total)},
+		{"history, of at most", fmt.Sprintf("%d of %d", m.Room.History, m.Room.HistoryLimit)},
+		{"history reaches back", m.Room.HistorySpan.Round(time.Second)},
+		{"history goes early below, free", m.Room.Early}, {"writers wait below, free", m.Room.Reserve},
 		{"files by level", m.LevelFiles}, {"bytes by level", m.LevelBytes}, {"compactions since opened", m.Compactions},
 	} {
 		fmt.Fprintf(w, "%s\t%v\n", l.what, l.value)

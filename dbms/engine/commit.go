@@ -68,6 +68,24 @@ type Problem struct {
 	What  string
 }
 
+// Room is how an engine does with the room on its device: bytes now, counters since
+// it was opened. It is zero where the engine has no device of its own, or one that
+// does not tell.
+type Room struct {
+	Total, Free  int64
+	Reserve      int64         // below it only transactions go on that do not make the store larger
+	Early        int64         // below it the oldest history goes before its time
+	History      int64         // that superseded versions take, about
+	HistoryLimit int64         // that they may take
+	HistorySpan  time.Duration // how far back everything can be read
+	Collected    int64         // versions that went before their time
+	Passes       int64         // rounds of making room
+	Waits        int64         // transactions that waited for room
+	WaitTime     time.Duration // together
+	Refused      int64         // with ErrFull
+	Failed       int64         // flushes and compactions, for want of room; they are done again
+}
+
 // Metrics are counters since the engine was opened, and states now.
 type Metrics struct {
 	Commits      int64         // transactions that took effect
@@ -91,4 +109,5 @@ type Metrics struct {
 	LogBytes     int64 // written to the log
 	WriteStalls  int64
 	OldestReader time.Duration // age of the oldest View under way
+	Room         Room
 }

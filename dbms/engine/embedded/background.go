@@ -42,7 +42,7 @@ func (b *background) wake() {
 }
 
 func (b *background) stop() {
-	b.cancel()
+	b.cancel() // ends the passes that make room, too
 	if b.done != nil {
 		<-b.done
 	}
@@ -51,6 +51,7 @@ func (b *background) stop() {
 func (b *background) run(e *Engine) {
 	defer close(b.done)
 	b.wake() // there may be restores from before
+	e.lookAtRoom()
 	every := time.NewTicker(collectEvery)
 	defer every.Stop()
 	for {
@@ -61,7 +62,8 @@ func (b *background) run(e *Engine) {
 		case <-b.kick:
 			err = b.repair(e)
 		case <-every.C:
-			_, err = e.collect(b.ctx, pace{share: restShare})
+			_, err = e.collect(b.ctx, pace{share: restShare, hurry: &e.maker.hurrying})
+			e.lookAtRoom()
 		}
 		if err != nil && b.ctx.Err() == nil {
 			e.opts.Log("store: repair and collection: %v", err)
@@ -69,8 +71,15 @@ func (b *background) run(e *Engine) {
 	}
 }
 
+// lookAtRoom has history collected early if that is due.
+func (e *Engine) lookAtRoom() {
+	if free, p := e.room.free(); free < p.low || e.historySize() > p.history {
+		e.maker.early(e)
+	}
+}
+
 func (b *background) repair(e *Engine) error {
 	b.turn.Lock()
 	defer b.turn.Unlock()
-	return e.repairAll(b.ctx, pace{share: restShare})
+	return e.repairAll(b.ctx, pace{share: restShare, hurry: &e.maker.hurrying})
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"runtime"
+	"sync/atomic"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -21,7 +22,7 @@ func (e *Engine) Collect(ctx context.Context) (engine.Collected, error) {
 		return engine.Collected{}, err
 	}
 	defer e.leave()
-	return e.collect(ctx, pace{share: hurriedShare})
+	return e.collect(ctx, e.hurriedPace())
 }
 
 func (e *Engine) collect(ctx context.Context, p pace) (engine.Collected, error) {
@@ -43,6 +44,10 @@ type collection struct {
 	ctx  context.Context
 	pace pace
 	done engine.Collected
+
+	early   int  // take one of so many parts of the oldest history before its time; 0: none
+	hurried bool // take it up to what a view under way reads
+	dropped bool // all of it went at once
 }
 
 func (c *collection) run() error {
@@ -50,19 +55,28 @@ func (c *collection) run() error {
 	if err != nil {
 		return err
 	}
+	if c.dropped {
+		return c.afterHistory(s)
+	}
 	for i := range s {
 		if err := c.history(s.rangeOf(i), s[i].horizon); err != nil {
 			return err
 		}
 	}
+	return c.afterHistory(s)
+}
+
+// afterHistory removes what tells of history.
+func (c *collection) afterHistory(s stretches) error {
 	if err := c.records(s.oldest()); err != nil {
 		return err
 	}
 	return c.hides(s)
 }
 
-// advance moves the horizons to where retention ends, but not beyond what a
-// restore that is not repaired goes back to, and writes them down.
+// advance moves the horizons to where retention ends, or further if history goes
+// early, but not beyond what a restore that is not repaired goes back to, and writes
+// them down.
 func (c *collection) advance() (stretches, error) {
 	e := c.e
 	e.alone()
@@ -75,8 +89,9 @@ func (c *collection) advance() (stretches, error) {
 	}
 	next := append(stretches(nil), e.retention.stretches()...)
 	now := e.opts.Now()
+	early := c.goesEarly(now)
 	for i := range next {
-		h := min(versionAt(now.Add(-next[i].keep)), e.last.Load())
+		h := max(min(versionAt(now.Add(-next[i].keep)), e.last.Load()), early)
 		for _, hide := range e.hides.unrepaired() {
 			if hide.r.Overlaps(next.rangeOf(i)) {
 				h = min(h, hide.to)
@@ -88,8 +103,45 @@ func (c *collection) advance() (stretches, error) {
 	err := e.guard(func() error { return e.db.Set(metaKey(metaRetention), next.encode(), pebble.NoSync) })
 	if err == nil {
 		e.retention.set(next)
+		e.ages.drop(next.oldest())
+	}
+	if err == nil && c.early > 0 && next.oldest() == e.last.Load() {
+		err = c.drop()
 	}
 	return next, err
+}
+
+// goesEarly is up to which version history goes whatever its retention. The commit
+// lock is held.
+func (c *collection) goesEarly(now time.Time) version {
+	e := c.e
+	if c.early == 0 {
+		return noVersion
+	}
+	p := e.room.marks.Load()
+	if p == nil {
+		return noVersion
+	}
+	v := p.until(now, e.last.Load(), c.hurried)
+	if total := e.ages.total(); c.early > 1 {
+		v = min(v, e.ages.oldest(total/int64(c.early)))
+	}
+	return e.claim(v)
+}
+
+// drop removes all of history at once: nothing of it ends later than the horizon.
+// That takes no room, and tables that hold nothing else go as they are. The commit
+// lock is held.
+func (c *collection) drop() error {
+	err := c.e.guard(func() error {
+		return c.e.db.DeleteRange([]byte{prefixHistory}, []byte{prefixHistory + 1}, pebble.NoSync)
+	})
+	if err == nil {
+		n := max(c.e.counters.superseded.Swap(0), 0)
+		c.done.Versions += n
+		c.dropped = true
+	}
+	return err
 }
 
 // history removes the rows of a range that ended at the horizon or before.
@@ -122,6 +174,8 @@ func (c *collection) records(horizon version) error {
 			return err
 		}
 	}
+	// Whoever was not told of the outcome has time to ask, or to try again.
+	horizon = min(horizon, versionAt(c.e.opts.Now().Add(-minRetained)))
 	return c.sweep([]byte{prefixOp}, []byte{prefixOp + 1}, horizon, func(_, value []byte) (bool, error) {
 		return len(value) == versionSize && readVersion(value) <= horizon, nil
 	}, func(int64, int64) {})
@@ -198,7 +252,8 @@ func (c *collection) hides(s stretches) error {
 
 // pace makes background work rest, so that it takes a bounded share of the time.
 type pace struct {
-	share int // rests so many times as long as it works; 0: never
+	share int          // rests so many times as long as it works; 0: never
+	hurry *atomic.Bool // it does not rest while this is set; may be nil
 	begun time.Time
 }
 
@@ -221,9 +276,14 @@ func (p *pace) rest(ctx context.Context) error {
 	}
 	worked := time.Since(p.begun)
 	if worked < workSlice {
+		runtime.Gosched()
 		return ctx.Err()
 	}
 	p.begun = time.Time{}
+	if p.hurry != nil && p.hurry.Load() {
+		runtime.Gosched()
+		return ctx.Err()
+	}
 	t := time.NewTimer(worked * time.Duration(p.share))
 	defer t.Stop()
 	select {

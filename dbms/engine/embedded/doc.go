@@ -28,6 +28,7 @@
 //	                    restores not yet repaired, if there are any
 //
 //	background: repair ──► collect, in short steps
+//	            make room on a device that fills up (policy.go, maker.go, pass.go)
 //
 // # Guarantees
 //

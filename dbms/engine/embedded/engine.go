@@ -11,6 +11,7 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 
 	"github.com/tuplix/tuplix/dbms/engine"
+	"github.com/tuplix/tuplix/dbms/lsm"
 )
 
 // Engine is a store in a Pebble database. It satisfies engine.Engine.
@@ -54,11 +55,17 @@ type Engine struct {
 	fence      *fence
 	apart      apart
 	room       room
-	reclaiming atomic.Bool
-	troubles   atomic.Int64 // failures of background work since the last success
+	maker      maker
+	compactor  lsm.Compactor
+	ages       ages
+	claimed    atomicVersion // history up to it is going early
+	troubles   atomic.Int64  // failures of background work since the last success
 	background background
 	failure    atomic.Pointer[error] // why no more transactions are taken
 	broken     atomic.Bool           // Pebble has given up: a write might never return
+	stalled    atomic.Bool           // a transaction waits within Pebble
+	poking     atomic.Bool           // somebody looks after that
+	lost       atomic.Bool           // a goroutine of Pebble's has ended, see closeDB
 	users      users
 
 	witness witnessFile
@@ -106,6 +113,7 @@ func (e *Engine) fail(why error) {
 	err := fmt.Errorf("%w: %w", engine.ErrFatal, why)
 	if e.failure.CompareAndSwap(nil, &err) {
 		e.opts.Log("store: no more transactions until it is opened again: %v", why)
+		e.maker.freed()
 	}
 }
 
@@ -187,7 +195,9 @@ func (e *Engine) Close() error {
 	if !e.users.close() {
 		return engine.ErrClosed
 	}
+	close(e.fence.closing)
 	e.background.stop()
+	e.maker.stop()
 	e.watchers.close()
 	e.users.wait()
 	e.groups.timer.Stop()

@@ -2,9 +2,14 @@ package embedded
 
 import (
 	"errors"
+	"io"
 	"os"
+	"runtime"
+	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -22,12 +27,15 @@ import (
 //	removal, rename    done                      nothing is done, and it succeeds
 //	tables of flushes  done; a failure is        written to memory: a transaction
 //	                   Pebble's to try again     may be waiting for the flush
-//	other tables       likewise                  waits for Close, and fails
+//	other tables       likewise, if there is     waits for Close, and fails
+//	                   room (policy)
 //	reading            done                      done
 //
 // It is there from the beginning: Pebble works in the background before it is
 // open. Who opens a store behind the fence is told so at the end; until then no
 // table waits, since Pebble waits for those that it is writing.
+//
+// Files of large values are made as tables are, but then must not fail: see blob.
 //
 // The engine takes no transaction behind the fence, and acknowledges none of which
 // the flush came after it was raised: it looks at the failure after the flush.
@@ -40,6 +48,50 @@ type fence struct {
 	open    atomic.Bool   // set when opening has ended
 	closing chan struct{} // closed by Close
 	memory  *vfs.MemFS    // tables of flushes behind the fence
+	locks   fenceLocks
+	longLog int64         // bytes
+	looks   atomic.Uint64 // at what is free, or nearly so
+}
+
+// fenceLocks are those that Pebble holds, or has held.
+type fenceLocks struct {
+	mu   sync.Mutex
+	held []*heldLock
+}
+
+// heldLock is given up once, by Pebble or by unlock.
+type heldLock struct {
+	io.Closer
+	once sync.Once
+}
+
+func (l *heldLock) Close() (err error) {
+	l.once.Do(func() { err = l.Closer.Close() })
+	return err
+}
+
+// Lock locks a file.
+func (f *fence) Lock(name string) (io.Closer, error) {
+	c, err := f.FS.Lock(name)
+	if err != nil {
+		return nil, err
+	}
+	l := &heldLock{Closer: c}
+	f.locks.mu.Lock()
+	defer f.locks.mu.Unlock()
+	f.locks.held = append(f.locks.held, l)
+	return l, nil
+}
+
+// unlock gives up what a Pebble holds that did not come to its end.
+func (f *fence) unlock() error {
+	f.locks.mu.Lock()
+	defer f.locks.mu.Unlock()
+	var errs []error
+	for _, l := range f.locks.held {
+		errs = append(errs, l.Close())
+	}
+	return errors.Join(errs...)
 }
 
 var errFenced = errors.New("the store has failed")
@@ -74,16 +126,97 @@ func (f *fence) table(do func() error) error {
 		}
 		return errFenced
 	}
-	return do()
+	if f.looks.Add(1)%looksEvery == 0 {
+		if err := f.awaitWork(); err != nil {
+			return err
+		}
+	}
+	return f.retryLater(do())
 }
+
+// awaitWork holds a compaction up that would take what logs and flushes need, until
+// there is room, or nothing has changed for a while: it may be waiting for itself.
+func (f *fence) awaitWork() error {
+	for f.open.Load() {
+		changed := f.e.maker.changes()
+		if free, p := f.e.room.free(); free >= p.work {
+			return nil
+		}
+		t := time.NewTimer(retryPause)
+		select {
+		case <-changed:
+			t.Stop()
+			continue
+		case <-f.closing:
+			t.Stop()
+		case <-t.C:
+		}
+		return syscall.ENOSPC
+	}
+	return nil
+}
+
+// looksEvery is how many writes of tables there are to a look at what is free. A
+// write is about a block.
+const looksEvery = 8
 
 // flush is table for what must not wait.
 func (f *fence) flush(do func() error) error {
 	if f.up() {
 		return errFenced
 	}
-	return do()
+	return f.retryLater(do())
 }
+
+// retryPause is how long a write for which there is no room waits before it fails.
+const retryPause = 200 * time.Millisecond
+
+// retryLater holds up an error for want of room until there may be more: Pebble
+// tries again at once.
+func (f *fence) retryLater(err error) error {
+	if !errors.Is(err, syscall.ENOSPC) || !f.open.Load() {
+		return err
+	}
+	t := time.NewTimer(retryPause)
+	defer t.Stop()
+	select {
+	case <-f.e.maker.changes():
+	case <-f.closing:
+	case <-t.C:
+	}
+	return err
+}
+
+// blob does what must not fail once a file of separated values has been made: Pebble
+// 2.1.7 closes such a file twice when closing it fails, which ends the program. For
+// room it waits; any other failure, and no room for too long, raises the fence, behind
+// which it does not matter what is in the file. Unless it is for a flush, it then
+// waits for Close, so that nobody comes to read it.
+func (f *fence) blob(flush bool) func(func() error) error {
+	return func(do func() error) error {
+		if !f.up() {
+			err := do()
+			for try := 0; try < blobTries && errors.Is(err, syscall.ENOSPC) && !f.up(); try++ {
+				_ = f.retryLater(err)
+				err = do()
+			}
+			if err == nil {
+				return nil
+			}
+			f.e.fail(err)
+		}
+		if !flush && f.open.Load() {
+			<-f.closing
+		}
+		return nil
+	}
+}
+
+// blobTries times retryPause is for how long blob waits.
+const blobTries = 50
+
+// isBlob tells the files that Pebble keeps large values in.
+func isBlob(name string) bool { return strings.HasSuffix(name, ".blob") }
 
 // flushCategory is how Pebble marks the tables that it makes of memory.
 const flushCategory = "pebble-memtable-flush"
@@ -115,7 +248,10 @@ func (f *fence) create(name string, c vfs.DiskWriteCategory, open func() (vfs.Fi
 	if file == nil {
 		return nothing{}, nil
 	}
-	return &fencedFile{File: file, run: run}, nil
+	if isBlob(name) {
+		run = f.blob(c == flushCategory)
+	}
+	return &fencedFile{File: file, run: run, yields: isTable(name)}, nil
 }
 
 // Create makes a file.
@@ -137,7 +273,22 @@ func (f *fence) Open(name string, opts ...vfs.OpenOption) (vfs.File, error) {
 			return file, nil
 		}
 	}
-	return f.FS.Open(name, opts...)
+	file, err := f.FS.Open(name, opts...)
+	if err == nil && isTable(name) && slices.Contains(opts, vfs.SequentialReadsOption) {
+		file = yieldingFile{file}
+	}
+	return file, err
+}
+
+// yieldingFile is a table that a compaction reads. It lets others go first at each
+// block, as writing does (fencedFile): where all processors are busy, a commit that
+// has become durable would else wait for one until the scheduler takes it away from
+// the compaction, which is ten milliseconds.
+type yieldingFile struct{ vfs.File }
+
+func (f yieldingFile) ReadAt(p []byte, off int64) (int, error) {
+	runtime.Gosched()
+	return f.File.ReadAt(p, off)
 }
 
 // Stat describes a file.
@@ -150,8 +301,15 @@ func (f *fence) Stat(name string) (vfs.FileInfo, error) {
 	return f.FS.Stat(name)
 }
 
-// ReuseForWrite turns an old log into a new one.
+// ReuseForWrite turns an old log into a new one. One that a large transaction has
+// made much longer than others is not kept.
 func (f *fence) ReuseForWrite(old, name string, c vfs.DiskWriteCategory) (vfs.File, error) {
+	if info, err := f.FS.Stat(old); err == nil && info.Size() > f.longLog && f.open.Load() && !f.up() {
+		if err := f.Remove(old); err != nil {
+			return nil, err
+		}
+		return f.Create(name, c)
+	}
 	return f.create(name, c, func() (vfs.File, error) { return f.FS.ReuseForWrite(old, name, c) })
 }
 
@@ -175,7 +333,9 @@ func (f *fence) Remove(name string) error {
 	if f.up() {
 		return nil
 	}
-	return f.FS.Remove(name)
+	err := f.FS.Remove(name)
+	f.e.maker.freed()
+	return err
 }
 
 // RemoveAll removes a directory with its files.
@@ -189,11 +349,20 @@ func (f *fence) RemoveAll(name string) error {
 // fencedFile is a file that is written.
 type fencedFile struct {
 	vfs.File
-	run func(func() error) error
+	run    func(func() error) error
+	yields bool // to others, at each block
 }
 
 func (f *fencedFile) Write(p []byte) (int, error) {
-	err := f.run(func() error { _, err := f.File.Write(p); return err })
+	if f.yields {
+		runtime.Gosched()
+	}
+	rest := p
+	err := f.run(func() error {
+		n, err := f.File.Write(rest)
+		rest = rest[n:]
+		return err
+	})
 	return written(p, err)
 }
 

@@ -58,8 +58,25 @@ func (e *Engine) Metrics() engine.Metrics {
 	if e.enter() == nil {
 		defer e.leave()
 		e.pebbleMetrics(&m)
+		m.Room = e.roomMetrics()
 	}
 	return m
+}
+
+// roomMetrics tells how much room there is, and what was done for it.
+func (e *Engine) roomMetrics() engine.Room {
+	free, p := e.room.free()
+	if p == &endless {
+		return engine.Room{}
+	}
+	c := &e.maker.count
+	return engine.Room{
+		Total: p.total, Free: free, Reserve: p.reserve, Early: p.low,
+		History: e.historySize(), HistoryLimit: p.history,
+		HistorySpan: max(e.last.Load().time().Sub(e.retention.stretches().horizon(engine.All).time()), 0),
+		Collected:   c.early.Load(), Passes: c.passes.Load(),
+		Waits: c.waits.Load(), WaitTime: time.Duration(c.waited.Load()), Refused: c.refusals.Load(), Failed: c.failed.Load(),
+	}
 }
 
 // pebbleMetrics adds what Pebble counts.

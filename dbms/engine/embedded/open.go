@@ -3,6 +3,10 @@ package embedded
 import (
 	"errors"
 	"fmt"
+	"runtime"
+	"strings"
+	"syscall"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -29,7 +33,10 @@ func Open(fs vfs.FS, dir string, opts Options) (*Engine, error) {
 	p := pebbleOptions(e.fence, &e.opts)
 	fit(p, fs, dir)
 	p.Experimental.SpanPolicyFunc = e.apart.policy
-	e.room = newRoom(fs, dir, p, e.reclaim)
+	e.fence.longLog = 2 * int64(p.MemTableSize)
+	e.maker.init()
+	e.room.fs, e.room.dir = fs, dir
+	e.room.options = func(total int64) policy { return newPolicy(total, e.opts.History, p) }
 	p.Logger = pebbleLogger{e}
 	p.EventListener = e.listener()
 	err := e.guard(func() (err error) {
@@ -38,7 +45,7 @@ func Open(fs vfs.FS, dir string, opts Options) (*Engine, error) {
 	})
 	if err != nil {
 		close(e.fence.closing)
-		return nil, fmt.Errorf("open the store in %s: %w", dir, err)
+		return nil, fmt.Errorf("open the store in %s: %w", dir, errors.Join(err, e.fence.unlock()))
 	}
 	err = e.load()
 	if err == nil {
@@ -48,6 +55,7 @@ func Open(fs vfs.FS, dir string, opts Options) (*Engine, error) {
 		err = e.failed() // Pebble does not know
 	}
 	if err != nil {
+		close(e.fence.closing)
 		return nil, errors.Join(fmt.Errorf("open the store in %s: %w", dir, err), e.closeDB())
 	}
 	e.fence.open.Store(true)
@@ -87,6 +95,7 @@ func (e *Engine) load() error {
 	e.deleted.Store(newest)
 	e.durable.Store(uint64(newest)) // it was read from the device
 	e.window.reset(newest)
+	e.ages.reset(e.retention.stretches().oldest(), newest, e.historySize())
 	return nil
 }
 
@@ -131,10 +140,13 @@ func (e *Engine) settleLog() error {
 }
 
 // closeDB closes Pebble. Of a store that has failed it says so, whatever Pebble
-// says.
+// says. A Pebble of which a goroutine has ended where it must not waits for it for
+// ever: it is left alone, behind the fence.
 func (e *Engine) closeDB() error {
 	e.kept.close()
-	close(e.fence.closing)
+	if e.lost.Load() {
+		return e.fence.unlock()
+	}
 	err := e.guard(func() error { return e.db.Close() })
 	if e.failed() != nil {
 		return nil // settleLog has told
@@ -149,27 +161,86 @@ func (pebbleLogger) Infof(string, ...any) {}
 
 func (l pebbleLogger) Errorf(format string, args ...any) { l.e.opts.Log(format, args...) }
 
-// Fatalf is Pebble's end of the road. The store fails; the panic ends the
-// operation, which guard turns into an error.
+// Fatalf is Pebble's end of the road, and must not return. The store fails. A panic
+// ends an operation of ours, which guard turns into an error. On a goroutine of
+// Pebble's own nobody would catch it, so only that goroutine ends.
 func (l pebbleLogger) Fatalf(format string, args ...any) {
 	err := fmt.Errorf(format, args...)
 	l.e.fail(err)
-	panic(err)
+	if guarded() {
+		panic(err)
+	}
+	l.e.lost.Store(true)
+	runtime.Goexit()
+}
+
+// guarded tells whether the caller runs below guard.
+func guarded() bool {
+	pcs := make([]uintptr, 256)
+	frames := runtime.CallersFrames(pcs[:runtime.Callers(1, pcs)])
+	for {
+		f, more := frames.Next()
+		if strings.HasSuffix(f.Function, ".(*Engine).guard") {
+			return true
+		}
+		if !more {
+			return false
+		}
+	}
 }
 
 // listener watches over Pebble's background work.
 func (e *Engine) listener() *pebble.EventListener {
 	return &pebble.EventListener{
 		BackgroundError: e.backgroundError,
-		FlushEnd: func(i pebble.FlushInfo) {
-			if i.Err == nil {
-				e.troubles.Store(0)
-			}
-			e.kept.sweep()
-		},
 		CompactionEnd:   func(pebble.CompactionInfo) { e.kept.sweep() },
+		FlushEnd:        e.flushEnd,
 		DataCorruption:  func(i pebble.DataCorruptionInfo) { e.opts.Log("store: damaged data: %v", i) },
-		WriteStallBegin: func(pebble.WriteStallBeginInfo) { e.counters.stalls.Add(1) },
+		WriteStallBegin: func(pebble.WriteStallBeginInfo) { e.stallBegun() },
+		WriteStallEnd:   func() { e.stalled.Store(false) },
+	}
+}
+
+// stallBegun is called when Pebble holds a transaction up until a flush or a
+// compaction is done. After a compaction has failed, Pebble leaves its tables alone
+// for half a minute, and then looks for work only when something happens, which by
+// then may be nothing: so something does.
+func (e *Engine) stallBegun() {
+	e.counters.stalls.Add(1)
+	if e.stalled.Swap(true) || !e.poking.CompareAndSwap(false, true) {
+		return
+	}
+	go func() {
+		defer e.poking.Store(false)
+		t := time.NewTicker(stallPoke)
+		defer t.Stop()
+		for range t.C {
+			if !e.stalled.Load() {
+				return
+			}
+			e.poke()
+		}
+	}()
+}
+
+const stallPoke = time.Second
+
+// poke has Pebble look for compactions. It panics if Pebble was closed, which it may
+// have been as soon as the stall was over.
+func (e *Engine) poke() {
+	defer func() { _ = recover() }()
+	_ = e.db.NewSnapshot().Close() // of an empty batch of reads, nothing can fail
+}
+
+// flushEnd is told of each flush. Those that fail for want of room count, too: they
+// have all that there is, and without them no transaction goes on.
+func (e *Engine) flushEnd(i pebble.FlushInfo) {
+	e.kept.sweep()
+	switch {
+	case i.Err == nil:
+		e.troubles.Store(0)
+	case errors.Is(i.Err, syscall.ENOSPC) && e.troubles.Add(1) == maxTroubles:
+		e.fail(i.Err)
 	}
 }
 
@@ -177,7 +248,13 @@ func (e *Engine) listener() *pebble.EventListener {
 // at once, for ever.
 const maxTroubles = 20
 
+// backgroundError is told of each failure. A compaction for which there is no room
+// may fail as often as it likes: it will be done when there is.
 func (e *Engine) backgroundError(err error) {
+	if errors.Is(err, syscall.ENOSPC) {
+		e.maker.failedForRoom()
+		return
+	}
 	e.opts.Log("store: background work: %v", err)
 	if e.troubles.Add(1) == maxTroubles {
 		e.fail(err)

@@ -24,6 +24,11 @@ type Options struct {
 	// later. 0 is engine.DefaultRetention.
 	Retention time.Duration
 
+	// History is how much of the device superseded versions may take, in percent;
+	// more than that goes before its time, the oldest first, and so does what is
+	// in the way of new transactions (policy.go). 0 is DefaultHistory.
+	History int
+
 	// Now is the wall clock. It may jump. Nil is time.Now.
 	Now func() time.Time
 
@@ -67,6 +72,10 @@ func (o *Options) fill() {
 		o.Retention = engine.DefaultRetention
 	}
 	o.Retention = max(o.Retention, engine.MinRetention)
+	if o.History == 0 {
+		o.History = DefaultHistory
+	}
+	o.History = min(max(o.History, 1), 100)
 	if o.Now == nil {
 		o.Now = time.Now
 	}

@@ -35,11 +35,19 @@ func (e *Engine) Compact(ctx context.Context) error {
 	if err := e.failed(); err != nil {
 		return err
 	}
-	if err := e.guard(e.db.Flush); err != nil {
-		return err
+	_, p := e.room.free()
+	piece := p.piece
+	if p == &endless {
+		piece = compactPiece
 	}
-	return e.guard(func() error { return e.db.Compact(ctx, []byte{0}, []byte{0xff}, true) })
+	return e.guard(func() error {
+		return e.compactor.Compact(ctx, e.db, []byte{0}, []byte{0xff}, piece, func() bool { return false })
+	})
 }
+
+// compactPiece is how many bytes of tables are compacted at a time where the volume
+// has no end.
+const compactPiece = 256 << 20
 
 // LeaveOutProvenance has transactions leave no record from now on, or again. It is
 // for measuring what records cost, and for nothing else: a store must not be kept

@@ -38,9 +38,10 @@ type reader struct {
 	limit   []byte  // another
 	row     []byte  // a row from the cache
 	held    io.Closer
-	recalls *recall      // of the transaction that runs, whose reader this is: it reads the newest state
-	past    []*reader    // made by At
-	begun   atomic.Int64 // when the view began, nanoseconds since 1970; 0: not in use
+	recalls *recall       // of the transaction that runs, whose reader this is: it reads the newest state
+	past    []*reader     // made by At
+	begun   atomic.Int64  // when the view began, nanoseconds since 1970; 0: not in use
+	pin     atomicVersion // the oldest version that the view reads; 0: not in use
 }
 
 var _ engine.Reader = (*reader)(nil)
@@ -71,6 +72,33 @@ func (p *readerPool) oldest() int64 {
 	return oldest
 }
 
+// claim says that history up to v is about to go, and returns up to which version it
+// may: a view that has begun within viewTime finds what it reads. One that begins
+// now sees the claim, and begins with a newer version, or is seen here.
+func (e *Engine) claim(v version) version {
+	e.claimed.Store(v)
+	asked := v
+	young := time.Now().Add(-viewTime).UnixNano()
+	p := &e.readers
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, w := range p.all {
+		r := w.Value()
+		if r == nil {
+			continue
+		}
+		if begun := r.begun.Load(); begun != 0 && begun < young {
+			continue
+		}
+		if pin := r.pin.Load(); pin != 0 {
+			v = min(v, pin)
+		}
+	}
+	e.claimed.Store(v)
+	e.maker.held.Store(v < asked)
+	return v
+}
+
 // newReader makes a reader at a version.
 func (e *Engine) newReader(at version) *reader {
 	r, _ := e.readers.idle.Get().(*reader)
@@ -88,6 +116,7 @@ func (e *Engine) newReader(at version) *reader {
 func (e *Engine) freeReader(r *reader) {
 	r.end()
 	r.begun.Store(0)
+	r.pin.Store(0)
 	r.active = nil
 	e.readers.idle.Put(r)
 }
@@ -113,6 +142,13 @@ func (e *Engine) View(ctx context.Context, at engine.Version, fn func(engine.Rea
 	}
 	r := e.newReader(v)
 	defer e.freeReader(r)
+	r.pin.Store(v)
+	for at == "" && e.claimed.Load() > v { // history goes early, up to now
+		v = e.last.Load()
+		r.at = v
+		r.pin.Store(v)
+		r.active = e.hides.unrepaired()
+	}
 	r.begun.Store(time.Now().UnixNano())
 	return fn(r)
 }
@@ -131,6 +167,9 @@ func (r *reader) At(v engine.Version) (engine.Reader, error) {
 	}
 	if err := r.e.retention.checkAny(at); err != nil {
 		return nil, err
+	}
+	if r.pin.Load() > at {
+		r.pin.Store(at)
 	}
 	p := &reader{e: r.e, at: at, active: r.e.hides.unrepaired()}
 	r.past = append(r.past, p)

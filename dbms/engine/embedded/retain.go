@@ -198,7 +198,8 @@ func tooOld(at, horizon version) error {
 	if at >= horizon {
 		return nil
 	}
-	return fmt.Errorf("%w: %v is before %v", engine.ErrTooOld, at.time().UTC(), horizon.time().UTC())
+	return fmt.Errorf("%w: %v is before %v, from when on everything is kept; longer ago it was beyond retention, or the device had no room for it",
+		engine.ErrTooOld, at.time().UTC(), horizon.time().UTC())
 }
 
 // Horizon returns the oldest version at which all of rng can be read.

@@ -1,102 +1,135 @@
 package embedded
 
 import (
+	"context"
 	"errors"
+	"math"
+	"sync/atomic"
+	"time"
 
-	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/tuplix/tuplix/dbms/engine"
 )
 
-// room sees that a transaction does not begin to write what the device has no
-// room for: a log that cannot be written is the end of the store, until it is
-// opened again. So a transaction is refused while what is free is less than what
-// Pebble may need to write down what it has taken already. What makes room is not
-// refused, a change of retention and the removal of what is beyond it; and deleting
-// may use most of what is kept back, though the rows stay in history for a while.
-//
-// The commit lock is held.
+// room sees that a transaction does not begin to write what the device has no room
+// for: a log that cannot be written is the end of the store, until it is opened
+// again. policy has the marks, maker makes room.
 type room struct {
 	fs      vfs.FS
 	dir     string
-	reserve int64
-	left    int64  // bytes that may be written before asking the volume again
-	full    func() // is called when a transaction is refused
+	percent int
+	options func(total int64) policy
+	marks   atomic.Pointer[policy] // nil: not known yet
+	left    int64                  // bytes that may be written before asking again; commit lock
 }
 
 // askEvery is how many bytes are written between two looks at what is free.
 const askEvery = 1 << 20
 
-func newRoom(fs vfs.FS, dir string, p *pebble.Options, full func()) room {
-	return room{fs: fs, dir: dir, reserve: 2 * memTables * int64(p.MemTableSize), full: full}
+// endless is the policy for a volume that cannot tell what is free.
+var endless = policy{total: math.MaxInt64 / 2, history: math.MaxInt64}
+
+// noRoom tells what a transaction needs. It never leaves this package.
+type noRoom struct {
+	need  int64 // bytes
+	grows bool  // whether it makes the store larger
 }
 
-// reclaim has Pebble give back the space of what was deleted and collected, now
-// rather than when it would come to it. It does not wait.
-func (e *Engine) reclaim() {
-	if !e.reclaiming.CompareAndSwap(false, true) {
-		return
-	}
-	go func() {
-		defer e.reclaiming.Store(false)
-		_, err := e.Collect(e.background.ctx)
-		if err == nil {
-			err = e.Compact(e.background.ctx)
-		}
-		if err != nil && e.background.ctx.Err() == nil {
-			e.opts.Log("store: making room: %v", err)
-		}
-	}()
-}
+func (*noRoom) Error() string { return engine.ErrFull.Error() }
 
-// What is kept back of a device, in bytes: for the log, for memory to be written
-// down, and for compactions, without which nothing that is deleted is ever free.
-const (
-	reserveShare = 4 // of the device
-	minReserve   = 10 << 20
-	maxReserve   = 256 << 20
-)
-
-// of is the reserve on a device of that size, at most half of it.
-func (r *room) of(total int64) int64 {
-	return min(max(r.reserve, total/reserveShare, minReserve), maxReserve, total/2)
-}
-
-// deleteShare of the reserve is kept back from transactions that only delete.
-const deleteShare = 4
-
-// take sets size bytes aside, or refuses with engine.ErrFull.
-func (r *room) take(size int, deletes bool) error {
-	need := 2 * int64(size) // in the log and in a table
-	if r.left -= need; r.left >= 0 {
-		return nil
-	}
-	r.left = 0
+// free asks the volume; one that cannot tell has endless room.
+func (r *room) free() (int64, *policy) {
 	u, err := r.fs.GetDiskUsage(r.dir)
 	if err != nil {
-		r.left = askEvery // a volume that cannot tell (vfs.NewMem) is endless
+		return math.MaxInt64 / 2, &endless
+	}
+	p := r.marks.Load()
+	if p == nil || p.total != int64(u.TotalBytes) {
+		n := r.options(int64(u.TotalBytes))
+		p = &n
+		r.marks.Store(p)
+	}
+	return int64(u.AvailBytes), p
+}
+
+// fits tells whether there is room by now, which the transaction may then claim.
+func (r *room) fits(n *noRoom) bool {
+	free, p := r.free()
+	return free >= p.mark(n.grows)+n.need
+}
+
+// take sets aside what a transaction with a batch of size bytes needs, in the log
+// and in a table, or refuses with *noRoom. The commit lock is held.
+func (e *Engine) take(size int, grows bool) error {
+	r := &e.room
+	n := noRoom{need: 2 * int64(size), grows: grows}
+	if r.left -= n.need; r.left >= 0 {
 		return nil
 	}
-	reserve := r.of(int64(u.TotalBytes))
-	if deletes && int64(u.AvailBytes) >= reserve/deleteShare+need {
-		return nil
+	free, p := r.free()
+	if free < p.low {
+		e.maker.early(e)
 	}
-	if int64(u.AvailBytes) < reserve+need {
-		r.full()
-		return engine.ErrFull
+	if free < p.mark(grows)+n.need {
+		r.left = 0
+		return &n
 	}
-	r.left = min(askEvery, int64(u.AvailBytes)-reserve-need)
+	r.left = max(min(askEvery, free-p.reserve-n.need), 0)
 	return nil
 }
 
-// Space tells the bytes of the device, and those that transactions may still take;
-// both are 0 where the volume cannot tell.
+// Space tells the bytes of the device, and those that transactions may still take,
+// history included that would make room for them; both are 0 where the volume cannot
+// tell.
 func (e *Engine) Space() (total, free uint64, err error) {
-	u, err := e.room.fs.GetDiskUsage(e.room.dir)
-	if errors.Is(err, vfs.ErrUnsupported) {
+	left, p := e.room.free()
+	if p == &endless {
 		return 0, 0, nil
 	}
-	reserve := uint64(e.room.of(int64(u.TotalBytes)))
-	return u.TotalBytes, u.AvailBytes - min(u.AvailBytes, reserve), err
+	return uint64(p.total), uint64(max(left+e.historySize()-p.reserve, 0)), nil
+}
+
+// await returns when there may be room for what did not fit, and engine.ErrFull
+// when nothing can be done about it. No lock is held.
+func (e *Engine) await(ctx context.Context, err error) error {
+	var n *noRoom
+	if !errors.As(err, &n) {
+		return err
+	}
+	m := &e.maker
+	_, p := e.room.free()
+	ticket, ok := m.ask(e, p.mark(n.grows)+n.need)
+	if !ok {
+		return e.refuse()
+	}
+	defer m.leave()
+	m.count.waits.Add(1)
+	begun := time.Now()
+	defer func() { m.count.waited.Add(int64(time.Since(begun))) }()
+	for {
+		changed := m.changes()
+		if e.room.fits(n) {
+			return nil
+		}
+		if err := e.failed(); err != nil {
+			return err
+		}
+		if ticket, ok = m.renew(e, ticket); !ok {
+			return e.refuse()
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-e.background.ctx.Done():
+			return engine.ErrClosed
+		}
+	}
+}
+
+// refuse tells a transaction that there is no room.
+func (e *Engine) refuse() error {
+	e.maker.count.refusals.Add(1)
+	return engine.ErrFull
 }

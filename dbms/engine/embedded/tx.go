@@ -49,6 +49,8 @@ type running struct {
 	traced     [][]byte
 	tracedSize int
 	size       int64 // of keys and values written
+	grown      int64 // by how much the present gets larger
+	ended      int64 // bytes of rows that went to history
 	newWho     uint32
 	superseded int
 
@@ -161,6 +163,7 @@ func (t *tx) Put(key, value []byte) error {
 	if err := t.change(key, value); err != nil {
 		return t.refuse(err)
 	}
+	t.grown += int64(len(key) + len(value))
 	if !t.hasFirst && !t.op.Trace {
 		t.hasFirst = true
 		t.firstKey = append(t.firstKey[:0], key...)
@@ -263,6 +266,8 @@ func (t *tx) past(key []byte, r *row, until version) {
 		r.flags, r.header = r.flags&^rowHeader, nil
 	}
 	t.scratch = appendHistory(t.scratch[:0], key, until)
+	t.grown -= int64(len(key) + len(r.value))
+	t.ended += int64(len(t.scratch) + r.size())
 	op := t.batch.SetDeferred(len(t.scratch), r.size())
 	copy(op.Key, t.scratch)
 	r.put(op.Value)

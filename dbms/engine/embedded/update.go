@@ -41,9 +41,12 @@ func (e *Engine) Update(ctx context.Context, op *engine.Op, fn func(engine.Tx) e
 	}
 	defer e.leave()
 	t := e.newTx(op)
-	if err := e.execute(ctx, t, fn); err != nil {
+	for err := e.execute(ctx, t, fn); err != nil; err = e.execute(ctx, t, fn) {
 		e.freeTx(t)
-		return "", err
+		if err = e.await(ctx, err); err != nil {
+			return "", err
+		}
+		t = e.newTx(op)
 	}
 	v := t.version
 	if len(t.restores) > 0 {
@@ -93,7 +96,7 @@ func (e *Engine) execute(ctx context.Context, t *tx, fn func(engine.Tx) error) e
 		return err
 	}
 	if t.retain == nil {
-		if err := e.room.take(t.batch.Len()+int(t.size), t.deletes && !t.hasFirst || t.op.Claimed); err != nil {
+		if err := e.take(t.batch.Len()+int(t.size), t.grown > 0 && !t.op.Claimed); err != nil {
 			return err
 		}
 	}
@@ -140,6 +143,12 @@ func (e *Engine) publish(t *tx) {
 	e.hides.add(t.restores)
 	if t.retain != nil {
 		e.retention.set(t.retain)
+	}
+	if t.ended > 0 {
+		e.ages.add(t.version, t.ended)
+	}
+	if (t.ended > 0 || t.deletes) && !e.maker.garbage.Load() {
+		e.maker.garbage.Store(true)
 	}
 	e.counters.committed(t)
 }
