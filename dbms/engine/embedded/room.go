@@ -18,7 +18,6 @@ import (
 type room struct {
 	fs      vfs.FS
 	dir     string
-	percent int
 	options func(total int64) policy
 	marks   atomic.Pointer[policy] // nil: not known yet
 	left    int64                  // bytes that may be written before asking again; commit lock
