@@ -68,6 +68,13 @@ type Problem struct {
 	What  string
 }
 
+// Space is the room on a device, in bytes.
+type Space struct {
+	Total int64
+	Free  int64 // what transactions may take now
+	Past  int64 // what superseded versions take, which go when room is needed
+}
+
 // Room is how an engine does with the room on its device: bytes now, counters since
 // it was opened. It is zero where the engine has no device of its own, or one that
 // does not tell.

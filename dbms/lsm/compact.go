@@ -96,25 +96,30 @@ func flush(ctx context.Context, db *pebble.DB) error {
 	}
 }
 
-// cut divides a range of keys at the beginnings of tables, so that those between
-// two cuts have about piece bytes.
+// cut divides a range of keys at the beginnings of tables, so that what lies between
+// two cuts has about piece bytes, with the large values that Pebble keeps outside of
+// its tables: a compaction may write those anew, too.
 func cut(db *pebble.DB, low, high []byte, piece int64) ([][]byte, error) {
 	levels, err := db.SSTables(pebble.WithKeyRangeFilter(low, high))
 	if err != nil {
 		return nil, err
 	}
-	tables := slices.Concat(levels...)
-	slices.SortFunc(tables, func(a, b pebble.SSTableInfo) int {
-		return bytes.Compare(a.Smallest.UserKey, b.Smallest.UserKey)
-	})
-	var cuts [][]byte
-	size, last := int64(0), low
-	for _, t := range tables {
-		begin := t.Smallest.UserKey
-		if size >= piece && bytes.Compare(begin, last) > 0 && bytes.Compare(begin, high) < 0 {
-			cuts, size, last = append(cuts, begin), 0, begin
+	var begins [][]byte
+	for _, t := range slices.Concat(levels...) {
+		if b := t.Smallest.UserKey; bytes.Compare(b, low) > 0 && bytes.Compare(b, high) < 0 {
+			begins = append(begins, b)
 		}
-		size += int64(t.Size)
+	}
+	slices.SortFunc(begins, bytes.Compare)
+	var cuts [][]byte
+	for _, b := range slices.CompactFunc(begins, bytes.Equal) {
+		size, err := db.EstimateDiskUsage(low, b)
+		if err != nil {
+			return nil, err
+		}
+		if int64(size) >= piece {
+			cuts, low = append(cuts, b), b
+		}
 	}
 	return cuts, nil
 }

@@ -105,6 +105,39 @@ func TestCompact(t *testing.T) {
 	}
 }
 
+// Pieces are measured with the values that lie outside of the tables.
+func TestCutSeparated(t *testing.T) {
+	p := &pebble.Options{FS: vfs.NewMem(), FormatMajorVersion: pebble.FormatValueSeparation, Logger: silent{t}}
+	Fit(p, 64<<20)
+	p.Experimental.ValueSeparationPolicy = func() pebble.ValueSeparationPolicy {
+		return pebble.ValueSeparationPolicy{Enabled: true, MinimumSize: 1000, MaxBlobReferenceDepth: 10, TargetGarbageRatio: 1}
+	}
+	db, err := pebble.Open("db", p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	value := make([]byte, 10_000)
+	r := rand.NewChaCha8([32]byte{})
+	for i := range 400 {
+		r.Read(value)
+		if err := db.Set(fmt.Appendf(nil, "%06d", i), value, pebble.NoSync); err != nil {
+			t.Fatal(err)
+		}
+		if i%20 == 19 {
+			if err := db.Flush(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	cuts, err := cut(db, []byte("0"), []byte("9"), 1<<20)
+	if err != nil || len(cuts) < 2 {
+		t.Errorf("%d cuts of 4 MB, %v", len(cuts), err)
+	}
+	if err := db.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
 // Compactions that fail for want of room give an error, and do not end the program;
 // see Compactor.
 func TestCompactFails(t *testing.T) {

@@ -114,11 +114,11 @@ func (s *Store) Close() error {
 	return s.engine.Close()
 }
 
-// Space tells the bytes of the device, and how many of them transactions may still
-// take: what is free less what the store keeps for its own work. Both are 0 where the
-// volume cannot tell.
-func (s *Store) Space() (total, free uint64, err error) { return s.engine.Space() }
+// Space tells how much room there is on the device; it is zero where the volume
+// cannot tell.
+func (s *Store) Space() engine.Space { return s.engine.Space() }
 
-// MakeRoom gives back to the device what can be: the space of what was removed, and
-// of history beyond its retention.
-func (s *Store) MakeRoom(ctx context.Context) error { return s.engine.MakeRoom(ctx) }
+// MakeRoom returns when transactions may take n bytes more, for which history goes
+// before its time where that is needed; engine.ErrFull where nothing can be done
+// about it.
+func (s *Store) MakeRoom(ctx context.Context, n int64) error { return s.engine.MakeRoom(ctx, n) }

@@ -42,8 +42,8 @@ func (fs *FS) mostPast() int64 {
 		return fs.options.Past
 	}
 	if fs.options.Space != nil {
-		if total, _, err := fs.options.Space(); err == nil && total > 0 {
-			return int64(total / pastShare)
+		if total := fs.options.Space().Total; total > 0 {
+			return total / pastShare
 		}
 	}
 	return pastUnknown
@@ -82,37 +82,38 @@ func (fs *FS) claim(n int) error {
 	if fs.space.take(fs, n) == nil {
 		return nil
 	}
-	helped, err := fs.makeRoom()
-	if err != nil {
-		fs.options.Log("file: making room: %v", err)
-	}
-	if !helped {
+	if err := fs.makeRoom(n); err != nil {
+		if !errors.Is(err, engine.ErrFull) {
+			fs.options.Log("file: making room: %v", err)
+		}
 		return syscall.ENOSPC
 	}
 	return fs.space.take(fs, n)
 }
 
-// makeRoom gives up the past for the sake of the present, and tells whether that may
-// have helped. collecting is held.
-func (fs *FS) makeRoom() (bool, error) {
+// makeRoom gives up the past for the sake of the present, until there is room for n
+// bytes. collecting is held.
+func (fs *FS) makeRoom(n int) error {
 	if err := fs.flush(); err != nil && err != syscall.ENOSPC {
-		return false, err
+		return err
 	}
-	if fs.freedBytes.Load() == 0 && !fs.removed.Swap(false) {
-		return false, nil
+	if fs.freedBytes.Load() > 0 {
+		var now engine.Version
+		err := fs.view(func(tx *table.Tx) error { now = tx.Version(); return nil })
+		if err == nil {
+			err = fs.expire(now)
+		}
+		if err == nil {
+			err = fs.purge()
+		}
+		if err != nil {
+			return err
+		}
 	}
-	var now engine.Version
-	err := fs.view(func(tx *table.Tx) error { now = tx.Version(); return nil })
-	if err == nil {
-		err = fs.expire(now)
+	if fs.options.MakeRoom == nil {
+		return engine.ErrFull
 	}
-	if err == nil {
-		err = fs.purge()
-	}
-	if err == nil && fs.options.MakeRoom != nil {
-		err = fs.options.MakeRoom(context.Background())
-	}
-	return err == nil, err
+	return fs.options.MakeRoom(context.Background(), roomFactor*(int64(n)+fs.pending()))
 }
 
 // cutPast is the version at which the newest data that was freed has so many bytes.

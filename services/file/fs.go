@@ -23,13 +23,13 @@ type Options struct {
 	// asks; 0 means 5 seconds.
 	SyncInterval time.Duration
 
-	// Space tells the bytes of the device and those that transactions may still
-	// take; nil means that it is not known and space never runs out.
-	Space func() (total, free uint64, err error)
+	// Space tells how much room there is on the device; nil, or a total of 0, means
+	// that it is not known and space never runs out.
+	Space func() engine.Space
 
-	// MakeRoom has the device get back the space of what was removed from the
-	// store; nil: it does by itself.
-	MakeRoom func(ctx context.Context) error
+	// MakeRoom returns when transactions may take n bytes more, or an error when
+	// they may not; nil: they may not.
+	MakeRoom func(ctx context.Context, n int64) error
 
 	// Past is how many bytes data of files may have that is kept for the past only.
 	// 0 means a quarter of the device.
@@ -88,9 +88,8 @@ type FS struct {
 	space      room
 	freedBytes atomic.Int64 // of data that is kept for the past only, about
 
-	collecting sync.Mutex  // before journal.commit
-	purged     time.Time   // when it was looked for; under collecting
-	removed    atomic.Bool // something was, since room was last made
+	collecting sync.Mutex // before journal.commit
+	purged     time.Time  // when it was looked for; under collecting
 
 	running   atomic.Pointer[Tx] // a transaction of Update
 	restoring atomic.Bool        // by this package, which knows what to do
@@ -128,8 +127,8 @@ func Open(db *table.DB, o Options) (*FS, error) {
 		extents:    newCache[blockKey, *extent](o.Memory / extentShare),
 	}
 	if o.Space != nil {
-		if total, _, err := o.Space(); err == nil && total > 0 {
-			fs.groupLimit = min(fs.groupLimit, int64(total/groupOfDevice))
+		if total := o.Space().Total; total > 0 {
+			fs.groupLimit = min(fs.groupLimit, total/groupOfDevice)
 		}
 	}
 	fs.journal.init()

@@ -146,11 +146,13 @@ func (f *filler) removeHalf() {
 	f.there = left
 }
 
-// refill writes until almost as many files are there as were when it was full. The
-// space of removed files comes back in the background.
+// refill writes until nearly as many files are there as were when it was full: of a
+// file of large values, a twentieth may be what was removed (TargetGarbageRatio), and
+// what is rewritten lies in more and smaller files. The space of removed files comes
+// back in the background.
 func (f *filler) refill(full int) {
 	deadline := time.Now().Add(30 * time.Second)
-	for len(f.there) < full*9/10 {
+	for len(f.there) < full*17/20 {
 		err := f.write()
 		if err == syscall.ENOSPC && time.Now().Before(deadline) {
 			time.Sleep(20 * time.Millisecond)

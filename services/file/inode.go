@@ -153,7 +153,6 @@ func (n *Inode) update(fn func(a *Attr)) error {
 // delete lets the inode and its contents go. The caller holds mu, inside the gate.
 func (n *Inode) delete() {
 	n.dead = true
-	n.fs.removed.Store(true)
 	n.fs.journal.touch(n)
 	n.fs.journal.open.size.Add(int64(chunksOf(n.record.Size)) * cutCost)
 }

@@ -33,12 +33,12 @@ func (r *room) take(fs *FS, n int) error {
 		r.left -= int64(n)
 		return nil
 	}
-	total, free, err := fs.options.Space()
-	if err != nil || total == 0 {
+	space := fs.options.Space()
+	if space.Total == 0 {
 		r.left = roomStep // not known: the device itself will say
 		return nil
 	}
-	available := int64(free)/roomFactor - fs.pending()
+	available := space.Free/roomFactor - fs.pending()
 	if available < int64(n) {
 		return syscall.ENOSPC
 	}
@@ -59,15 +59,16 @@ func (fs *FS) pending() int64 {
 	return n
 }
 
-// Space tells the bytes of the device and those that files may still take.
-// Where the device does not know, both are 0.
+// Space tells the bytes of the device and those that files may still take, for which
+// the past may have to go. Where the device does not know, both are 0.
 func (fs *FS) Space() (total, free uint64) {
 	if fs.options.Space == nil {
 		return 0, 0
 	}
-	total, free, err := fs.options.Space()
-	if err != nil {
+	space := fs.options.Space()
+	if space.Total == 0 {
 		return 0, 0
 	}
-	return total, free - min(free, uint64(fs.pending()))
+	left := space.Free + space.Past + fs.freedBytes.Load() - fs.pending()
+	return uint64(space.Total), uint64(min(max(left, 0), space.Total))
 }

@@ -148,7 +148,6 @@ func (n *Inode) removePages(from, to uint64) error {
 	} else if gone, err = n.count(numbers, from, to); err != nil {
 		return err
 	}
-	n.fs.removed.Store(true)
 	l := n.openLayer()
 	rest := to
 	if to >= blocksOf(n.record.Size) {

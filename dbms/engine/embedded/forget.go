@@ -91,12 +91,3 @@ func (s stretches) expired(rng engine.Range, horizon version) stretches {
 	}
 	return append(out, s[end:]...).joined()
 }
-
-// MakeRoom collects what is beyond retention and has Pebble give back the space of
-// what is gone. It takes as long as rewriting the store does.
-func (e *Engine) MakeRoom(ctx context.Context) error {
-	if _, err := e.Collect(ctx); err != nil {
-		return err
-	}
-	return e.Compact(ctx)
-}

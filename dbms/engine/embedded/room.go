@@ -78,15 +78,32 @@ func (e *Engine) take(size int, grows bool) error {
 	return nil
 }
 
-// Space tells the bytes of the device, and those that transactions may still take,
-// history included that would make room for them; both are 0 where the volume cannot
-// tell.
-func (e *Engine) Space() (total, free uint64, err error) {
+// Space tells how much room there is on the device; it is zero where the volume
+// cannot tell.
+func (e *Engine) Space() engine.Space {
 	left, p := e.room.free()
 	if p == &endless {
-		return 0, 0, nil
+		return engine.Space{}
 	}
-	return uint64(p.total), uint64(max(left+e.historySize()-p.reserve, 0)), nil
+	return engine.Space{Total: p.total, Free: max(left-p.reserve, 0), Past: e.historySize()}
+}
+
+// MakeRoom returns when transactions may take n bytes more, for which history goes
+// before its time where that is needed. Nothing is set aside: others may take the room
+// before, and a transaction that is Claimed then uses what is kept for deleting.
+//
+// Errors: engine.ErrFull where nothing can be done about it, those of ctx, and
+// engine.ErrClosed.
+func (e *Engine) MakeRoom(ctx context.Context, n int64) error {
+	if err := e.enter(); err != nil {
+		return err
+	}
+	defer e.leave()
+	need := &noRoom{need: n, grows: true}
+	if e.room.fits(need) {
+		return nil
+	}
+	return e.await(ctx, need)
 }
 
 // await returns when there may be room for what did not fit, and engine.ErrFull
