@@ -29,7 +29,7 @@ help:
 	@echo '                 each)'
 	@echo 'make test-go     run all listed tests of the Go distribution (docs/GO-TESTS.md)'
 	@echo 'make soak        pull the plug $(PLUGS) times (PLUGS=$(PLUGS)), then cut the power'
-	@echo '                 under the store $(SEEDS)00 times (SEEDS=$(SEEDS)); takes hours'
+	@echo '                 under the store and files $(SEEDS)00 times (SEEDS=$(SEEDS)); takes hours'
 	@echo 'make bench       measure against Linux, Pebble, PostgreSQL, SQLite and gRPC;'
 	@echo '                 BENCH=machine, store or services measures one part'
 	@echo 'make clean-disk  start anew: remove the disk image'
@@ -95,6 +95,7 @@ test-go: setup
 soak: setup
 	@go test -timeout 0 ./qemu -run 'TestPlug$$|TestTables$$' -v -plugs $(PLUGS)
 	@go test -timeout 0 -run 'Crash$$' ./dbms/store -crash.seeds $$((100 * $(SEEDS)))
+	@go test -timeout 0 -run 'Operations$$' ./services/file -operations.seeds $$((100 * $(SEEDS)))
 
 # What each part of the benchmarks needs. The store needs no QEMU.
 .PHONY: need-machine need-store need-services

@@ -19,8 +19,8 @@ import (
 //   - a directory's size is the number of its entries and its parent is
 //     where its name is, so that all hang together in one tree;
 //   - pages belong to files, lie within their size and are counted;
-//   - data is there as long as extents say, belongs to one chunk, and what belongs to
-//     none is known as freed.
+//   - data is there as long as extents say, belongs to one chunk or to as many as share
+//     it, and what belongs to none is known as freed.
 //
 // The error joins all that was found, up to a bound. Check takes memory for
 // each inode and each row of data, and a consistent view, so that it can run beside
@@ -56,9 +56,11 @@ type checker struct {
 
 // checkedData is what the rows say about one row of os.data.
 type checkedData struct {
-	pages  int // that it has; 0: there is no such row
-	chunks int // that refer to it
-	freed  int // rows that say it is
+	pages    int    // that it has; 0: there is no such row
+	chunks   int    // that refer to it
+	unmarked int    // of these, those that do not say that there may be others
+	shares   uint32 // chunks, as the row of os.shares has it
+	freed    int    // rows that say it is
 }
 
 // checked is what the rows say about one inode.
@@ -101,7 +103,8 @@ func (c *checker) dataOf(id uint64) *checkedData {
 func (c *checker) scan(tx *table.Tx) error {
 	return firstError(
 		each(tx, inodes, c.inode), each(tx, entries, c.entry), each(tx, extents, c.chunk), each(tx, data, c.bytes),
-		each(tx, freed, c.freed), each(tx, orphans, func(r *OrphanRow) { c.orphans[r.Inode] = true }),
+		each(tx, freed, c.freed), each(tx, shares, func(r *ShareRow) { c.dataOf(r.Data).shares = r.Chunks }),
+		each(tx, orphans, func(r *OrphanRow) { c.orphans[r.Inode] = true }),
 		each(tx, attributes, func(r *AttributeRow) { c.at(r.Inode).xattrs++ }))
 }
 
@@ -140,7 +143,12 @@ func (c *checker) chunk(row *ExtentRow) {
 	if r := x.refs[0]; r.data == inlined {
 		n.extent = max(n.extent, int64(row.Chunk)*chunkSize+int64(len(x.inline)))
 	}
-	x.rows(func(id uint64, pages int) { c.refer(row, id, pages) })
+	for r := range x.rows() {
+		c.refer(row, r.data, int(r.pages))
+		if !r.shared {
+			c.dataOf(r.data).unmarked++
+		}
+	}
 }
 
 func (c *checker) refer(row *ExtentRow, id uint64, pages int) {
@@ -170,10 +178,14 @@ func (c *checker) freed(row *FreedRow) {
 	}
 }
 
-// stored judges the data: each has one chunk that refers to it, or is freed.
+// stored judges the data: each has chunks that refer to it, which know of each other if
+// they are several, or is freed.
 func (c *checker) stored() {
 	for id, d := range c.data {
-		if d.chunks+d.freed != 1 {
+		if d.chunks > 1 && (int(d.shares) != d.chunks || d.unmarked > 0) || d.chunks <= 1 && d.shares != 0 {
+			c.report("data %d: %d chunks refer to it, %d without a mark, and its share is %d", id, d.chunks, d.unmarked, d.shares)
+		}
+		if d.freed > 1 || (d.chunks > 0) == (d.freed > 0) {
 			c.report("data %d: %d chunks refer to it, %d times freed", id, d.chunks, d.freed)
 		}
 		if d.pages >= 0 {

@@ -98,11 +98,13 @@ func (h *history) writeSomething(dir *Inode, name string) error {
 		return syscall.EINVAL
 	}
 	off := int64(h.r.IntN(3 * BlockSize))
-	switch h.r.IntN(4) {
+	switch h.r.IntN(6) {
 	case 0:
 		return n.Truncate(off)
 	case 1:
 		return n.PunchHole(off, int64(1+h.r.IntN(2*BlockSize)))
+	case 2, 3:
+		return h.cloneSomething(n)
 	}
 	data := make([]byte, 1+h.r.IntN(2*BlockSize))
 	for i := range data {
@@ -110,6 +112,16 @@ func (h *history) writeSomething(dir *Inode, name string) error {
 	}
 	_, err = n.WriteAt(data, off)
 	return err
+}
+
+// cloneSomething copies pages of some file by reference.
+func (h *history) cloneSomething(n *Inode) error {
+	src, err := h.directory().Lookup(h.name())
+	if err != nil {
+		return err
+	}
+	from, to := int64(h.r.IntN(4))*BlockSize, int64(h.r.IntN(20))*BlockSize
+	return n.CloneFrom(src, from, to, min(int64(1+h.r.IntN(3))*BlockSize, max(src.Size()-from, 0)))
 }
 
 // sync makes everything so far safe.

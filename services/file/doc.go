@@ -11,7 +11,8 @@
 //	os.inodes    what stat shows            os.extents  where 64 KiB of a file are
 //	os.entries   a name in a directory      os.data     up to 64 KiB of contents
 //	os.xattrs    extended attributes        os.freed    data that only the past has
-//	os.orphans   deleted, and still open    os.files    counters
+//	os.shares    data that several have     os.orphans  deleted, and still open
+//	                                        os.files    counters
 //
 // What it guarantees:
 //   - Every call is one change, so that after a crash it is there whole or not at
@@ -36,7 +37,8 @@
 // transaction for each call. Reads never wait for the store to be written. A row of
 // os.data is written once and never changed: what is written over goes to another row,
 // and os.extents says where. So the past needs nothing but old rows of os.extents, and
-// data goes when no readable past refers to it (collect.go).
+// data goes when no readable past refers to it (collect.go). Copies by reference share
+// it (share.go).
 //
 // # Locks
 //

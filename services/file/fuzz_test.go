@@ -11,7 +11,7 @@ import (
 // FuzzExtent decodes any bytes and encodes what came of them again.
 func FuzzExtent(f *testing.F) {
 	x := extent{}
-	x.refs[1], x.refs[2], x.refs[5] = pageRef{7, 3, 9}, pageRef{7, 4, 9}, pageRef{8, 0, 1}
+	x.refs[1], x.refs[2], x.refs[5] = pageRef{7, 3, 9, false}, pageRef{7, 4, 9, false}, pageRef{8, 0, 1, true}
 	f.Add([]byte("inline"), x.encodePieces(nil))
 	f.Fuzz(func(t *testing.T, inline, pieces []byte) {
 		x, err := decodeExtent(inline, pieces)

@@ -10,8 +10,12 @@ import (
 	"github.com/tuplix/tuplix/dbms/table"
 )
 
-// format is the version of the meaning of the tables.
-const format = 1
+// format is the version of the meaning of the tables. Version 1 had no os.shares, and
+// is read as it is.
+const (
+	format      = 2
+	firstFormat = 1
+)
 
 // Numbers are set aside in the store so many at a time. Those that are left over when
 // the system stops are never used.
@@ -51,8 +55,8 @@ func (fs *FS) loadCounters(tx *table.Tx) (err error) {
 	if fs.reserved, err = counters.Get(tx, uint64(1)); err != nil {
 		return err
 	}
-	if fs.reserved.Format != format {
-		return fmt.Errorf("%w: version %d; this one reads version %d", ErrFormat, fs.reserved.Format, format)
+	if fs.reserved.Format < firstFormat || fs.reserved.Format > format {
+		return fmt.Errorf("%w: version %d; this one reads versions up to %d", ErrFormat, fs.reserved.Format, format)
 	}
 	fs.nextNumber = max(fs.nextNumber, fs.reserved.NextInode)
 	fs.nextData = max(fs.nextData, fs.reserved.NextData)
@@ -81,23 +85,28 @@ func (fs *FS) format() error {
 	_, err := fs.db.Update(context.Background(), &op, func(tx *table.Tx) error {
 		row := root.row()
 		fs.nextNumber, fs.nextData = rootNumber+1, 1
-		fs.reserved = CounterRow{}
-		return firstError(inodes.Put(tx, &row), fs.reserve(tx, fs.nextNumber))
+		_, err := fs.reserve(tx, fs.nextNumber)
+		return firstError(inodes.Put(tx, &row), err)
 	})
-	return err
+	if err != nil {
+		return err
+	}
+	return fs.view(func(tx *table.Tx) error { return fs.loadCounters(tx) })
 }
 
-// reserve sees that numbers up to these are set aside. commit is held.
-func (fs *FS) reserve(tx *table.Tx, nextNumber uint64) error {
-	if nextNumber <= fs.reserved.NextInode && fs.nextData <= fs.reserved.NextData {
-		return nil
+// reserve sees that numbers up to these are set aside, and returns what then is, once
+// the transaction is committed. commit is held.
+func (fs *FS) reserve(tx *table.Tx, nextNumber uint64) (CounterRow, error) {
+	r := fs.reserved
+	if nextNumber <= r.NextInode && fs.nextData <= r.NextData && r.Format == format {
+		return r, nil
 	}
-	fs.reserved = CounterRow{
+	r = CounterRow{
 		ID: 1, Format: format,
-		NextInode: max(fs.reserved.NextInode, nextNumber+reservedInodes),
-		NextData:  max(fs.reserved.NextData, fs.nextData+reservedData),
+		NextInode: max(r.NextInode, nextNumber+reservedInodes),
+		NextData:  max(r.NextData, fs.nextData+reservedData),
 	}
-	return counters.Put(tx, &fs.reserved)
+	return r, counters.Put(tx, &r)
 }
 
 // collectOrphans deletes what had no name left when the system stopped.

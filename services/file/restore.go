@@ -83,7 +83,8 @@ type restorer struct {
 	tx, past  *table.Tx
 	now, then subtree
 	freed     freedList
-	unfreed   map[uint64]bool
+	taken     []ExtentRow         // to be written, once it is known what they share
+	uses      map[uint64]*dataUse // of data that chunks come to refer to, or cease to
 	done      Restored
 }
 
@@ -99,7 +100,7 @@ func (fs *FS) restorePath(tx *table.Tx, to engine.Version, parts []string) (Rest
 	if err != nil {
 		return Restored{}, err
 	}
-	r := &restorer{tx: tx, past: past, unfreed: map[uint64]bool{}}
+	r := &restorer{tx: tx, past: past, uses: map[uint64]*dataUse{}}
 	then, err := findEntry(past, parts)
 	if err != nil {
 		return Restored{}, err
@@ -310,7 +311,11 @@ func (r *restorer) contents(number uint64) error {
 			return err
 		}
 		old, ok := then[row.Chunk]
-		if ok && string(old.Inline) == string(row.Inline) && string(old.Pieces) == string(row.Pieces) {
+		same, err := sameExtent(&old, &row)
+		if err != nil {
+			return err
+		}
+		if ok && same {
 			delete(then, row.Chunk)
 			continue
 		}
@@ -339,11 +344,7 @@ func (r *restorer) free(row *ExtentRow, kept []byte) error {
 	if err != nil {
 		return err
 	}
-	x.rows(func(id uint64, pages int) {
-		if !y.refers(id) {
-			r.freed.add(id, pages)
-		}
-	})
+	r.use(x, y, -1)
 	return deleteRow(extents.Delete(r.tx, row.Inode, row.Chunk))
 }
 
@@ -359,12 +360,11 @@ func (r *restorer) take(row *ExtentRow, gone []ExtentRow) error {
 			return err
 		}
 	}
-	x.rows(func(id uint64, _ int) {
-		if !old.refers(id) {
-			r.unfreed[id] = true
-		}
-	})
-	return extents.Put(r.tx, row)
+	r.use(x, old, +1)
+	x.inherit(old)
+	row.Pieces = x.encodePieces(nil)
+	r.taken = append(r.taken, *row)
+	return nil
 }
 
 func restoreAttributes(tx, past *table.Tx, number uint64) error {
@@ -405,51 +405,4 @@ func (r *restorer) remove(number uint64, row *InodeRow) error {
 	}
 	_, err := attributes.DeleteRange(r.tx, table.Prefix(number))
 	return firstError(err, deleteRow(inodes.Delete(r.tx, number)))
-}
-
-// end brings data, and the lists of what is freed, up to date.
-func (r *restorer) end(fs *FS) error {
-	var changed []FreedRow
-	for row, err := range freed.Scan(r.tx, table.Span{}) {
-		if err != nil {
-			return err
-		}
-		list, err := decodeFreed(row.Data)
-		if err != nil {
-			return err
-		}
-		kept := slices.DeleteFunc(slices.Clone(list), func(d freedData) bool {
-			found := r.unfreed[d.id]
-			delete(r.unfreed, d.id)
-			return found
-		})
-		if len(kept) < len(list) {
-			row.Data = kept.encode()
-			changed = append(changed, row)
-		}
-	}
-	for _, row := range changed {
-		var err error
-		if len(row.Data) == 0 {
-			err = freed.Delete(r.tx, row.ID)
-		} else {
-			err = freed.Put(r.tx, &row)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	// What was nowhere listed is not there: the whole tree was restored in between, and
-	// its data with it.
-	for id := range r.unfreed {
-		row, err := data.Get(r.past, id)
-		if err == nil {
-			err = data.Put(r.tx, &row)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	w := writer{fs: fs, group: &group{nextNumber: fs.nextNumber}, tx: r.tx, freed: r.freed}
-	return w.end()
 }

@@ -54,6 +54,13 @@ type FreedRow struct {
 	Data []byte // ids and sizes of rows of os.data, see freed.go
 }
 
+// ShareRow is a row of os.shares: data to which several chunks refer, as copies by
+// reference do.
+type ShareRow struct {
+	Data   uint64 `table:"key"` // the row of os.data
+	Chunks uint32 // rows of os.extents that refer to it, at least 2
+}
+
 // OrphanRow is a row of os.orphans: an inode without a name, which goes when it is
 // closed, or at the next boot.
 type OrphanRow struct {
@@ -81,6 +88,7 @@ var (
 	extents    = table.Declare[ExtentRow]("os.extents")
 	data       = table.Declare[DataRow]("os.data")
 	freed      = table.Declare[FreedRow]("os.freed")
+	shares     = table.Declare[ShareRow]("os.shares")
 	orphans    = table.Declare[OrphanRow]("os.orphans")
 	attributes = table.Declare[AttributeRow]("os.xattrs")
 	counters   = table.Declare[CounterRow]("os.files")
@@ -88,9 +96,9 @@ var (
 
 // tree are the tables that make up the tree of files, which is restored as a whole.
 // The counters are not of it: numbers are never used twice.
-var tree = []interface{ Name() string }{inodes, entries, extents, data, freed, orphans, attributes}
+var tree = []interface{ Name() string }{inodes, entries, extents, data, freed, shares, orphans, attributes}
 
 // Tables returns the tables of the service.
 func Tables() []table.Declared {
-	return []table.Declared{inodes, entries, extents, data, freed, orphans, attributes, counters}
+	return []table.Declared{inodes, entries, extents, data, freed, shares, orphans, attributes, counters}
 }

@@ -17,6 +17,8 @@ type writer struct {
 	chunks []writtenChunk
 	buffer []byte
 	row    DataRow
+
+	reserved CounterRow // numbers that are set aside
 }
 
 // writtenChunk is what a chunk has become.
@@ -121,7 +123,9 @@ func (w *writer) cut(n *Inode, from uint64, l *layer) error {
 		return nil
 	}
 	drop := func(number uint64, x *extent) error {
-		x.rows(w.freed.add)
+		if err := w.drop(x, noExtent); err != nil {
+			return err
+		}
 		if l != nil && l.chunks[number] != nil {
 			return nil
 		}
@@ -202,16 +206,20 @@ func (w *writer) chunk(n *Inode, l *layer, number uint64) error {
 	if err := w.pages(next, &pages); err != nil {
 		return err
 	}
-	old.rows(func(data uint64, size int) {
-		if !next.refers(data) {
-			w.freed.add(data, size)
-		}
-	})
+	if err := w.drop(old, next); err != nil {
+		return err
+	}
+	if next.empty() && old.empty() && number < l.cut {
+		w.chunks = append(w.chunks, writtenChunk{n, number, next})
+		return nil
+	}
+	return w.put(n, number, next)
+}
+
+// put writes the row of one chunk.
+func (w *writer) put(n *Inode, number uint64, next *extent) error {
 	w.chunks = append(w.chunks, writtenChunk{n, number, next})
 	if next.empty() {
-		if old.empty() && number < l.cut {
-			return nil
-		}
 		return deleteRow(extents.Delete(w.tx, n.number, number))
 	}
 	row := ExtentRow{Inode: n.number, Chunk: number, Pieces: next.encodePieces(nil)}
@@ -225,7 +233,6 @@ func (w *writer) chunk(n *Inode, l *layer, number uint64) error {
 // that have changed, and others if that makes a better extent.
 func (w *writer) plan(old *extent, c *chunk) (next *extent, pages [chunkPages][]byte, err error) {
 	next = &extent{}
-	stored, beyondFirst := 0, false
 	for i := range chunkPages {
 		switch {
 		case c.pages[i] != nil:
@@ -233,24 +240,30 @@ func (w *writer) plan(old *extent, c *chunk) (next *extent, pages [chunkPages][]
 		case c.gone>>i&1 == 0:
 			next.refs[i] = old.refs[i]
 		}
-		if pages[i] != nil || next.refs[i].data != 0 {
-			stored++
-			beyondFirst = beyondFirst || i > 0
-		}
+	}
+	return next, pages, w.fit(next, &pages, old.inline)
+}
+
+// fit makes a good extent of pages that are stored and those that are to be, where inline
+// is that of the page that lay in the extent itself.
+func (w *writer) fit(next *extent, pages *[chunkPages][]byte, inline []byte) error {
+	beyondFirst := false
+	for i := 1; i < chunkPages; i++ {
+		beyondFirst = beyondFirst || pages[i] != nil || next.refs[i].data != 0
 	}
 	switch {
 	case pages[0] != nil && !beyondFirst:
 		next.inline, next.refs[0] = pages[0], pageRef{data: inlined, pages: 1}
 		pages[0] = nil
 	case next.refs[0].data == inlined && !beyondFirst:
-		next.inline = old.inline
+		next.inline = inline
 	case next.refs[0].data == inlined:
-		pages[0], next.refs[0] = old.inline, pageRef{}
+		pages[0], next.refs[0], next.inline = inline, pageRef{}, nil
 	}
 	if next.wasteful() {
-		err = w.gather(next, &pages)
+		return w.gather(next, pages)
 	}
-	return next, pages, err
+	return nil
 }
 
 // mostKept is how many pages the rows of one chunk may have in all before the chunk
@@ -260,7 +273,9 @@ const mostKept = 3 * chunkPages
 // wasteful tells whether the extent keeps rows of which it needs too little.
 func (x *extent) wasteful() bool {
 	kept := 0
-	x.rows(func(_ uint64, pages int) { kept += pages })
+	for r := range x.rows() {
+		kept += int(r.pages)
+	}
 	return kept > mostKept
 }
 
@@ -298,7 +313,7 @@ func (w *writer) pages(next *extent, pages *[chunkPages][]byte) error {
 			return err
 		}
 		for j := range n {
-			next.refs[i+j] = pageRef{id, uint8(j), uint8(n)}
+			next.refs[i+j] = pageRef{data: id, index: uint8(j), pages: uint8(n)}
 		}
 		i += n
 	}
@@ -323,7 +338,7 @@ func (w *writer) join(pages [][]byte) []byte {
 var zeros [BlockSize]byte
 
 // end writes what was freed, and the counters if they have run out.
-func (w *writer) end() error {
+func (w *writer) end() (err error) {
 	for part := range slices.Chunk(w.freed, mostFreed) {
 		row := FreedRow{ID: w.fs.nextData, Data: part.encode()}
 		w.fs.nextData++
@@ -331,7 +346,8 @@ func (w *writer) end() error {
 			return err
 		}
 	}
-	return w.fs.reserve(w.tx, w.group.nextNumber)
+	w.reserved, err = w.fs.reserve(w.tx, w.group.nextNumber)
+	return err
 }
 
 // show makes known what has been committed. commit is held.
@@ -348,6 +364,19 @@ func (w *writer) show() {
 		n.stored, n.orphan = true, w.group.rows[i].Links == 0
 		n.storedSize = w.group.rows[i].Size
 	}
+	w.showChunks()
+	for i, n := range w.group.files {
+		if l := w.group.layers[i]; l != nil {
+			fs.keepPages(n, l)
+		}
+		n.dropFlushed()
+	}
+}
+
+// showChunks makes known what has become of chunks, and of the numbers that are set
+// aside. commit is held.
+func (w *writer) showChunks() {
+	fs := w.fs
 	for _, c := range w.chunks {
 		k := blockKey{c.inode.number, c.number}
 		if c.extent == nil {
@@ -356,13 +385,8 @@ func (w *writer) show() {
 			fs.extents.put(k.hash(), k, c.extent, c.extent.cost())
 		}
 	}
-	for i, n := range w.group.files {
-		if l := w.group.layers[i]; l != nil {
-			fs.keepPages(n, l)
-		}
-		n.dropFlushed()
-	}
 	fs.freedBytes.Add(w.freed.bytes())
+	fs.reserved = w.reserved
 }
 
 // keepPages puts pages that were just stored into the cache, in place of older ones,

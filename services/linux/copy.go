@@ -81,15 +81,12 @@ func (s *System) copyFileRange(a *[6]uintptr) (int, syscall.Errno) {
 		return 0, e
 	}
 	defer to.done()
-	length := min(int(a[4]), maxTransfer)
+	size := in.description.(*diskFile).inode.Size()
+	length := int(min(int64(min(a[4], maxTransfer)), max(size-*from.at, 0)))
 	if sameInode(in, out) && *from.at < *to.at+int64(length) && *to.at < *from.at+int64(length) {
 		return 0, syscall.EINVAL
 	}
-	return result(copyOut(in, from.at, length, func(p []byte) (int, error) {
-		n, err := out.writer.WriteAt(p, *to.at)
-		*to.at += int64(n)
-		return n, err
-	}))
+	return result(copyRange(in, out, from.at, to.at, length))
 }
 
 // copyable checks the two sides of copy_file_range.

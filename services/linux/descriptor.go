@@ -162,6 +162,14 @@ func (s *System) ioctl(a *[6]uintptr) (int, syscall.Errno) {
 			flags = unix.O_NONBLOCK
 		}
 		return 0, f.changeFlags(flags, unix.O_NONBLOCK)
+	case unix.FICLONE:
+		return 0, s.cloneWhole(f, a[2])
+	case unix.FICLONERANGE:
+		r, e := object[fileCloneRange](&a[2])
+		if e != 0 {
+			return 0, e
+		}
+		return 0, s.clone(f, *r)
 	}
 	if d, ok := f.description.(Ioctler); ok {
 		return result(d.Ioctl(uint32(a[1]), a[2]))
