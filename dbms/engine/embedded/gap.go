@@ -53,13 +53,30 @@ func (gs *gaps) contain(key []byte) bool {
 	return false
 }
 
-// cut takes key, and what is before it, out of the gap in which it lies.
+// cut takes key out of the gap in which it lies. What is left of it is the part
+// behind key, where more rows are likely to be added; but if key has little in common
+// with where the gap begins, it is a row of another table: then what is left is the
+// part before it, where those that the gap was found for are added.
 func (gs *gaps) cut(key []byte) {
 	for i := range gs.list {
-		if g := &gs.list[i]; g.contains(key) {
+		g := &gs.list[i]
+		switch {
+		case !g.contains(key):
+		case common(g.low, key) >= len(key)/2:
 			g.low = append(append(g.low[:0], key...), 0)
+		default:
+			g.high = append(g.high[:0], key...)
 		}
 	}
+}
+
+// common is how many bytes two keys have in common at their beginning.
+func common(a, b []byte) int {
+	n := 0
+	for n < len(a) && n < len(b) && a[n] == b[n] {
+		n++
+	}
+	return n
 }
 
 // miss notes that key is missing, and tells whether to look for a gap there.

@@ -72,6 +72,64 @@ func TestGaps(t *testing.T) {
 	}
 }
 
+// TestGapOfTwoTables adds rows at the end of a table, while in another, behind it, one
+// row comes and goes: that must not make the first table's gap unknown.
+func TestGapOfTwoTables(t *testing.T) {
+	e, err := Open(vfs.NewMem(), "store", Options{Memory: MinMemory})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	looked := 0
+	for n := range uint64(500) {
+		row := binary.BigEndian.AppendUint64([]byte{0, 7}, n)
+		lease := binary.BigEndian.AppendUint64([]byte{0, 9}, n)
+		_, err := e.Update(t.Context(), nil, func(tx engine.Tx) error {
+			if !e.gaps.contain(row) {
+				looked++
+			}
+			return errors.Join(tx.Put(row, row), tx.Put(lease, lease))
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err = e.Update(t.Context(), nil, func(tx engine.Tx) error { return tx.Delete(lease) }); err != nil {
+			t.Fatal(err)
+		}
+		checkGaps(t, e)
+	}
+	if looked > 20 {
+		t.Errorf("of 500 new rows %d were looked up", looked)
+	}
+}
+
+func TestGapCut(t *testing.T) {
+	for _, tt := range []struct{ low, high, key, wantLow, wantHigh string }{
+		{"tasks.1", "", "tasks.4", "tasks.4\x00", ""},           // behind is where more are added
+		{"tasks.1", "users", "timer", "tasks.1", "timer"},       // another table's
+		{"tasks.1", "", "users", "tasks.1", "users"},            // likewise, and after all
+		{"tasks.1", "users", "tasks.1", "tasks.1\x00", "users"}, // the first
+		{"tasks.1", "users", "tasks.0", "tasks.1", "users"},     // before it
+		{"tasks.1", "users", "users", "tasks.1", "users"},       // after it
+	} {
+		g := gap{low: []byte(tt.low), known: true}
+		if tt.high != "" {
+			g.high = []byte(tt.high)
+		}
+		gs := gaps{}
+		gs.list[0] = g
+		gs.cut([]byte(tt.key))
+		got := gs.list[0]
+		if string(got.low) != tt.wantLow || string(got.high) != tt.wantHigh {
+			t.Errorf("%q taken out of %q to %q leaves %q to %q, want %q to %q",
+				tt.key, tt.low, tt.high, got.low, got.high, tt.wantLow, tt.wantHigh)
+		}
+		if got.contains([]byte(tt.key)) {
+			t.Errorf("%q is in the gap from %q to %q", tt.key, got.low, got.high)
+		}
+	}
+}
+
 func checkGaps(t *testing.T, e *Engine) {
 	t.Helper()
 	for _, g := range e.gaps.list {
