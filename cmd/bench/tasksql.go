@@ -6,7 +6,11 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
+
 	"github.com/tuplix/tuplix/dbms/engine/postgres/pgtest"
+	services "github.com/tuplix/tuplix/services/system"
+	"github.com/tuplix/tuplix/services/task"
 )
 
 // A queue as one makes it of a table of PostgreSQL: a worker takes the first row
@@ -20,6 +24,32 @@ const (
 		where queue = 'default' and state = 'ready' order by priority desc, id limit 1 for update skip locked) returning id`
 	sqlComplete = `update task set state = 'done', ended = now() where id = $1`
 )
+
+// tasksOurs has clients submit a task and wait for its end. The submission, that it
+// was taken, and its end are each on the disk before what follows: tasks of the program
+// must not be run twice, so they begin when it is durable that they were taken.
+func tasksOurs(ctx context.Context) (perSecond float64, err error) {
+	err = onDisk(func(fs vfs.FS) error {
+		program := task.Program{Name: "empty", OnCrash: task.NotTwice}
+		return withProgram(ctx, fs, program, func(*task.Context) {}, func(s *services.System) error {
+			return withWorker(ctx, s, func() error {
+				perSecond, err = concurrently(storeClients, func() error {
+					id, err := s.Task.Submit(ctx, task.Request{Program: "empty"})
+					if err != nil {
+						return err
+					}
+					end, err := s.Task.Wait(ctx, id)
+					if err == nil && end.State != task.Done {
+						err = fmt.Errorf("task %d is %s", id, end.State)
+					}
+					return err
+				})
+				return err
+			})
+		})
+	})
+	return perSecond, err
+}
 
 // tasksPostgres has clients submit, claim and complete tasks, each in a
 // transaction that waits for the disk.

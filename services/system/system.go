@@ -26,7 +26,7 @@ func Tables() []table.Declared {
 
 // Settings returns the settings of all services.
 func Settings() []config.Declared {
-	return slices.Concat(log.Settings(), metric.Settings())
+	return slices.Concat(log.Settings(), metric.Settings(), task.Settings())
 }
 
 // Options say how a System is opened. The zero value is sensible.
@@ -108,7 +108,7 @@ func (s *System) Start(ctx context.Context) (err error) {
 	if s.Message, err = message.Open(ctx, s.Store, message.Options{}); err != nil {
 		return err
 	}
-	s.Task, err = task.Open(ctx, s.Store, task.Options{Log: say})
+	s.Task, err = task.Open(ctx, s.Store, task.Options{Config: s.Config, Log: say})
 	return err
 }
 

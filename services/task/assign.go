@@ -108,6 +108,7 @@ type assignment struct {
 	policy *policy
 	lanes  []*lane
 	opened []*lane // whose tasks' rows have been read
+	want   int     // how many tasks claimers have room for
 }
 
 // leave forgets what holds for one procedure only.
@@ -130,6 +131,7 @@ func (a *assignment) enter() error {
 			return err
 		}
 		c.room = min(c.most, int(row.Slots)-int(row.Running))
+		a.want += max(c.room, 0)
 	}
 	return nil
 }
@@ -271,7 +273,7 @@ func (a *assignment) head(l *lane, c *claimer) (entry, bool, error) {
 			return entry{}, false, err
 		}
 	}
-	e, ok, err := a.p.s.lanes.next(a.p.tx, l)
+	e, ok, err := a.p.s.lanes.next(a.p.tx, l, a.want)
 	if err == nil && ok && a.policy.rows {
 		e = a.best(l, c)
 	}
@@ -408,9 +410,13 @@ func (s *seat) holds(t *Task) bool {
 	return t.State == Waiting && t.Queue == s.laneKey.queue && t.Priority == s.priority && t.Due.UnixMicro() == s.head.due
 }
 
+// tasksPerLease bounds a lease: its row is written each time that some of its tasks
+// have ended.
+const tasksPerLease = 64
+
 // take makes a task run on a claimer's worker. The caller writes it.
 func (p *proc) take(c *claimer, t *Task, q *queueState) error {
-	if len(c.got) == 0 {
+	if len(c.got)%tasksPerLease == 0 {
 		lease, err := p.s.numbers.takeIn(p.tx, ofLeases)
 		if err != nil {
 			return err
@@ -437,8 +443,12 @@ func (p *proc) take(c *claimer, t *Task, q *queueState) error {
 	if err != nil {
 		return err
 	}
+	if c.got == nil {
+		c.got = make([]Claimed, 0, min(c.room, max(len(p.fresh), tasksPerLease)))
+	}
 	c.got = append(c.got, got)
 	c.lease.Tasks = append(c.lease.Tasks, t.ID)
+	c.lease.Left++
 	return nil
 }
 
@@ -447,7 +457,6 @@ func (p *proc) grant(c *claimer) error {
 	if len(c.got) == 0 {
 		return nil
 	}
-	c.lease.Left = uint32(len(c.got))
 	c.row.Running += uint32(len(c.got))
 	if c.row.Expires.After(p.now.Add(p.s.o.Lease / 2)) {
 		return nil

@@ -37,8 +37,8 @@
 //
 // # Never twice at once
 //
-// What a worker takes together has one Lease, whose number is larger than all
-// before: the fencing token. Every transaction for a task shows it (Token.Verify,
+// What a worker takes together has one Lease (or one for each 64), whose number is
+// larger than all before: the fencing token. Every transaction for a task shows it (Token.Verify,
 // Context.Update) and does nothing unless the task still runs under it. So when a
 // task is taken from a worker, what that worker goes on doing has no effect on the
 // store. Context.Finish ends a task in one transaction with its last effects: these

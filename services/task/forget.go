@@ -9,23 +9,37 @@ import (
 	"github.com/tuplix/tuplix/services/user"
 )
 
-// forgetAtOnce is how many tasks one procedure looks at.
-const forgetAtOnce = 1000
+// forgetAtOnce is how many tasks one procedure looks at: others wait for it.
+const forgetAtOnce = 200
 
 // Forget removes tasks that ended before a time, with their inputs, results and
 // keys, and returns how many. It takes the right of admin to the system's part
 // "task". It works in many procedures, and may be called again where it was
-// interrupted.
+// interrupted. The service calls it by itself, as task.keep and task.most say.
 func (s *Service) Forget(ctx context.Context, before time.Time) (n int, err error) {
+	return s.forget(ctx, user.From(ctx), age{ended: before})
+}
+
+// age is what tasks that have ended are too old.
+type age struct {
+	ended  time.Time // when they ended before it
+	number uint64    // or when their number is below it
+}
+
+func (a age) has(t *Task) bool {
+	return t.State.Ended() && (t.Ended.V.Before(a.ended) || t.ID < a.number)
+}
+
+func (s *Service) forget(ctx context.Context, caller user.Caller, a age) (n int, err error) {
 	after, more := uint64(0), true
 	for more && err == nil {
 		removed := 0
-		err = s.group.do(ctx, &request{caller: user.From(ctx), name: "task.Forget", part: func(p *proc) error {
+		err = s.group.do(ctx, &request{caller: caller, name: "task.Forget", part: func(p *proc) error {
 			if err := user.Check(p.tx, p.caller, user.Admin, user.Object{Kind: user.KindSystem, Name: "task"}); err != nil {
 				return err
 			}
 			p.wrote = true
-			next, some, err := p.forget(after, before)
+			next, some, err := p.forget(after, a)
 			if err != nil {
 				return err
 			}
@@ -47,7 +61,7 @@ type place struct {
 
 // forget looks at some tasks after a number. Tasks are numbered as they are
 // submitted, so none after the first that was submitted too late has ended before.
-func (p *proc) forget(after uint64, before time.Time) (next place, n int, err error) {
+func (p *proc) forget(after uint64, a age) (next place, n int, err error) {
 	var old []Task
 	seen := 0
 	next.after = after
@@ -55,13 +69,13 @@ func (p *proc) forget(after uint64, before time.Time) (next place, n int, err er
 		if err != nil {
 			return next, 0, err
 		}
-		if t.Submitted.After(before) {
+		if t.Submitted.After(a.ended) && t.ID >= a.number {
 			seen = 0
 			break
 		}
 		seen++
 		next.after = t.ID
-		if t.Ended.Valid && t.Ended.V.Before(before) {
+		if a.has(&t) {
 			old = append(old, t)
 		}
 	}

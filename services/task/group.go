@@ -18,7 +18,8 @@ import (
 //
 //	do ---> queue ---(leader)---> one Update: parts, then assign to idle workers
 //	                                 |
-//	                next leader <----+----> sync, then answers
+//	                next leader <----+----> answers ----> sync, then answers to those
+//	                                                      who want it on the disk
 //
 // Parts of one procedure have the same user, who is its provenance.
 type group struct {
@@ -45,8 +46,25 @@ type request struct {
 	durable bool              // answer when it is
 	part    func(*proc) error // it refuses before it writes anything
 
-	err  error
-	turn chan bool // true: lead; false: err is the answer
+	err   error
+	turn  chan turn
+	flush *flushing // if it is this request's turn to flush
+}
+
+// turn is what somebody who waits has to do.
+type turn uint8
+
+const (
+	answered turn = iota // go on with err
+	toLead               // run the next procedure
+	toFlush              // wait for the disk on behalf of the others
+)
+
+// flushing is a procedure that is to become durable.
+type flushing struct {
+	version engine.Version
+	parts   []*request // who wait for that
+	deliver []func()   // what is done then
 }
 
 // do runs a part, in a procedure with others.
@@ -54,7 +72,7 @@ func (g *group) do(ctx context.Context, r *request) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	r.turn = make(chan bool, 1)
+	r.turn = make(chan turn, 1)
 	g.mu.Lock()
 	if g.closed {
 		g.mu.Unlock()
@@ -64,8 +82,14 @@ func (g *group) do(ctx context.Context, r *request) error {
 	follow := g.leading
 	g.leading = true
 	g.mu.Unlock()
-	if follow && !<-r.turn {
-		return r.err
+	if follow {
+		switch <-r.turn {
+		case answered:
+			return r.err
+		case toFlush:
+			g.flush(ctx, r)
+			return r.err
+		}
 	}
 	runtime.Gosched() // let those who are about to call come along
 	parts := g.take()
@@ -73,16 +97,53 @@ func (g *group) do(ctx context.Context, r *request) error {
 	deliver := g.deliver
 	g.deliver = nil
 	g.pass()
-	g.finish(ctx, v, parts)
-	for _, hand := range deliver {
-		hand()
-	}
-	for _, p := range parts {
-		if p != r {
-			p.turn <- false
-		}
+	if g.answer(r, parts, &flushing{version: v, deliver: deliver}) {
+		g.flush(ctx, r)
 	}
 	return r.err
+}
+
+// answer answers those who need not wait for the disk, and has one of the others see
+// to the flush; it reports whether that is the leader.
+func (g *group) answer(leader *request, parts []*request, f *flushing) bool {
+	f.parts = make([]*request, 0, len(parts))
+	for _, p := range parts {
+		switch {
+		case p.durable && p.err == nil && f.version != "":
+			f.parts = append(f.parts, p)
+		case p != leader:
+			p.turn <- answered
+		}
+	}
+	switch {
+	case slices.Contains(f.parts, leader), len(f.parts) == 0 && len(f.deliver) > 0:
+		leader.flush = f
+		return true
+	case len(f.parts) > 0:
+		f.parts[0].flush = f
+		f.parts[0].turn <- toFlush
+	}
+	return false
+}
+
+// flush waits for the disk for all who want to, and answers the others.
+func (g *group) flush(ctx context.Context, r *request) {
+	f := r.flush
+	var err error
+	if f.version != "" {
+		err = g.s.store.Engine().Sync(context.WithoutCancel(ctx), f.version)
+	}
+	for _, hand := range f.deliver {
+		hand()
+	}
+	for _, p := range f.parts {
+		if err != nil {
+			p.err = err
+		}
+		if p != r {
+			p.turn <- answered
+		}
+	}
 }
 
 // lead runs the parts together, or if one fails halfway each alone.
@@ -91,26 +152,20 @@ func (g *group) lead(parts []*request) (v engine.Version) {
 	if err == nil {
 		return v
 	}
+	if len(parts) == 1 {
+		parts[0].err = err
+		return ""
+	}
 	for _, r := range parts {
-		if len(parts) == 1 {
+		one, err := g.run([]*request{r})
+		if err != nil {
 			r.err = err
-		} else if v, r.err = g.run([]*request{r}); r.err != nil {
 			g.s.doubt()
+			continue
 		}
+		v = one // and r.err is what the part said
 	}
 	return v
-}
-
-// finish waits for the disk, if one of the parts asks for that.
-func (g *group) finish(ctx context.Context, v engine.Version, parts []*request) {
-	if v == "" || !slices.ContainsFunc(parts, func(r *request) bool { return r.durable && r.err == nil }) {
-		return
-	}
-	if err := g.s.store.Engine().Sync(context.WithoutCancel(ctx), v); err != nil {
-		for _, r := range parts {
-			r.err = err
-		}
-	}
 }
 
 // take removes the next parts from the queue. The first is the leader's.
@@ -131,7 +186,7 @@ func (g *group) pass() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if len(g.queue) > 0 {
-		g.queue[0].turn <- true
+		g.queue[0].turn <- toLead
 	} else {
 		g.leading = false
 	}
@@ -214,6 +269,9 @@ func (g *group) settle(p *proc) {
 	}
 	for _, id := range p.finished {
 		g.s.waiters.wake(id)
+	}
+	if g.s.sweeper.count(len(p.finished)) {
+		g.s.timer.look()
 	}
 }
 

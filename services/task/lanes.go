@@ -53,8 +53,9 @@ type entry struct {
 }
 
 const (
-	firstRead = 8   // entries; each later read of the same lane has twice as many
-	mostRead  = 128 // but not more
+	firstRead = 8    // entries that are read at least
+	mostRead  = 128  // and at most
+	mostKept  = 1024 // new ones of a lane that are kept without reading
 )
 
 func (ls *lanes) init() {
@@ -80,6 +81,33 @@ func (ls *lanes) lower(queue string, priority int8, due time.Time, id uint64) {
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
 	ls.lowerTo(laneKey{queue, priority}, due.UnixMicro(), id)
+}
+
+// add is lower for the leader of a procedure, which is what takes tasks: if the lane
+// is known to its end, the task need not be read. Should the procedure fail, all is
+// in doubt.
+func (ls *lanes) add(queue string, priority int8, due time.Time, id uint64) {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	k, e := laneKey{queue, priority}, entry{due: due.UnixMicro(), id: id}
+	l := ls.all[k]
+	switch {
+	case l == nil && !ls.doubtful: // no lane is missing that has tasks
+		ls.all[k] = &lane{laneKey: k, due: e.due, id: e.id, rows: []entry{e}}
+		return
+	case l == nil, l.more, len(l.rows)-l.at >= mostKept:
+		ls.lowerTo(k, e.due, e.id)
+		return
+	case l.at == len(l.rows):
+		l.rows, l.at = l.rows[:0], 0
+	default:
+		if last := l.rows[len(l.rows)-1]; !before(last.due, last.id, e) {
+			ls.lowerTo(k, e.due, e.id)
+			return
+		}
+	}
+	l.rows = append(l.rows, e)
+	l.moved++
 }
 
 func (ls *lanes) lowerTo(k laneKey, due int64, id uint64) {
@@ -118,7 +146,11 @@ func (ls *lanes) list(tx *table.Tx) ([]*lane, error) {
 		ls.doubtful = false
 	}
 	out := make([]*lane, 0, len(ls.all))
-	for _, l := range ls.all {
+	for k, l := range ls.all {
+		if l.at == len(l.rows) && !l.more {
+			delete(ls.all, k) // the last was taken
+			continue
+		}
 		out = append(out, l)
 	}
 	return out, nil
@@ -175,11 +207,12 @@ func (p *proc) freshLanes() []*lane {
 	return out
 }
 
-// next returns the lane's next task, or reports that there is none.
-func (ls *lanes) next(tx *table.Tx, l *lane) (entry, bool, error) {
+// next returns the lane's next task, or reports that there is none. Where it has to
+// read, it reads as many as are wanted.
+func (ls *lanes) next(tx *table.Tx, l *lane, want int) (entry, bool, error) {
 	e, ok, more := ls.peek(l)
 	if more {
-		if err := ls.read(tx, l, firstRead); err != nil {
+		if err := ls.read(tx, l, min(max(want, firstRead), mostRead)); err != nil {
 			return entry{}, false, err
 		}
 		e, ok, _ = ls.peek(l)
@@ -221,10 +254,9 @@ func (ls *lanes) taken(l *lane, e entry) {
 	}
 }
 
-// read reads on where the lane has been read to: at least n tasks, more each time.
+// read reads on where the lane has been read to: up to n tasks.
 func (ls *lanes) read(tx *table.Tx, l *lane, n int) error {
 	ls.mu.Lock()
-	n = max(n, min(2*len(l.rows), mostRead))
 	from := table.From(l.queue, l.priority, time.UnixMicro(l.due), l.id)
 	if k := len(l.rows); k > 0 {
 		from = table.After(l.queue, l.priority, time.UnixMicro(l.rows[k-1].due), l.rows[k-1].id)
@@ -238,6 +270,9 @@ func (ls *lanes) read(tx *table.Tx, l *lane, n int) error {
 		}
 		rows = append(rows, entry{due: r.Due.UnixMicro(), id: r.Task})
 	}
+	if err := prefetch(tx, rows); err != nil {
+		return err
+	}
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
 	if l.moved != moved {
@@ -247,6 +282,27 @@ func (ls *lanes) read(tx *table.Tx, l *lane, n int) error {
 		l.rows, l.at = rows, 0
 	}
 	l.more = len(rows) == n
+	return nil
+}
+
+// prefetch reads the rows of tasks that lie close together, as those do that have
+// waited for long: the transaction then has them, and each need not be sought.
+func prefetch(tx *table.Tx, rows []entry) error {
+	if len(rows) < firstRead*2 {
+		return nil
+	}
+	low, high := rows[0].id, rows[0].id
+	for _, r := range rows {
+		low, high = min(low, r.id), max(high, r.id)
+	}
+	if high-low >= uint64(2*len(rows)) {
+		return nil
+	}
+	for _, err := range Tasks.Scan(tx, table.From(low).Through(high).Limit(mostRead)) {
+		if err != nil {
+			return err
+		}
+	}
 	return nil
 }
 

@@ -52,6 +52,13 @@ func (n *numbers) take(of int) (uint64, bool) {
 	return b.next - 1, true
 }
 
+// last is a number below which all are given, the largest that is known.
+func (n *numbers) last(of int) uint64 {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.blocks[of].next
+}
+
 // short reports whether a block should be added.
 func (n *numbers) short(of int) bool {
 	n.mu.Lock()

@@ -204,7 +204,11 @@ func (p *proc) may(r user.Right, queue string) error {
 // ready lets a task be taken.
 func (p *proc) ready(t *Task) error {
 	p.readied = true
-	p.s.lanes.lower(t.Queue, t.Priority, t.Due, t.ID)
+	if p.foreign {
+		p.s.lanes.lower(t.Queue, t.Priority, t.Due, t.ID)
+	} else {
+		p.s.lanes.add(t.Queue, t.Priority, t.Due, t.ID)
+	}
 	return Readies.Put(p.tx, &Ready{Queue: t.Queue, Priority: t.Priority, Due: t.Due, Task: t.ID})
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/tuplix/tuplix/dbms/engine"
 	"github.com/tuplix/tuplix/dbms/store"
 	"github.com/tuplix/tuplix/dbms/table"
+	"github.com/tuplix/tuplix/services/config"
 	"github.com/tuplix/tuplix/services/user"
 )
 
@@ -25,9 +26,10 @@ const (
 
 // Options say how the service works. The zero value is sensible.
 type Options struct {
-	Machine string        // the name of this machine, "": the host's
-	Lease   time.Duration // 0: DefaultLease
-	Grace   time.Duration // 0: DefaultGrace
+	Machine string          // the name of this machine, "": the host's
+	Lease   time.Duration   // 0: DefaultLease
+	Grace   time.Duration   // 0: DefaultGrace
+	Config  *config.Service // has the settings of the package; nil: their defaults hold
 	Now     func() time.Time
 	Log     func(format string, args ...any) // takes what goes wrong in the background; nil: nobody
 }
@@ -71,6 +73,7 @@ type Service struct {
 	programs registry
 	runs     runs
 	timer    timer
+	sweeper  sweeper
 
 	stop  context.CancelFunc
 	ended sync.WaitGroup

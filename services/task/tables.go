@@ -122,7 +122,7 @@ type Worker struct {
 	Expires time.Time // its leases end then, unless it is heard of before
 }
 
-// Lease is tasks that a worker has taken together. Its number is their fencing
+// Lease is tasks that a worker has taken together, up to 64. Its number is their fencing
 // token: whoever acts for one of them has to show it.
 type Lease struct {
 	ID     uint64    `table:"key"` // rises with each lease

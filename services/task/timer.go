@@ -102,12 +102,16 @@ func (s *Service) tick(ctx context.Context) (time.Time, error) {
 			s.dispatch()
 			continue
 		}
+		sweep, err := s.sweepDue(ctx)
+		if err != nil {
+			return time.Time{}, err
+		}
 		next, err := s.firstTime(ctx)
 		if err != nil {
 			return time.Time{}, err
 		}
 		if next.IsZero() || next.After(s.now()) {
-			return soonest(next, dispatch), nil
+			return soonest(soonest(next, dispatch), sweep), nil
 		}
 		if err := s.fire(ctx); err != nil {
 			return time.Time{}, err

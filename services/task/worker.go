@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"time"
 
@@ -206,19 +207,29 @@ func (o *Outcome) panicked(reason any) {
 // handIn ends tasks: the given one, and those that end about now.
 func (w *crew) handIn(ctx context.Context, o *Outcome) error {
 	runtime.Gosched() // tasks that are about to end
+	return w.finish(context.WithoutCancel(ctx), w.gather(o), false)
+}
+
+// gather returns an outcome and those that have come since.
+func (w *crew) gather(o *Outcome) []*Outcome {
 	list := w.collect(nil, o)
-	for more := true; more && len(list) < mostParts; {
+	for len(list) < mostParts {
 		select {
 		case o := <-w.ends:
 			list = w.collect(list, o)
 		default:
-			more = false
+			return list
 		}
 	}
+	return list
+}
+
+// finish ends tasks in one procedure.
+func (w *crew) finish(ctx context.Context, list []*Outcome, durable bool) error {
 	if len(list) == 0 {
 		return nil
 	}
-	return w.s.group.do(context.WithoutCancel(ctx), &request{caller: w.caller, name: "task.Complete", part: func(p *proc) error {
+	return w.s.group.do(ctx, &request{caller: w.caller, name: "task.Complete", durable: durable, part: func(p *proc) error {
 		for _, o := range list {
 			if err := p.end(o); err != nil {
 				return err
@@ -253,12 +264,9 @@ func (w *crew) drain() {
 	for w.running > 0 {
 		select {
 		case o := <-w.ends:
-			list := w.collect(nil, o)
-			if len(list) == 0 || o.Failure != "" {
-				continue
-			}
-			if err := w.s.hand(user.With(context.Background(), w.caller), "task.Complete", o); err != nil && !errors.Is(err, ErrFenced) {
-				w.s.o.Log("task: the end of %s is lost: %v", o.Token, err)
+			list := slices.DeleteFunc(w.gather(o), func(o *Outcome) bool { return o.Failure != "" })
+			if err := w.finish(context.Background(), list, true); err != nil {
+				w.s.o.Log("task: the ends of %d tasks of worker %d are lost: %v", len(list), w.id, err)
 			}
 		case <-grace.C:
 			w.s.o.Log("task: %d tasks of worker %d did not stop", w.running, w.id)

@@ -42,6 +42,9 @@ type emptySpan struct {
 	low, high []byte
 	at        version // no row was there at this version, or since
 	used      bool    // lately
+
+	// A row was stored at this end since the span was found.
+	lowCut, highCut bool
 }
 
 const (
@@ -76,7 +79,7 @@ func (s *emptySpans) add(low, high []byte, at version) {
 		end++
 	}
 	if i == end {
-		s.insert(i, &emptySpan{bytes.Clone(low), bytes.Clone(high), at, false})
+		s.insert(i, &emptySpan{low: bytes.Clone(low), high: bytes.Clone(high), at: at})
 		return
 	}
 	first, last := s.list[i], s.list[end-1]
@@ -85,10 +88,11 @@ func (s *emptySpans) add(low, high []byte, at version) {
 		s.bytes -= len(x.low) + len(x.high)
 	}
 	if bytes.Compare(low, first.low) < 0 {
-		first.low = append(first.low[:0], low...)
+		first.low, first.lowCut = append(first.low[:0], low...), false
 	}
+	first.highCut = false
 	if bytes.Compare(last.high, high) > 0 {
-		high = last.high
+		high, first.highCut = last.high, last.highCut
 	}
 	first.high = append(first.high[:0], high...)
 	first.at, first.used = at, true
@@ -123,7 +127,9 @@ func (s *emptySpans) remove(i int) {
 	s.some.Store(len(s.list) > 0)
 }
 
-// cut takes a key that has a row out.
+// cut takes a key that has a row out. What lies between two rows that were stored
+// since the span was found is forgotten: where rows are added to an empty table, each
+// would leave such a piece behind.
 func (s *emptySpans) cut(key []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -132,19 +138,22 @@ func (s *emptySpans) cut(key []byte) {
 		return
 	}
 	x := s.list[i]
-	after := append(bytes.Clone(key), 0)
 	s.bytes -= len(x.low) + len(x.high)
-	right := &emptySpan{after, x.high, x.at, x.used}
-	x.high = bytes.Clone(key)
-	switch left := bytes.Compare(x.low, x.high) < 0; {
-	case left && bytes.Compare(right.low, right.high) < 0:
+	left := !x.lowCut && bytes.Compare(x.low, key) < 0
+	after := append(bytes.Clone(key), 0)
+	right := !x.highCut && bytes.Compare(after, x.high) < 0
+	switch {
+	case left && right:
+		y := &emptySpan{low: after, high: x.high, at: x.at, used: x.used, lowCut: true}
+		x.high, x.highCut = bytes.Clone(key), true
 		s.bytes += len(x.low) + len(x.high)
-		s.insert(i+1, right)
+		s.insert(i+1, y)
 	case left:
+		x.high, x.highCut = append(x.high[:0], key...), true
 		s.bytes += len(x.low) + len(x.high)
-	case bytes.Compare(right.low, right.high) < 0:
-		s.bytes += len(right.low) + len(right.high)
-		s.list[i] = right
+	case right:
+		x.low, x.lowCut = after, true
+		s.bytes += len(x.low) + len(x.high)
 	default:
 		s.list = slices.Delete(s.list, i, i+1)
 		s.some.Store(len(s.list) > 0)

@@ -2,6 +2,7 @@ package embedded
 
 import (
 	"bytes"
+	"slices"
 
 	"github.com/tuplix/tuplix/dbms/engine"
 )
@@ -10,47 +11,72 @@ import (
 // added at the end of a table, or of a group of rows: of such a key it need not be
 // looked up that it is not there, which would be half of what adding it costs.
 //
-// A gap is looked for when a key is missing that is close behind another that was
-// missing not long ago. Whoever stores a present row cuts it out of the gaps;
-// nothing else makes one appear. The commit lock guards it all.
+// A gap is looked for when a key is missing that is behind another of its
+// neighborhood that was missing: one with the same first half. If no row is added
+// to the gap, the next is looked for after twice as many. Whoever stores a present
+// row cuts it out of the gaps; nothing else makes one appear. The commit lock guards
+// it all.
 type gaps struct {
-	list   [maxGaps]gap
-	missed [maxGaps][]byte
-	next   int // of missed, and of the list, that is replaced
-	hot    int // of the list: where a key was last
+	list   []*gap // by keys; they do not overlap
+	hot    int    // where a key was last
+	hand   int    // where to look for one that is not in use
+	places [gapPlaces]gapPlace
 }
 
 // gap is the keys from low on and before high, which is nil after all keys.
 type gap struct {
 	low, high []byte
-	known     bool
+	place     *gapPlace
+	used      bool // lately
+}
+
+// gapPlace is a neighborhood, whose hash has led here.
+type gapPlace struct {
+	last  []byte // the key of it that was missing last
+	tries uint8  // gaps that were found since a key was in one
+	pause uint16 // misses until the next is looked for
 }
 
 const (
-	maxGaps  = 8
-	gapBytes = 2 // keys that differ in no more bytes at their end are close
+	maxGaps   = 2048
+	gapPlaces = 4096 // a power of two
+	maxTries  = 12
 
 	// A transaction looks for gaps until it has written so many keys: those are
 	// to be cut out of what the database shows.
-	maxUnseen = 64
+	maxUnseen = 1024
 )
 
 func (g *gap) contains(key []byte) bool {
-	return g.known && bytes.Compare(g.low, key) <= 0 && (g.high == nil || bytes.Compare(key, g.high) < 0)
+	return bytes.Compare(g.low, key) <= 0 && (g.high == nil || bytes.Compare(key, g.high) < 0)
+}
+
+// at is the index of the gap in which key lies, and whether there is one; else that
+// of the first behind it.
+func (gs *gaps) at(key []byte) (int, bool) {
+	if gs.hot < len(gs.list) && gs.list[gs.hot].contains(key) {
+		return gs.hot, true
+	}
+	i, found := slices.BinarySearchFunc(gs.list, key, func(g *gap, key []byte) int { return bytes.Compare(g.low, key) })
+	switch {
+	case found:
+	case i > 0 && gs.list[i-1].contains(key):
+		i--
+	default:
+		return i, false
+	}
+	gs.hot = i
+	return i, true
 }
 
 // contain tells whether key lies in a gap.
 func (gs *gaps) contain(key []byte) bool {
-	if gs.list[gs.hot].contains(key) {
-		return true
+	i, ok := gs.at(key)
+	if ok {
+		gs.list[i].used = true
+		gs.list[i].place.tries = 0
 	}
-	for i := range gs.list {
-		if gs.list[i].contains(key) {
-			gs.hot = i
-			return true
-		}
-	}
-	return false
+	return ok
 }
 
 // cut takes key out of the gap in which it lies. What is left of it is the part
@@ -58,15 +84,18 @@ func (gs *gaps) contain(key []byte) bool {
 // with where the gap begins, it is a row of another table: then what is left is the
 // part before it, where those that the gap was found for are added.
 func (gs *gaps) cut(key []byte) {
-	for i := range gs.list {
-		g := &gs.list[i]
-		switch {
-		case !g.contains(key):
-		case common(g.low, key) >= len(key)/2:
-			g.low = append(append(g.low[:0], key...), 0)
-		default:
-			g.high = append(g.high[:0], key...)
-		}
+	i, ok := gs.at(key)
+	if !ok {
+		return
+	}
+	g := gs.list[i]
+	if common(g.low, key) >= len(key)/2 {
+		g.low = append(append(g.low[:0], key...), 0)
+	} else {
+		g.high = append(g.high[:0], key...)
+	}
+	if g.high != nil && bytes.Compare(g.low, g.high) >= 0 {
+		gs.list = slices.Delete(gs.list, i, i+1)
 	}
 }
 
@@ -79,32 +108,65 @@ func common(a, b []byte) int {
 	return n
 }
 
-// miss notes that key is missing, and tells whether to look for a gap there.
-func (gs *gaps) miss(key []byte) bool {
-	for i, m := range gs.missed {
-		n := len(key) - gapBytes
-		if len(m) == len(key) && n > 0 && bytes.Equal(m[:n], key[:n]) && bytes.Compare(m, key) < 0 {
-			gs.missed[i] = append(m[:0], key...)
-			gs.next = i
-			return true
-		}
+// miss notes that key is missing. It returns the place for which to look for a gap
+// there, nil if that is not worth it.
+func (gs *gaps) miss(key []byte) *gapPlace {
+	half := key[:(len(key)+1)/2]
+	p := &gs.places[hash(half)%gapPlaces]
+	behind := bytes.HasPrefix(p.last, half) && bytes.Compare(p.last, key) < 0
+	if !bytes.HasPrefix(p.last, half) {
+		p.tries, p.pause = 0, 0
 	}
-	gs.next = (gs.next + 1) % maxGaps
-	gs.missed[gs.next] = append(gs.missed[gs.next][:0], key...)
-	return false
+	p.last = append(p.last[:0], key...)
+	if !behind {
+		return nil
+	}
+	if p.pause > 0 {
+		p.pause--
+		return nil
+	}
+	p.pause = 1<<p.tries - 1
+	p.tries = min(p.tries+1, maxTries)
+	return p
+}
+
+// add adds a gap. Others that it overlaps are parts of it: it ends at the next row,
+// or where the next gap does.
+func (gs *gaps) add(g *gap) {
+	i, ok := gs.at(g.low)
+	if ok && bytes.Compare(gs.list[i].low, g.low) < 0 {
+		gs.list[i].high = bytes.Clone(g.low)
+		i++
+	}
+	end := i
+	for end < len(gs.list) && (g.high == nil || bytes.Compare(gs.list[end].low, g.high) < 0) {
+		end++
+	}
+	gs.list = slices.Replace(gs.list, i, end, g)
+	for len(gs.list) > maxGaps {
+		gs.hand %= len(gs.list)
+		if o := gs.list[gs.hand]; o.used {
+			o.used = false
+			gs.hand++
+			continue
+		}
+		gs.list = slices.Delete(gs.list, gs.hand, gs.hand+1)
+	}
 }
 
 // lookup is stored for a key that is in no gap known yet.
 func (t *tx) lookup(key []byte) ([]byte, error) {
 	raw, err := t.cached(key)
-	if err == nil && raw == nil && t.keys.len() <= maxUnseen && t.e.gaps.miss(key) {
-		err = t.findGap(key)
+	if err == nil && raw == nil && t.keys.len() <= maxUnseen {
+		if p := t.e.gaps.miss(key); p != nil {
+			err = t.findGap(key, p)
+		}
 	}
 	return raw, err
 }
 
 // findGap makes a gap from a missing key to the next row.
-func (t *tx) findGap(key []byte) error {
+func (t *tx) findGap(key []byte, p *gapPlace) error {
 	if err := t.ground(); err != nil {
 		return err
 	}
@@ -112,18 +174,19 @@ func (t *tx) findGap(key []byte) error {
 	if err != nil {
 		return err
 	}
-	gs := &t.e.gaps
-	g := &gs.list[gs.next]
-	*g = gap{low: append(g.low[:0], key...), known: true}
+	g := &gap{low: bytes.Clone(key), place: p, used: true}
 	if w.step() {
 		g.high = bytes.Clone(w.it.Key()[1:])
 	}
 	if err := w.it.Close(); err != nil {
-		g.known = false
 		return storage(err)
 	}
+	gs := &t.e.gaps
+	gs.add(g)
 	for i := range t.keys.len() { // the database does not show these yet
-		gs.cut(t.keys.at(i))
+		if k := t.keys.at(i); bytes.Compare(g.low, k) <= 0 && (g.high == nil || bytes.Compare(k, g.high) < 0) {
+			gs.cut(k)
+		}
 	}
 	return nil
 }

@@ -10,7 +10,7 @@ import (
 // read again.
 type recall struct {
 	items []recalled
-	slots [recallSlots]uint16 // item number plus 1, by hash, open addressing
+	slots []uint16 // item number plus 1, by hash, open addressing; never more than a quarter full
 	bytes []byte
 }
 
@@ -21,9 +21,9 @@ type recalled struct {
 }
 
 const (
-	recallItems = 128
-	recallSlots = 4 * recallItems // a power of two, never more than a quarter full
-	recallBytes = 64 << 10
+	recallItems = 1024
+	recallSlots = 512 // to begin with; a power of two
+	recallBytes = 256 << 10
 )
 
 var hashSeed = maphash.MakeSeed()
@@ -49,6 +49,9 @@ func (c *recall) keep(key, row []byte, stored bool) []byte {
 	if len(c.items) == recallItems || len(c.bytes)+len(key)+len(row) > recallBytes {
 		return bytes.Clone(row)
 	}
+	if 4*(len(c.items)+1) > len(c.slots) {
+		c.grow()
+	}
 	it := recalled{key: c.copy(key), slot: c.probe(key), stored: stored}
 	if row != nil {
 		it.row = c.copy(row)
@@ -58,9 +61,19 @@ func (c *recall) keep(key, row []byte, stored bool) []byte {
 	return it.row
 }
 
+// grow makes twice as many slots.
+func (c *recall) grow() {
+	c.slots = make([]uint16, max(2*len(c.slots), recallSlots))
+	for i := range c.items {
+		it := &c.items[i]
+		it.slot = c.probe(it.key)
+		c.slots[it.slot] = uint16(i + 1)
+	}
+}
+
 // recallScan is the limit up to which a scan's rows are kept: who asks for so few is
 // likely to write them.
-const recallScan = 8
+const recallScan = 128
 
 // learn keeps a row that a scan has come across.
 func (c *recall) learn(key, stored []byte) {
@@ -79,7 +92,7 @@ func (c *recall) copy(b []byte) []byte {
 // probe is the slot where key is or would be.
 func (c *recall) probe(key []byte) int {
 	for i := int(hash(key)); ; i++ {
-		i &= recallSlots - 1
+		i &= len(c.slots) - 1
 		if n := c.slots[i]; n == 0 || bytes.Equal(c.items[n-1].key, key) {
 			return i
 		}

@@ -1,6 +1,10 @@
 package embedded
 
-import "sync"
+import (
+	"sync"
+
+	"github.com/cockroachdb/pebble/v2"
+)
 
 // rowCache holds the present rows that transactions have last read or written. A
 // Get of Pebble looks through memtables and levels, and a Put must know the row
@@ -12,9 +16,14 @@ import "sync"
 // it is in Pebble. So a row that a reader finds here is the present one, or was
 // until a version that the reader does not see, or is of a version that it does not
 // see: then it must look into Pebble. Views only look.
+//
+// Of what transactions write, one row is kept. Keeping all of them would be a fifth of
+// what an insert costs. It is worth it where other transactions soon read or replace
+// them, as those of a queue: that earns credit, and keeping spends it.
 type rowCache struct {
 	places []cachedRow // a power of two
 	locks  [cacheLocks]sync.Mutex
+	credit int // how many written rows to keep. The commit lock guards it.
 }
 
 // cachedRow has a buffer of its own that is used again.
@@ -27,6 +36,11 @@ const (
 	cacheLocks = 64  // places are locked in so many groups
 	cachedMost = 256 // bytes of key and row
 	cacheShare = 16  // of the memory
+
+	creditHit  = 4   // for a row that was in the cache
+	creditSoon = 16  // for one that was not, but is no older than soon
+	soon       = 1e6 // microseconds
+	maxCredit  = 1e5
 )
 
 func (c *rowCache) init(memory int) {
@@ -85,19 +99,27 @@ func (c *rowCache) drop(key []byte) {
 // read has the next transactions find the rows that t has read in Pebble, but for
 // the one that wrote puts in.
 func (c *rowCache) read(t *tx) {
+	c.credit += creditHit * t.cacheHits
 	for i := range t.recall.items {
 		it := &t.recall.items[i]
 		if it.stored && it.row != nil && !(t.hasFirst && string(it.key) == string(t.firstKey)) {
 			c.put(it.key, it.row)
+			if t.version.micros()-readVersion(it.row).micros() < soon {
+				c.credit += creditSoon
+			}
 		}
 	}
+	c.credit = min(c.credit, maxCredit)
 }
 
-// wrote follows a transaction: the row that carries its record is kept, as it is
-// the only one of most transactions; others are forgotten. So is a new row, which
-// nobody has used yet: keeping it would be a fifth of what an insert costs.
+// wrote follows a transaction. The row that carries its record is kept, as it is the
+// only one of most transactions, unless it is new: nobody has used it yet. Others are
+// forgotten, or kept if there is credit for that.
 func (c *rowCache) wrote(t *tx) {
 	c.read(t)
+	if c.credit >= t.keys.len() && t.batch != nil && c.keep(t) {
+		return
+	}
 	if t.superseded == 0 && !t.deletes {
 		return // there were no rows, so there are none here
 	}
@@ -120,4 +142,23 @@ func (c *rowCache) wrote(t *tx) {
 	t.scratch = append(t.scratch[:0], make([]byte, r.size())...)
 	r.put(t.scratch)
 	c.put(t.firstKey, t.scratch)
+}
+
+// keep follows what t has done to present rows. It reports whether that worked.
+func (c *rowCache) keep(t *tx) bool {
+	c.credit -= t.keys.len()
+	for r := t.batch.Reader(); ; {
+		kind, key, value, more, err := r.Next()
+		switch {
+		case err != nil:
+			return false
+		case !more:
+			return true
+		case key[0] != prefixData:
+		case kind == pebble.InternalKeyKindSet:
+			c.put(key[1:], value)
+		default:
+			c.drop(key[1:])
+		}
+	}
 }

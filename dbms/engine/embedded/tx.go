@@ -53,6 +53,7 @@ type running struct {
 	ended      int64 // bytes of rows that went to history
 	newWho     uint32
 	superseded int
+	cacheHits  int // rows that were in the cache
 
 	hasFirst                   bool
 	wrote, deletes, wroteBlock bool
@@ -96,7 +97,7 @@ func (e *Engine) freeTx(t *tx) {
 	} else {
 		t.batch = nil
 	}
-	if cap(t.firstValue)+cap(t.scratch)+cap(t.recall.bytes)+cap(t.keys.bytes) < 4*maxKept {
+	if cap(t.firstValue)+cap(t.scratch)+cap(t.recall.bytes)+cap(t.keys.bytes) < 16*maxKept {
 		e.transacted.Put(t)
 	}
 }
@@ -143,6 +144,7 @@ func (t *tx) Get(key []byte) ([]byte, bool, error) {
 // cached reads a row by way of the cache. Of one that is not there, held is set.
 func (t *tx) cached(key []byte) ([]byte, error) {
 	if raw := t.fromCache(key); raw != nil {
+		t.cacheHits++
 		return raw, nil
 	}
 	if t.e.groups.keys.mayHave(key) {
