@@ -97,6 +97,11 @@ func machineExperiments() []experiment {
 			measure: measureSequential,
 		},
 		{
+			figures: []spec{{"bytes by owner of 100,000 files", "ms", lower, 0.1}},
+			once:    true,
+			measure: measureAggregate,
+		},
+		{
 			figures: []spec{{figureParallel, "x", higher, 0.9}},
 			measure: measureParallel,
 		},
@@ -290,6 +295,11 @@ func measureFiles(ctx context.Context, o *options, s *system) (map[string]float6
 func measureSequential(ctx context.Context, o *options, s *system) (map[string]float64, error) {
 	r, err := s.results(ctx, o, 1, "seqwrite,seqread")
 	return map[string]float64{"sequential write of 1 GB": r["seqwrite"], "sequential read of 1 GB": r["seqread"]}, err
+}
+
+func measureAggregate(ctx context.Context, o *options, s *system) (map[string]float64, error) {
+	r, err := s.results(ctx, o, 1, "aggregate")
+	return map[string]float64{"bytes by owner of 100,000 files": r["aggregate"]}, err
 }
 
 func measureParallel(ctx context.Context, o *options, s *system) (map[string]float64, error) {

@@ -103,8 +103,8 @@ func output(ctx context.Context, dir string, name string, args ...string) (strin
 }
 
 // initramfs writes the peer's initial file system: its init, the modules in
-// the order in which they are to be loaded, and the program as /app.
-func (l linux) initramfs(path, init, app string) error {
+// the order in which they are to be loaded, the program as /app, and tools of this host in /bin.
+func (l linux) initramfs(ctx context.Context, path, init, app string, tools []string) error {
 	var buf bytes.Buffer
 	c := &cpioWriter{out: &buf}
 	for _, d := range []string{"dev", "proc", "sys", "data", "modules"} {
@@ -116,6 +116,9 @@ func (l linux) initramfs(path, init, app string) error {
 			return err
 		}
 		c.file(f.name, data)
+	}
+	if err := addTools(ctx, c, tools); err != nil {
+		return err
 	}
 	order, err := l.order()
 	if err != nil {

@@ -97,7 +97,11 @@ func newLinux(ctx context.Context, dir, cache string) (*system, error) {
 		c.Line.Set("console", "ttyS0")
 		c.Line.Set("quiet", "")
 		c.Line.Set("panic", "-1")
-		return c, kernel.initramfs(c.Initrd, init, app)
+		var tools []string
+		if pkg == guestPackage {
+			tools = guestTools
+		}
+		return c, kernel.initramfs(ctx, c.Initrd, init, app, tools)
 	}
 	return s, nil
 }

@@ -118,8 +118,15 @@ func (s *writeset) grow() {
 	s.small, s.shared = nil, false
 }
 
-// keep copies b into the arena.
+// large is from when on a value has memory of its own: in the arena it would be copied
+// again as that grows.
+const large = 4 << 10
+
+// keep copies b, into the arena if it is small.
 func (s *writeset) keep(b []byte) []byte {
+	if len(b) >= large {
+		return append([]byte(nil), b...)
+	}
 	n := len(s.arena)
 	s.arena = append(s.arena, b...)
 	return s.arena[n:len(s.arena):len(s.arena)]

@@ -134,24 +134,25 @@ func (s *System) utimensat(a *[6]uintptr) (int, syscall.Errno) {
 	if a[3]&^(unix.AT_SYMLINK_NOFOLLOW|unix.AT_EMPTY_PATH) != 0 {
 		return 0, syscall.EINVAL
 	}
-	now := s.now().UnixNano()
-	accessed, modified := &now, &now
+	times := timesNow()
 	if a[2] != 0 {
-		times, e := array[unix.Timespec](&a[2], 2)
-		if e != 0 {
-			return 0, e
-		}
-		if accessed, e = timeArg(times[0], &now); e != 0 {
-			return 0, e
-		}
-		if modified, e = timeArg(times[1], &now); e != 0 {
+		var e syscall.Errno
+		if times, e = array[unix.Timespec](&a[2], 2); e != 0 {
 			return 0, e
 		}
 	}
-	return s.setTimes(a, accessed, modified)
+	if times[0].Nsec == unix.UTIME_OMIT && times[1].Nsec == unix.UTIME_OMIT {
+		return 0, 0 // whatever the path is
+	}
+	return s.setTimes(a, times)
 }
 
-func (s *System) setTimes(a *[6]uintptr, accessed, modified *int64) (int, syscall.Errno) {
+func timesNow() []unix.Timespec {
+	return []unix.Timespec{{Nsec: unix.UTIME_NOW}, {Nsec: unix.UTIME_NOW}}
+}
+
+// setTimes looks for the path first, and judges the times then.
+func (s *System) setTimes(a *[6]uintptr, times []unix.Timespec) (int, syscall.Errno) {
 	var n node
 	var err error
 	if a[1] == 0 {
@@ -159,10 +160,19 @@ func (s *System) setTimes(a *[6]uintptr, accessed, modified *int64) (int, syscal
 	} else {
 		n, err = s.resolveAt(a[0], &a[1], a[3])
 	}
-	if accessed == nil && modified == nil {
+	if err != nil {
 		return 0, errno(err)
 	}
-	return update(n, err, func(at *file.Attr) {
+	now := s.now().UnixNano()
+	accessed, e := timeArg(times[0], &now)
+	if e != 0 {
+		return 0, e
+	}
+	modified, e := timeArg(times[1], &now)
+	if e != 0 {
+		return 0, e
+	}
+	return update(n, nil, func(at *file.Attr) {
 		if accessed != nil {
 			at.Accessed = *accessed
 		}
@@ -188,12 +198,12 @@ func timeArg(t unix.Timespec, now *int64) (*int64, syscall.Errno) {
 }
 
 func (s *System) truncate(a *[6]uintptr) (int, syscall.Errno) {
+	if int64(a[1]) < 0 {
+		return 0, syscall.EINVAL
+	}
 	path, e := cString(&a[0])
 	if e != 0 {
 		return 0, e
-	}
-	if int64(a[1]) < 0 {
-		return 0, syscall.EINVAL
 	}
 	n, err := s.resolve(atCWD, path, true)
 	if err != nil {
@@ -214,13 +224,16 @@ func (s *System) truncate(a *[6]uintptr) (int, syscall.Errno) {
 }
 
 func (s *System) ftruncate(a *[6]uintptr) (int, syscall.Errno) {
+	if int64(a[1]) < 0 {
+		return 0, syscall.EINVAL
+	}
 	f, e := s.usableFile(a[0])
 	if e != 0 {
 		return 0, e
 	}
 	defer f.release()
 	t, ok := f.description.(Truncater)
-	if !ok || !f.writable() || int64(a[1]) < 0 {
+	if !ok || !f.writable() {
 		return 0, syscall.EINVAL
 	}
 	return 0, errno(t.Truncate(int64(a[1])))
@@ -236,6 +249,8 @@ func (s *System) fallocate(a *[6]uintptr) (int, syscall.Errno) {
 	switch {
 	case off < 0 || n <= 0:
 		return 0, syscall.EINVAL
+	case a[1]&unix.FALLOC_FL_PUNCH_HOLE != 0 && a[1]&unix.FALLOC_FL_KEEP_SIZE == 0:
+		return 0, syscall.EOPNOTSUPP
 	case !f.writable():
 		return 0, syscall.EBADF
 	case off > file.MaxSize-n:

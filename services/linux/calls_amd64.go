@@ -88,21 +88,20 @@ func (s *System) utimes(a *[6]uintptr) (int, syscall.Errno) {
 
 // futimesat has its times in microseconds.
 func (s *System) futimesat(a *[6]uintptr) (int, syscall.Errno) {
-	now := s.now().UnixNano()
-	accessed, modified := now, now
+	at := timesNow()
 	if a[2] != 0 {
 		times, e := array[unix.Timeval](&a[2], 2)
 		if e != 0 {
 			return 0, e
 		}
-		for _, t := range times {
+		for i, t := range times {
 			if t.Usec < 0 || t.Usec >= 1e6 {
 				return 0, syscall.EINVAL
 			}
+			at[i] = unix.Timespec{Sec: t.Sec, Nsec: t.Usec * 1000}
 		}
-		accessed, modified = unix.TimevalToNsec(times[0]), unix.TimevalToNsec(times[1])
 	}
-	return s.setTimes(&[6]uintptr{a[0], a[1]}, &accessed, &modified)
+	return s.setTimes(&[6]uintptr{a[0], a[1]}, at)
 }
 
 func (s *System) pollMilliseconds(a *[6]uintptr) (int, syscall.Errno) {

@@ -13,6 +13,14 @@
 //	now         ns for time.Now
 //	filewrite   us to create a file, write 4 KB and sync it
 //	fileread    us to open a file of 4 KB and read it
+//	filestat    us for stat of a file in use
+//	overwrite   us to write 4 KB of a file of 1 MB, not synced
+//	create      us to create an empty file and sync it
+//	unlink      us to remove a small file and sync the directory
+//	seqwrite    MB/s of writing a file of 1 GB and syncing it
+//	seqread     MB/s of reading it, after seqwrite
+//	aggregate   ms to add up the sizes of 100,000 files by owner: by a scan of the
+//	            table of inodes, or on Linux by find and awk
 //	hash        MB/s of SHA-256 on all CPUs together
 //
 // # Owns
@@ -21,7 +29,8 @@
 //
 // # May import
 //
-// The standard library only.
+// The standard library, and for the table of inodes package dbms/store and what declares
+// the table.
 //
 // # Guarantees
 //

@@ -22,6 +22,7 @@ var measurements = map[string]measurement{
 	"unlink":    fileUnlink,
 	"seqwrite":  fileSequentialWrite,
 	"seqread":   fileSequentialRead,
+	"aggregate": aggregate,
 	"hash":      func(string) (float64, error) { return hash(), nil },
 }
 
