@@ -96,6 +96,7 @@ soak: setup
 	@go test -timeout 0 ./qemu -run 'TestPlug$$|TestTables$$' -v -plugs $(PLUGS)
 	@go test -timeout 0 -run 'Crash$$' ./dbms/store -crash.seeds $$((100 * $(SEEDS)))
 	@go test -timeout 0 -run 'Operations$$' ./services/file -operations.seeds $$((100 * $(SEEDS)))
+	@go test -timeout 0 -v -run 'ManyFiles$$' ./services/file -many.files 1000000
 
 # What each part of the benchmarks needs. The store needs no QEMU.
 .PHONY: need-machine need-store need-services
