@@ -1,23 +1,31 @@
 package pc
 
 import (
+	"cmp"
+	"context"
 	"fmt"
 	"net/netip"
 
+	"github.com/tuplix/tuplix/dbms/store"
 	"github.com/tuplix/tuplix/drivers/metal"
 	"github.com/tuplix/tuplix/drivers/virtio"
 	nic "github.com/tuplix/tuplix/drivers/virtio/net"
 	"github.com/tuplix/tuplix/kernel"
+	"github.com/tuplix/tuplix/kernel/cmdline"
+	"github.com/tuplix/tuplix/services/config"
 	"github.com/tuplix/tuplix/services/linux"
 	"github.com/tuplix/tuplix/services/net"
+	"github.com/tuplix/tuplix/services/net/control"
+	"github.com/tuplix/tuplix/services/net/firewall"
 	"github.com/tuplix/tuplix/services/net/link"
 )
 
 // network is the network service, and what waits for the files.
 type network struct {
 	service *net.Service
-	config  net.Config
+	line    net.Config    // what the command line says
 	servers chan resolver // the latest name servers, until system takes them
+	names   chan string   // the latest name of the machine, the same
 }
 
 type resolver struct {
@@ -25,19 +33,27 @@ type resolver struct {
 	search  []string
 }
 
-// startNetwork attaches every virtio network device as eth0, eth1 and so on,
-// and has them configured as the command line says, without waiting for it: a
-// lease comes while the files are mounted.
-func startNetwork(devices *metal.Inventory) (*network, error) {
-	config, err := net.ParseCommandLine(kernel.CommandLine())
+// startNetwork attaches every virtio network device as eth0, eth1 and so on, and has
+// them configured as the command line says, without waiting for it: a lease comes
+// while the files are mounted. Nothing that is new comes in before the store's tables
+// have been read (follow).
+func startNetwork(devices *metal.Inventory, options *cmdline.Line) (*network, error) {
+	line, err := net.ParseCommandLine(kernel.CommandLine())
 	if err != nil {
 		return nil, err
 	}
-	n := &network{config: config, servers: make(chan resolver, 1)}
+	if name, ok := config.Overrides(options, control.Hostname)[control.Hostname.Name()]; ok && line.Hostname == "" {
+		if err := net.CheckHostname(name); err != nil {
+			return nil, err
+		}
+		line.Hostname = name
+	}
+	n := &network{line: line, servers: make(chan resolver, 1), names: make(chan string, 1)}
 	n.service, err = net.New(net.Options{
-		Config:    config,
+		Config:    line,
 		Memory:    kernel.ReadStats().MemoryTotal,
-		Resolver:  n.learn,
+		Resolver:  func(servers []netip.Addr, search []string) { keepLatest(n.servers, resolver{servers, search}) },
+		Hostname:  func(name string) { keepLatest(n.names, name) },
 		Monotonic: kernel.Uptime,
 		Log:       say,
 	})
@@ -55,7 +71,20 @@ func startNetwork(devices *metal.Inventory) (*network, error) {
 			say("%s: %v", name, err)
 		}
 	}
+	n.service.SetFirewall([]firewall.Rule{{Action: firewall.Deny, Direction: firewall.In}})
 	return n, n.service.Start()
+}
+
+// follow has the network be as the store's tables say, from now on. If they cannot be
+// read, the command line alone counts.
+func (n *network) follow(s *store.Store) {
+	tables, err := control.Open(context.Background(), s, control.Options{Network: n.service, Line: n.line, Log: say})
+	if err != nil {
+		say("network: its tables: %v", err)
+		n.service.SetFirewall(nil)
+		return
+	}
+	control.Provide(tables)
 }
 
 func (n *network) attach(name string, t virtio.Transport) error {
@@ -66,25 +95,35 @@ func (n *network) attach(name string, t virtio.Transport) error {
 	return n.service.Attach(name, link.Virtio(d))
 }
 
-// learn keeps the latest name servers. It is called by one goroutine at a time.
-func (n *network) learn(servers []netip.Addr, search []string) {
+// keepLatest puts v into a channel of capacity 1 in place of what is there. It is
+// called by one goroutine at a time.
+func keepLatest[T any](c chan T, v T) {
 	select {
-	case <-n.servers:
+	case <-c:
 	default:
 	}
-	n.servers <- resolver{servers, search}
+	c <- v
 }
 
-// configure writes into the files what the network learns, from now on.
+// configure writes into the files what the network learns, and names the machine,
+// from now on.
 func (n *network) configure(system *linux.System) {
-	if n.config.Hostname != "" {
-		system.SetHostname(n.config.Hostname)
+	own := system.Hostname()
+	select {
+	case name := <-n.names: // known before the program begins
+		system.SetHostname(cmp.Or(name, own))
+	default:
 	}
 	go func() {
-		for r := range n.servers {
-			text := net.ResolvConf(r.servers, r.search)
-			if err := system.WriteFile("/etc/resolv.conf", text, 0o644); err != nil {
-				say("network: /etc/resolv.conf: %v", err)
+		for {
+			select {
+			case r := <-n.servers:
+				text := net.ResolvConf(r.servers, r.search)
+				if err := system.WriteFile("/etc/resolv.conf", text, 0o644); err != nil {
+					say("network: /etc/resolv.conf: %v", err)
+				}
+			case name := <-n.names:
+				system.SetHostname(cmp.Or(name, own))
 			}
 		}
 	}()

@@ -38,7 +38,7 @@ func start() error {
 	}
 	go kernel.KeepClock()
 	startEntropy(devices, &line)
-	network, err := startNetwork(devices)
+	network, err := startNetwork(devices, &line)
 	if err != nil {
 		return err
 	}
@@ -50,6 +50,7 @@ func start() error {
 	if err != nil {
 		return err
 	}
+	network.follow(files.store)
 	system, err := linux.New(linux.Config{
 		Kernel:  descriptors{},
 		Files:   files.fs,

@@ -21,7 +21,8 @@
 // what does not parse; where such text reaches the row by another way, the setting
 // keeps the value that it had, and the row says why in its column problem.
 //
-// The package owns os.settings. It may import dbms and package user. It guarantees
+// The package owns os.settings. It may import dbms, kernel/cmdline and
+// package user. It guarantees
 // that In never blocks and never returns a value that the setting's validation
 // refuses. It refuses two settings of one name, and overrides of names that nobody
 // declared.

@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/tuplix/tuplix/kernel/cmdline"
 )
 
 // Declared is a Setting of any type.
@@ -165,4 +167,17 @@ func formatSize(n int64) string {
 		}
 	}
 	return "0"
+}
+
+// Overrides are the settings that a boot's command line names (set.NAME=VALUE): all
+// of them, or of the given ones.
+func Overrides(line *cmdline.Line, of ...Declared) map[string]string {
+	set := map[string]string{}
+	for _, o := range line.Options {
+		name, ok := strings.CutPrefix(o.Name, "set.")
+		if ok && (of == nil || slices.ContainsFunc(of, func(d Declared) bool { return d.Name() == name })) {
+			set[name] = o.Value
+		}
+	}
+	return set
 }

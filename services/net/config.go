@@ -223,7 +223,7 @@ func (i *Interface) check() error {
 		} else {
 			v6++
 		}
-		if !i.reaches(gw) {
+		if !i.Reaches(gw) {
 			return fmt.Errorf("gateway %v is in none of the subnets", gw)
 		}
 	}
@@ -233,7 +233,8 @@ func (i *Interface) check() error {
 	return nil
 }
 
-func (i *Interface) reaches(gw netip.Addr) bool {
+// Reaches reports whether a router is on a subnet of the interface's addresses.
+func (i *Interface) Reaches(gw netip.Addr) bool {
 	if gw.IsLinkLocalUnicast() && gw.Is6() {
 		return true
 	}

@@ -18,9 +18,9 @@ import (
 // What follows runs on the configurator's goroutine only.
 
 // begin applies the first configuration.
-func (s *Service) begin(c Config) {
+func (s *Service) begin() {
 	// What cannot be applied is told by the interfaces.
-	_ = s.apply(c)
+	_ = s.apply(s.opts.Config)
 	s.updateResolver(true)
 }
 
@@ -60,7 +60,7 @@ func (s *Service) update() {
 	s.updateResolver(false)
 	s.updateHostname()
 	s.checkReady()
-	s.opts.Changed()
+	s.changed()
 }
 
 // change brings an interface from what was wanted to what is.
@@ -163,7 +163,7 @@ func (s *Service) fail(i *iface, err error) {
 	s.mu.Unlock()
 	s.opts.Log("%v", err)
 	s.checkReady()
-	s.opts.Changed()
+	s.changed()
 }
 
 func (s *Service) impatient(i *iface, c *dhcpClient) {

@@ -217,5 +217,5 @@ func (s *Service) setState(i *iface, c *dhcpClient, state string) {
 	s.mu.Lock()
 	i.state = state
 	s.mu.Unlock()
-	s.opts.Changed()
+	s.changed()
 }

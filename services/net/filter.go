@@ -44,10 +44,10 @@ type neighborEvents Service
 var _ stack.NUDDispatcher = (*neighborEvents)(nil)
 
 // OnNeighborAdded implements stack.NUDDispatcher.
-func (n *neighborEvents) OnNeighborAdded(tcpip.NICID, stack.NeighborEntry) { n.opts.Changed() }
+func (n *neighborEvents) OnNeighborAdded(tcpip.NICID, stack.NeighborEntry) { (*Service)(n).changed() }
 
 // OnNeighborChanged implements stack.NUDDispatcher.
-func (n *neighborEvents) OnNeighborChanged(tcpip.NICID, stack.NeighborEntry) { n.opts.Changed() }
+func (n *neighborEvents) OnNeighborChanged(tcpip.NICID, stack.NeighborEntry) { (*Service)(n).changed() }
 
 // OnNeighborRemoved implements stack.NUDDispatcher.
-func (n *neighborEvents) OnNeighborRemoved(tcpip.NICID, stack.NeighborEntry) { n.opts.Changed() }
+func (n *neighborEvents) OnNeighborRemoved(tcpip.NICID, stack.NeighborEntry) { (*Service)(n).changed() }

@@ -37,7 +37,7 @@ func (n *ndpEvents) change(nic tcpip.NICID, f func(i *iface)) {
 		s.mu.Unlock()
 		s.updateRoutes()
 		s.updateResolver(false)
-		s.opts.Changed()
+		s.changed()
 	})
 }
 

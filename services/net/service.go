@@ -33,9 +33,6 @@ type Options struct {
 	// one and when that changes; "" when none does any more. May be nil. It is called
 	// by one goroutine at a time.
 	Hostname func(name string)
-	// Changed is told that a Snapshot would show something new, counters aside. May
-	// be nil. It must not block nor call the service: locks may be held.
-	Changed func()
 	// Log is told what an administrator may want to know. May be nil.
 	Log func(format string, args ...any)
 }
@@ -50,6 +47,7 @@ type Service struct {
 	flows  flow.Registry
 	filter atomic.Pointer[firewall.Filter]
 	sent   *firewall.Tracker // of all filters
+	notify atomic.Pointer[func()]
 
 	ready     chan struct{}
 	readyOnce sync.Once
@@ -106,9 +104,6 @@ func New(o Options) (*Service, error) {
 	if o.Hostname == nil {
 		o.Hostname = func(string) {}
 	}
-	if o.Changed == nil {
-		o.Changed = func() {}
-	}
 	s := &Service{opts: o, config: o.Config, events: newEventQueue(), ready: make(chan struct{}), quit: make(chan struct{}),
 		sent: firewall.NewTracker(o.Monotonic)}
 	st, err := newStack(o.Memory, newClock(o.Monotonic), (*ndpEvents)(s), (*neighborEvents)(s))
@@ -153,11 +148,9 @@ func (s *Service) Attach(name string, dev link.Device) error {
 	return nil
 }
 
-// Start configures all attached interfaces. It does not wait; see Ready.
-func (s *Service) Start() error { return s.StartWith(s.opts.Config) }
-
-// StartWith is Start with another configuration than that of the Options.
-func (s *Service) StartWith(c Config) error {
+// Start configures all attached interfaces as the Options say. It does not wait; see
+// Ready.
+func (s *Service) Start() error {
 	s.mu.Lock()
 	if s.started {
 		s.mu.Unlock()
@@ -166,7 +159,7 @@ func (s *Service) StartWith(c Config) error {
 	s.started = true
 	s.mu.Unlock()
 	s.done.Go(func() { s.events.run() })
-	s.events.post(func() { s.begin(c) })
+	s.events.post(s.begin)
 	return nil
 }
 
@@ -261,4 +254,25 @@ func (s *Service) byNIC(nic tcpip.NICID) *iface {
 		return nil
 	}
 	return s.ifaces[k]
+}
+
+// OnChange has f called when a Snapshot would show something new, counters aside. It
+// must not block nor call the service: locks may be held.
+func (s *Service) OnChange(f func()) { s.notify.Store(&f) }
+
+func (s *Service) changed() {
+	if f := s.notify.Load(); f != nil {
+		(*f)()
+	}
+}
+
+// Devices returns the names of the attached interfaces.
+func (s *Service) Devices() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var names []string
+	for _, i := range s.ifaces {
+		names = append(names, i.name)
+	}
+	return names
 }

@@ -23,6 +23,7 @@ type Snapshot struct {
 	Search     []string
 	Hostname   string
 	TCP        TCPCounters
+	Denied     uint64 // frames that the firewall did not admit, since boot
 }
 
 // InterfaceState is one interface.
@@ -91,6 +92,9 @@ func (s *Service) Snapshot() Snapshot {
 		Search:   slices.Clone(s.search),
 		Hostname: s.hostname(),
 		TCP:      s.tcpCounters(),
+	}
+	for _, i := range s.ifaces {
+		snap.Denied += i.link.Denied()
 	}
 	for nic, info := range infos {
 		snap.Interfaces = append(snap.Interfaces, s.interfaceState(nic, &info))

@@ -4,13 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/tuplix/tuplix/dbms/store"
 	"github.com/tuplix/tuplix/kernel"
 	"github.com/tuplix/tuplix/kernel/cmdline"
+	"github.com/tuplix/tuplix/services/config"
 	"github.com/tuplix/tuplix/services/file"
+	"github.com/tuplix/tuplix/services/net/control"
 )
 
 // OpenHere starts the services on the store of the machine that the program runs
@@ -29,12 +30,16 @@ func OpenHere(ctx context.Context) (*System, error) {
 	if err != nil {
 		return nil, err
 	}
+	network, err := control.Here()
+	if err != nil {
+		return nil, err
+	}
 	line, err := cmdline.Parse(kernel.CommandLine())
 	if err != nil {
 		kernel.Say("services: the command line: " + err.Error()) // what was understood holds
 	}
-	s := &System{Store: st, File: fs, here: true, options: Options{
-		Override: overrides(&line),
+	s := &System{Store: st, File: fs, Net: network, here: true, options: Options{
+		Override: config.Overrides(&line),
 		Kernel:   kernel.LogFrom,
 		Booted:   time.Now().Add(-kernel.Uptime()),
 	}}
@@ -43,15 +48,4 @@ func OpenHere(ctx context.Context) (*System, error) {
 		return nil, errors.Join(err, s.Close())
 	}
 	return s, nil
-}
-
-// overrides are the settings that a command line names.
-func overrides(line *cmdline.Line) map[string]string {
-	set := map[string]string{}
-	for _, o := range line.Options {
-		if name, ok := strings.CutPrefix(o.Name, "set."); ok {
-			set[name] = o.Value
-		}
-	}
-	return set
 }

@@ -15,18 +15,19 @@ import (
 	"github.com/tuplix/tuplix/services/log"
 	"github.com/tuplix/tuplix/services/message"
 	"github.com/tuplix/tuplix/services/metric"
+	"github.com/tuplix/tuplix/services/net/control"
 	"github.com/tuplix/tuplix/services/task"
 	"github.com/tuplix/tuplix/services/user"
 )
 
 // Tables returns the tables of all services.
 func Tables() []table.Declared {
-	return slices.Concat(user.Tables(), file.Tables(), config.Tables(), log.Tables(), metric.Tables(), message.Tables(), task.Tables())
+	return slices.Concat(user.Tables(), file.Tables(), config.Tables(), log.Tables(), metric.Tables(), message.Tables(), task.Tables(), control.Tables())
 }
 
 // Settings returns the settings of all services.
 func Settings() []config.Declared {
-	return slices.Concat(log.Settings(), metric.Settings(), task.Settings())
+	return slices.Concat(log.Settings(), metric.Settings(), task.Settings(), control.Settings())
 }
 
 // Options say how a System is opened. The zero value is sensible.
@@ -51,9 +52,10 @@ type System struct {
 	Message *message.Service
 	Task    *task.Service
 	User    *user.Service
+	Net     *control.Service // of a machine that runs it; elsewhere only its tables
 
 	options Options
-	here    bool // the files are the machine's, and stay open
+	here    bool // files and network are the machine's, and stay open
 }
 
 // Open opens the store of a volume and starts the services. Errors are those of
@@ -108,7 +110,10 @@ func (s *System) Start(ctx context.Context) (err error) {
 	if s.Message, err = message.Open(ctx, s.Store, message.Options{}); err != nil {
 		return err
 	}
-	s.Task, err = task.Open(ctx, s.Store, task.Options{Config: s.Config, Log: say})
+	if s.Task, err = task.Open(ctx, s.Store, task.Options{Config: s.Config, Log: say}); err != nil || s.Net != nil {
+		return err
+	}
+	s.Net, err = control.Open(ctx, s.Store, control.Options{Config: s.Config, Log: say})
 	return err
 }
 
@@ -121,6 +126,9 @@ func (s *System) Sync(ctx context.Context) error {
 func (s *System) Close() error {
 	if s.Task != nil {
 		s.Task.Close()
+	}
+	if s.Net != nil && !s.here {
+		s.Net.Close()
 	}
 	if s.Metric != nil {
 		s.Metric.Close()

@@ -4,7 +4,7 @@
 // connected or accept, and leave when they are closed. Packets never come by: a
 // connection's counters are added to by the socket's own reads and writes.
 //
-//	listen, connect, accept --> Registry --> Take: what changed since --> tables
+//	listen, connect, accept --> Registry --> Open, Take: what is and was --> tables
 //	read, write --> counters        |
 //	close -------> log, bounded ----+--> Program: who listens on a port --> firewall
 //

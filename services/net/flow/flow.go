@@ -80,10 +80,8 @@ type Registry struct {
 	next        uint64
 	listeners   map[uint64]*Listener
 	connections map[uint64]*Connection
-	opened      []*Connection // since the last Take
-	closed      []*Connection // the same
+	closed      []*Connection // since the last Take
 	lost        uint64        // closed ones that did not fit
-	relisted    bool          // listeners changed since the last Take
 
 	changed func()
 }
@@ -117,7 +115,6 @@ func (r *Registry) Listen(protocol string, local netip.AddrPort, owner Owner) *L
 	r.next++
 	l.ID = r.next
 	r.listeners[l.ID] = l
-	r.relisted = true
 	return l
 }
 
@@ -126,7 +123,6 @@ func (l *Listener) Close() {
 	l.registry.mu.Lock()
 	defer l.registry.unlock()
 	delete(l.registry.listeners, l.ID)
-	l.registry.relisted = true
 }
 
 // Connect enters a connection. Its state is asked for now and then; it must not
@@ -142,9 +138,6 @@ func (r *Registry) Connect(protocol string, inbound bool, local, remote netip.Ad
 	r.next++
 	c.ID = r.next
 	r.connections[c.ID] = c
-	if r.changed != nil {
-		r.opened = append(r.opened, c)
-	}
 	return c
 }
 
@@ -167,23 +160,16 @@ func (c *Connection) Close() {
 
 // News is what Take returns.
 type News struct {
-	Opened   []*Connection // and still open
-	Closed   []*Connection // some of which may have been opened since, too
-	Lost     uint64        // connections that were closed and are not in Closed
-	Relisted bool          // the listeners have changed
+	Closed []*Connection // connections that were
+	Lost   uint64        // further ones, which did not fit
 }
 
-// Take returns what has changed since the last call.
+// Take returns what was closed since the last call.
 func (r *Registry) Take() News {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	n := News{Closed: r.closed, Lost: r.lost, Relisted: r.relisted}
-	for _, c := range r.opened {
-		if _, gone := c.Closed(); !gone {
-			n.Opened = append(n.Opened, c)
-		}
-	}
-	r.opened, r.closed, r.lost, r.relisted = nil, nil, 0, false
+	n := News{Closed: r.closed, Lost: r.lost}
+	r.closed, r.lost = nil, 0
 	return n
 }
 
