@@ -66,17 +66,13 @@ func openWorkspace(ctx context.Context, root, from string) (*workspace, error) {
 	if w.lock, err = lockFile(filepath.Join(w.dir, "lock")); err != nil {
 		return nil, err
 	}
-	if err := w.join(e); err != nil {
-		w.Close()
-		return nil, err
-	}
-	if err := w.shadowGoroot(); err != nil {
-		w.Close()
-		return nil, err
-	}
-	if err := w.addGate(); err != nil {
-		w.Close()
-		return nil, err
+	for _, step := range []func() error{
+		func() error { return w.join(ctx, e) }, w.shadowGoroot, w.addGate,
+	} {
+		if err := step(); err != nil {
+			w.Close()
+			return nil, err
+		}
 	}
 	return w, nil
 }
@@ -96,8 +92,9 @@ func (w *workspace) pattern(p string) string {
 // Close lets another build use the workspace. The files stay.
 func (w *workspace) Close() error { return w.lock.Close() }
 
-// join makes the go command see the application's module and the system's.
-func (w *workspace) join(e goEnv) error {
+// join makes the go command see the application's module and the system's, and the
+// lean copy of what both import.
+func (w *workspace) join(ctx context.Context, e goEnv) error {
 	module := filepath.Dir(e.GOMOD)
 	switch {
 	case within(filepath.Join(e.GOROOT, "src"), w.from):
@@ -110,8 +107,7 @@ func (w *workspace) join(e goEnv) error {
 		w.std, w.from = filepath.ToSlash(rel), w.root
 		fallthrough
 	case e.GOMOD != "" && e.GOMOD != os.DevNull && sameFile(module, w.root):
-		w.env = append(w.env, "GOWORK=off")
-		return nil
+		module, e.GOWORK = w.root, "off"
 	case e.GOMOD == "" || e.GOMOD == os.DevNull:
 		if e.GOWORK == "" || e.GOWORK == "off" {
 			module = w.from
@@ -122,16 +118,27 @@ func (w *workspace) join(e goEnv) error {
 		}
 		return fmt.Errorf("%s belongs to no module of %s", w.from, e.GOWORK)
 	}
-	work := filepath.Join(w.dir, "go.work")
-	text, err := w.goWork(module, e)
+	f, err := w.goWork(module, e)
 	if err != nil {
 		return err
 	}
-	if err := writeIfChanged(work, text); err != nil {
+	work := filepath.Join(w.dir, "go.work")
+	if err := writeIfChanged(work, modfile.Format(f.Syntax)); err != nil {
 		return err
 	}
 	w.env = append(w.env, "GOWORK="+work)
-	return w.seedSums(e.GOWORK)
+	if err := w.seedSums(e.GOWORK); err != nil {
+		return err
+	}
+	m, dir, err := w.lean(ctx)
+	if err != nil || dir == "" {
+		return err
+	}
+	if err := f.AddReplace(m.Path, m.Version, dir, ""); err != nil {
+		return err
+	}
+	f.Cleanup()
+	return writeIfChanged(work, modfile.Format(f.Syntax))
 }
 
 // inventModule gives a directory of Go files outside any module a go.mod that
@@ -160,7 +167,7 @@ func moduleElement(name string) string {
 
 // goWork composes the workspace file: everything an existing go.work says, the
 // application's module, and the system's.
-func (w *workspace) goWork(module string, e goEnv) ([]byte, error) {
+func (w *workspace) goWork(module string, e goEnv) (*modfile.WorkFile, error) {
 	f := new(modfile.WorkFile)
 	f.Syntax = new(modfile.FileSyntax)
 	var uses []string
@@ -201,7 +208,7 @@ func (w *workspace) goWork(module string, e goEnv) ([]byte, error) {
 		return nil, err
 	}
 	f.Cleanup()
-	return modfile.Format(f.Syntax), nil
+	return f, nil
 }
 
 // goLine returns the go directive of the module in dir, or "" where it has
