@@ -7,6 +7,7 @@ PORT   ?= 8080
 MEMORY ?= 512M
 CPUS   ?= 2
 DISK   ?= build/disk.img
+LOGIN  ?= none
 BENCH  ?= all
 PLUGS  ?= 200
 SEEDS  ?= 2000
@@ -20,6 +21,7 @@ quiet = </dev/null
 help:
 	@echo 'make run         boot the shell in QEMU, with its disk in $(DISK)'
 	@echo '                 (PORT=$(PORT) is its web page, MEMORY=$(MEMORY), CPUS=$(CPUS);'
+	@echo '                 LOGIN=console asks who is there, SSH=2222 lets users in by that port,'
 	@echo '                 ENCRYPT=1 encrypts a new disk, KEY_FILE=... opens it)'
 	@echo 'make test        run all tests, on this host and in QEMU'
 	@echo 'make test-newer-qemu'
@@ -44,7 +46,7 @@ setup-linux:
 	@sh qemu/setup -linux $(quiet)
 
 run: setup build/tuplix
-	@exec build/tuplix run -disk $(DISK) $(if $(ENCRYPT),-encrypt) $(if $(KEY_FILE),-key-file $(KEY_FILE)) -m $(MEMORY) -smp $(CPUS) -p $(PORT):80 ./apps/shell
+	@exec build/tuplix run -disk $(DISK) $(if $(ENCRYPT),-encrypt) $(if $(KEY_FILE),-key-file $(KEY_FILE)) -m $(MEMORY) -smp $(CPUS) -p $(PORT):80 $(if $(SSH),-p $(SSH):22 -cmdline set.ssh.listen=:22) -cmdline login=$(LOGIN) ./apps/shell
 
 # Always asked, since only the go command knows whether it is up to date.
 .PHONY: build/tuplix

@@ -35,6 +35,7 @@ func bootShell(t *testing.T, disk *Disk, key string) guest {
 	t.Helper()
 	c := Config{Disk: disk, Network: Network{None: true}}
 	c.Line.Env = []string{"TUPLIX_CONSOLE=pipe"}
+	c.Line.Set("login", "none")
 	if key != "" {
 		c.Key = []byte(key)
 	}
@@ -127,5 +128,6 @@ func TestEncryptedMicroVM(t *testing.T) {
 	disk, _ := encryptedDisk(t)
 	c := Config{Machine: MicroVM, Disk: disk, Network: Network{None: true}, Key: []byte("secret")}
 	c.Line.Env = []string{"TUPLIX_CONSOLE=pipe"}
+	c.Line.Set("login", "none")
 	boot(t, "apps/shell", c).finish(t, "echo hi > /a")
 }

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
+	"log/slog"
 	"os"
 	"strings"
 	"sync"
@@ -15,6 +17,7 @@ import (
 	"github.com/tuplix/tuplix/apps/shell/command/system"
 	"github.com/tuplix/tuplix/apps/shell/command/text"
 	"github.com/tuplix/tuplix/apps/shell/session"
+	"github.com/tuplix/tuplix/dbms/store"
 	"github.com/tuplix/tuplix/dbms/table"
 	tuplix "github.com/tuplix/tuplix/services/system"
 	"github.com/tuplix/tuplix/services/user"
@@ -52,6 +55,24 @@ func (m *machine) open(context.Context) (*tuplix.System, error) {
 	}
 	m.system = s
 	return s, nil
+}
+
+// run has the services work from the start of the machine on: they record what is
+// logged, take samples, run tasks at their times, and let users in.
+func (m *machine) run(boot tuplix.Boot) {
+	s, err := m.open(context.Background())
+	if errors.Is(err, store.ErrNone) {
+		return // on Linux
+	}
+	if err == nil && (boot.Root.Key != "" || boot.Root.Password != "") {
+		_, err = s.User.FirstBoot(context.Background(), boot.Root)
+	}
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "shell: the services of the system: %v\n", err)
+		return
+	}
+	slog.SetDefault(slog.New(s.Log.Handler()))
+	s.LetIn(m.remote)
 }
 
 // commands are all that a shell of this machine knows, and some of its own.

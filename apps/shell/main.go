@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"flag"
 	"fmt"
@@ -17,6 +18,8 @@ import (
 	"github.com/tuplix/tuplix/apps/shell/console"
 	"github.com/tuplix/tuplix/apps/shell/session"
 	"github.com/tuplix/tuplix/apps/shell/status"
+	tuplix "github.com/tuplix/tuplix/services/system"
+	"github.com/tuplix/tuplix/services/user"
 )
 
 // startFile is run when the machine starts, if it exists.
@@ -53,49 +56,42 @@ func main() {
 
 // run is the program.
 func run(f flags) (code int, err error) {
-	in := console.Input()
+	x := &seat{f: f, machine: here(), in: console.Input(), out: os.Stdout, interrupts: console.NewInterrupts()}
 	scripted := f.texts || len(f.args) > 0
-	interactive := !scripted && term.IsTerminal(0) && os.Getenv("TUPLIX_CONSOLE") != "pipe"
-	if !interactive && !scripted {
-		undo, loud := console.Silence(in) // before anything comes that would be echoed
+	x.interactive = !scripted && term.IsTerminal(0) && os.Getenv("TUPLIX_CONSOLE") != "pipe"
+	if !x.interactive && !scripted {
+		undo, loud := console.Silence(x.in) // before anything comes that would be echoed
 		if loud != nil {
 			fmt.Fprintf(os.Stderr, "shell: the console echoes its input: %v\n", loud)
 		}
 		defer func() { err = errors.Join(err, undo()) }()
 	}
-	machine := here()
-	history, historyErr := openHistory(interactive, f.first)
 	dir, err := os.Getwd()
 	if err != nil {
 		dir = "/"
 	}
-	s, err := session.New(session.Options{
-		Stdin: in, Stdout: os.Stdout, Stderr: os.Stderr, Env: environment(), Dir: dir,
-		Params: f.params(), Interactive: interactive, Allow: machine.allow,
-	}, machine.commands(historyCommand(history))...)
+	program := account{name: user.Root, dir: dir, env: environment()}
+	s, err := x.session(program)
 	if err != nil {
 		return command.StatusFailed, err
 	}
-	interrupts := console.NewInterrupts()
+	login := false
 	if f.first {
-		start(s, f, interrupts)
-	}
-	if historyErr != nil {
-		fmt.Fprintf(os.Stderr, "shell: the history is not kept: %v\n", historyErr)
+		login = x.start(s)
 	}
 	switch {
 	case f.texts:
-		return s.Text(f.text, interrupts.Foreground), nil
+		return s.Text(f.text, x.interrupts.Foreground), nil
 	case scripted:
 		script, err := os.ReadFile(f.args[0])
 		if err != nil {
 			return command.StatusNotFound, err
 		}
-		return s.Text(string(script), interrupts.Foreground), nil
-	case interactive:
-		return converse(s, in, history, interrupts, f.first)
+		return s.Text(string(script), x.interrupts.Foreground), nil
+	case login:
+		return x.logins()
 	}
-	return s.Run(session.Source{Line: console.PlainLines(in), Foreground: interrupts.Foreground}), nil
+	return x.work(s)
 }
 
 // params are $1 and the following of the script.
@@ -117,43 +113,62 @@ func environment() []string {
 	return slices.Clip(env)
 }
 
-// start is what the first process of a machine does before it takes commands.
-func start(s *session.Session, f flags, interrupts *console.Interrupts) {
-	if f.page != "" {
-		l, err := net.Listen("tcp", f.page)
+// start is what the first process of a machine does before it takes commands. It
+// reports whether who sits at the console has to log in.
+func (x *seat) start(s *session.Session) (login bool) {
+	if x.f.page != "" {
+		l, err := net.Listen("tcp", x.f.page)
 		if err != nil {
 			fmt.Fprintf(os.Stderr, "shell: no page about the machine: %v\n", err)
 		} else {
 			go func() { fmt.Fprintf(os.Stderr, "shell: the page about the machine: %v\n", status.Serve(l)) }()
 		}
 	}
+	boot, err := tuplix.BootOptions()
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "shell: %v\n", err)
+	}
 	up, err := system.Uptime()
-	fmt.Println(readyLine(up, err == nil, os.Getenv("TUPLIX_FORWARDS")))
+	fmt.Println(readyLine(up, err == nil, os.Getenv("TUPLIX_FORWARDS"), boot.Login))
+	go x.machine.run(boot)
 	script, err := os.ReadFile(startFile)
 	if err == nil {
-		s.Text(string(script), interrupts.Foreground)
+		s.Text(string(script), x.interrupts.Foreground)
 	} else if !errors.Is(err, os.ErrNotExist) {
 		fmt.Fprintf(os.Stderr, "shell: %v\n", err)
 	}
+	return boot.Login
 }
 
-// converse takes commands from a terminal.
-func converse(s *session.Session, in *os.File, history *console.History, interrupts *console.Interrupts, first bool) (int, error) {
-	editor := console.NewEditor(in, os.Stdout, history, console.Completer{Words: s.Words, Dir: s.Dir})
+// converse takes commands from a terminal. Where the machine ends with the shell, the
+// end of the input is explained, and is none.
+func converse(s *session.Session, editor *console.Editor, foreground func() (context.Context, func()), last bool) int {
 	line := func(more bool) (string, error) {
 		for {
 			text, err := editor.Line(prompt(s, more))
 			switch {
 			case errors.Is(err, console.ErrInterrupted):
 				err = session.ErrInterrupted
-			case err == io.EOF && first:
+			case err == io.EOF && last:
 				fmt.Println("poweroff switches the machine off, exit ends the shell and the machine with it")
 				continue
 			}
 			return text, err
 		}
 	}
-	return s.Run(session.Source{Line: line, Foreground: interrupts.Foreground}), nil
+	return s.Run(session.Source{Line: line, Foreground: foreground})
+}
+
+// completer completes the words of a session, on behalf of its user. Names of files
+// are for root only, who may see them all.
+func completer(ctx context.Context, s *session.Session) console.Completer {
+	return console.Completer{Words: s.Words, Dir: s.Dir, Arguments: func(words []string) []string {
+		known := s.Arguments(ctx, words)
+		if known == nil && user.From(ctx).User != user.Root {
+			known = []string{}
+		}
+		return known
+	}}
 }
 
 // prompt is the directory, behind the last status if that is not 0.

@@ -14,13 +14,17 @@ import (
 // readyLine tells in one line that the machine is ready, how long that took
 // since it was switched on, and the addresses to try. forwards lists ports of
 // the host and the ports here that they lead to, "8080:80,2222:22".
-func readyLine(up time.Duration, known bool, forwards string) string {
+func readyLine(up time.Duration, known bool, forwards string, login bool) string {
 	var line strings.Builder
 	line.WriteString("Tuplix ready")
 	if known {
 		fmt.Fprintf(&line, " in %.2f s", up.Seconds())
 	}
-	line.WriteString(": shell on this console")
+	if login {
+		line.WriteString(": log in on this console")
+	} else {
+		line.WriteString(": shell on this console")
+	}
 	for forward := range strings.SplitSeq(forwards, ",") {
 		if address := forwarded(forward); address != "" {
 			line.WriteString(", " + address)
@@ -37,6 +41,8 @@ func forwarded(text string) string {
 		return ""
 	}
 	switch guest {
+	case "22":
+		return fmt.Sprintf("ssh -p %s root@localhost (host port %s)", host, host)
 	case "80":
 		return fmt.Sprintf("http://localhost:%s/ (host port %s)", host, host)
 	case "443":

@@ -236,10 +236,10 @@ func TestReadyLine(t *testing.T) {
 	for _, c := range []struct{ forwards, want string }{
 		{"", "Tuplix ready in 0.41 s: shell on this console"},
 		{"8080:80", "Tuplix ready in 0.41 s: shell on this console, http://localhost:8080/ (host port 8080)"},
-		{"8080:80,2222:22", "Tuplix ready in 0.41 s: shell on this console, http://localhost:8080/ (host port 8080), localhost:2222 (host port 2222 to port 22)"},
+		{"8080:80,2222:22", "Tuplix ready in 0.41 s: shell on this console, http://localhost:8080/ (host port 8080), ssh -p 2222 root@localhost (host port 2222)"},
 		{"x,1", "Tuplix ready in 0.41 s: shell on this console"},
 	} {
-		if got := readyLine(410*time.Millisecond, true, c.forwards); got != c.want {
+		if got := readyLine(410*time.Millisecond, true, c.forwards, false); got != c.want {
 			t.Errorf("%q: got %q, want %q", c.forwards, got, c.want)
 		}
 	}

@@ -3,7 +3,9 @@
 //
 // Figures come from a registry of github.com/prometheus/client_golang: those of
 // the Go runtime and of the store are in it, a board adds the kernel's, and
-// programs their own, in the way they know. Service.Handler serves it over HTTP.
+// programs their own, in the way they know. They are served over HTTP where the
+// setting metric.listen says, to everybody who can reach that address; without it,
+// nowhere. A program may mount Service.Handler in a server of its own.
 //
 //	registry ──► sample, every metric.step ──► os.samples, finest tier
 //	                 └─ when a step of a coarser tier is over ──► its least, greatest,
@@ -14,7 +16,7 @@
 // Prometheus shows it: a series for each bucket, the sum, and the count.
 //
 // The package owns os.series, os.samples and os.metric_tiers. It may import dbms,
-// and packages config and user. It guarantees that a coarser tier is made of rows,
+// and packages config, user and listen. It guarantees that a coarser tier is made of rows,
 // not of what was in memory, so that a crash costs no more than the sample that
 // was being taken. It refuses nothing: a figure that cannot be read is left out,
 // and the log says why.

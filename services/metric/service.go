@@ -16,6 +16,7 @@ import (
 	"github.com/tuplix/tuplix/dbms/store"
 	"github.com/tuplix/tuplix/dbms/table"
 	"github.com/tuplix/tuplix/services/config"
+	"github.com/tuplix/tuplix/services/internal/listen"
 	"github.com/tuplix/tuplix/services/user"
 )
 
@@ -30,6 +31,7 @@ type Service struct {
 	config   *config.Service
 	registry *prometheus.Registry
 	failed   func(error)
+	server   *listen.Server
 	end      context.CancelFunc
 	ended    chan struct{}
 }
@@ -50,12 +52,14 @@ func Open(ctx context.Context, s *store.Store, c *config.Service, o Options) (*S
 	}
 	run, end := context.WithCancel(context.Background())
 	m.end = end
+	m.server = listen.Start(c, Listen, "metrics", m.serve, m.failed)
 	go m.run(run)
 	return m, nil
 }
 
-// Close ends taking samples.
+// Close ends taking samples and serving figures.
 func (s *Service) Close() {
+	s.server.End()
 	s.end()
 	<-s.ended
 }

@@ -51,7 +51,7 @@ func Tables() []table.Declared { return []table.Declared{AllSeries, Samples, Tie
 var Step = config.Between(config.Duration("metric.step", 15*time.Second, "How often all figures are sampled."), time.Second, time.Hour)
 
 // Settings returns the settings that the package declares.
-func Settings() []config.Declared { return []config.Declared{Step} }
+func Settings() []config.Declared { return []config.Declared{Step, Listen} }
 
 // initial are the tiers of a new store.
 var initial = []Tier{

@@ -3,6 +3,7 @@ package system
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"slices"
 	"time"
 
@@ -16,18 +17,19 @@ import (
 	"github.com/tuplix/tuplix/services/message"
 	"github.com/tuplix/tuplix/services/metric"
 	"github.com/tuplix/tuplix/services/net/control"
+	"github.com/tuplix/tuplix/services/ssh"
 	"github.com/tuplix/tuplix/services/task"
 	"github.com/tuplix/tuplix/services/user"
 )
 
 // Tables returns the tables of all services.
 func Tables() []table.Declared {
-	return slices.Concat(user.Tables(), file.Tables(), config.Tables(), log.Tables(), metric.Tables(), message.Tables(), task.Tables(), control.Tables())
+	return slices.Concat(user.Tables(), file.Tables(), config.Tables(), log.Tables(), metric.Tables(), message.Tables(), task.Tables(), control.Tables(), ssh.Tables())
 }
 
 // Settings returns the settings of all services.
 func Settings() []config.Declared {
-	return slices.Concat(log.Settings(), metric.Settings(), task.Settings(), control.Settings())
+	return slices.Concat(log.Settings(), metric.Settings(), task.Settings(), control.Settings(), ssh.Settings())
 }
 
 // Options say how a System is opened. The zero value is sensible.
@@ -53,6 +55,7 @@ type System struct {
 	Task    *task.Service
 	User    *user.Service
 	Net     *control.Service // of a machine that runs it; elsewhere only its tables
+	SSH     *ssh.Server      // nil until LetIn
 
 	options Options
 	here    bool // files and network are the machine's, and stay open
@@ -117,6 +120,12 @@ func (s *System) Start(ctx context.Context) (err error) {
 	return err
 }
 
+// LetIn begins to let users in by SSH where the setting ssh.listen says; what they
+// then do is the handler's. Without it nobody is let in. It is called once.
+func (s *System) LetIn(handler ssh.Handler) {
+	s.SSH = ssh.Open(s.Store, s.User, s.Config, ssh.Options{Handler: handler, Log: slog.New(s.Log.Handler())})
+}
+
 // Sync makes everything durable that has returned.
 func (s *System) Sync(ctx context.Context) error {
 	return errors.Join(s.File.Sync(), s.Store.Sync(ctx))
@@ -124,6 +133,9 @@ func (s *System) Sync(ctx context.Context) error {
 
 // Close ends the services in the reverse order, then the store.
 func (s *System) Close() error {
+	if s.SSH != nil {
+		s.SSH.Close()
+	}
 	if s.Task != nil {
 		s.Task.Close()
 	}

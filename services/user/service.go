@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path"
 	"regexp"
 	"sync"
 	"time"
@@ -126,6 +127,40 @@ func (s *Service) Create(ctx context.Context, name string) (id uint32, err error
 		return errors.Join(err, Members.Insert(tx, &Member{name, "users"}))
 	})
 	return id, err
+}
+
+// Known is a user, and how they can log in.
+type Known struct {
+	User
+	Password bool // they have one
+}
+
+// Lookup returns a user. Anybody may ask: it tells no secret.
+func (s *Service) Lookup(ctx context.Context, name string) (k Known, err error) {
+	err = s.store.View(ctx, func(tx *table.Tx) error {
+		if k.User, err = Users.Get(tx, name); err != nil {
+			return missing(err, name)
+		}
+		_, err = Secrets.Get(tx, name)
+		k.Password = err == nil
+		return ignore(err, table.ErrNotFound)
+	})
+	return k, err
+}
+
+// SetHome changes a user's directory, which must be absolute. Nothing is moved.
+func (s *Service) SetHome(ctx context.Context, name, dir string) error {
+	if !path.IsAbs(dir) {
+		return fmt.Errorf("%q is no directory that begins with /", dir)
+	}
+	return s.manage(ctx, "user.SetHome", func(tx *table.Tx) error {
+		u, err := Users.Get(tx, name)
+		if err != nil {
+			return missing(err, name)
+		}
+		u.Home = path.Clean(dir)
+		return Users.Update(tx, &u)
+	})
 }
 
 // Delete removes a user with their passwords, keys, sessions and rights. Root

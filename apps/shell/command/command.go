@@ -171,6 +171,12 @@ func (c *Call) Terminal() (width int, ok bool) {
 	if out == nil {
 		out = c.Out
 	}
+	if remote, ok := out.(interface{ Size() (width, height int) }); ok {
+		if width, _ = remote.Size(); width <= 0 {
+			width = 80
+		}
+		return width, true
+	}
 	f, isFile := out.(*os.File)
 	if !isFile {
 		return 0, false

@@ -19,11 +19,20 @@ const (
 	keySearch    = 18 // Ctrl-R
 )
 
+// device is the terminal that an Editor works on.
+type device interface {
+	io.ReadWriter // reads one byte at a time
+
+	// raw turns the terminal's own editing, echo and signals off until undo.
+	raw() (undo func() error, err error)
+	// size is in columns and lines; 0 where the terminal does not know.
+	size() (width, height int)
+}
+
 // Editor reads lines from a terminal, with editing, history and completion. It
 // is used by one goroutine at a time.
 type Editor struct {
-	in       *os.File
-	out      *os.File
+	device   device
 	history  *History
 	complete Completer
 
@@ -31,25 +40,21 @@ type Editor struct {
 	last   byte // the last byte read
 }
 
-// NewEditor returns an editor of lines on a terminal.
+// NewEditor returns an editor of lines on a terminal of this machine.
 func NewEditor(in, out *os.File, history *History, complete Completer) *Editor {
-	return &Editor{in: in, out: out, history: history, complete: complete}
+	return &Editor{device: local{in, out}, history: history, complete: complete}
 }
 
 // Line shows the prompt and returns the line typed, without its newline. The
 // end of the input, and Ctrl-D on an empty line, is io.EOF; Ctrl-C is
 // ErrInterrupted. The terminal is raw only until it returns.
 func (e *Editor) Line(prompt string) (string, error) {
-	var before *unix.Termios
-	err := control(e.in, func(fd int) (err error) {
-		before, err = raw(fd)
-		return err
-	})
+	undo, err := e.device.raw()
 	if err != nil {
 		return "", err
 	}
 	line, err := e.read(prompt)
-	if err := control(e.in, func(fd int) error { return unix.IoctlSetTermios(fd, unix.TCSETS, before) }); err != nil {
+	if err := undo(); err != nil {
 		return "", err
 	}
 	return line, err
@@ -71,12 +76,12 @@ func (e *Editor) read(prompt string) (string, error) {
 	case errors.Is(err, term.ErrPasteIndicator):
 		return line, nil
 	case err == io.EOF && e.last == keyInterrupt:
-		if _, err := io.WriteString(e.out, "^C\r\n"); err != nil {
+		if _, err := io.WriteString(e.device, "^C\r\n"); err != nil {
 			return "", err
 		}
 		return "", ErrInterrupted
 	case err == io.EOF:
-		if _, err := io.WriteString(e.out, "\r\n"); err != nil {
+		if _, err := io.WriteString(e.device, "\r\n"); err != nil {
 			return "", err
 		}
 	}
@@ -102,15 +107,39 @@ func raw(fd int) (*unix.Termios, error) {
 // size is the terminal's; where it does not know, what the variables COLUMNS and
 // LINES told when the shell started, or 80 by 24.
 func (e *Editor) size() (width, height int) {
-	err := control(e.out, func(fd int) (err error) {
-		width, height, err = term.GetSize(fd)
-		return err
-	})
-	if err == nil && width > 0 && height > 0 {
+	if width, height = e.device.size(); width > 0 && height > 0 {
 		return width, height
 	}
 	return told("COLUMNS", 80), told("LINES", 24)
 }
+
+// local is a terminal of this machine.
+type local struct{ in, out *os.File }
+
+func (l local) raw() (undo func() error, err error) {
+	var before *unix.Termios
+	err = control(l.in, func(fd int) (err error) {
+		before, err = raw(fd)
+		return err
+	})
+	return func() error {
+		return control(l.in, func(fd int) error { return unix.IoctlSetTermios(fd, unix.TCSETS, before) })
+	}, err
+}
+
+func (l local) size() (width, height int) {
+	err := control(l.out, func(fd int) (err error) {
+		width, height, err = term.GetSize(fd)
+		return err
+	})
+	if err != nil {
+		return 0, 0
+	}
+	return width, height
+}
+
+func (l local) Read(p []byte) (int, error)  { return l.in.Read(p[:1]) }
+func (l local) Write(p []byte) (int, error) { return l.out.Write(p) }
 
 // told returns the number that a variable holds, or another.
 func told(name string, other int) int {
@@ -125,14 +154,14 @@ func told(name string, other int) int {
 type keyboard struct{ e *Editor }
 
 func (k keyboard) Read(p []byte) (int, error) {
-	n, err := k.e.in.Read(p[:1])
+	n, err := k.e.device.Read(p[:1])
 	if n == 1 {
 		k.e.last = p[0]
 	}
 	return n, err
 }
 
-func (k keyboard) Write(p []byte) (int, error) { return k.e.out.Write(p) }
+func (k keyboard) Write(p []byte) (int, error) { return k.e.device.Write(p) }
 
 // key handles the keys that term.Terminal leaves to its user.
 func (e *Editor) key(t *term.Terminal, line string, at int, key rune) (string, int, bool) {

@@ -15,6 +15,10 @@ type Interrupts struct {
 	cancel context.CancelFunc // of the command in the foreground, or nil
 }
 
+// InterruptsOf returns Interrupts for commands whose contexts are derived from ctx, and
+// which only Interrupt ends.
+func InterruptsOf(ctx context.Context) *Interrupts { return &Interrupts{base: ctx} }
+
 // NewInterrupts begins to catch the interrupt signal for the whole process, for
 // as long as it lives.
 func NewInterrupts() *Interrupts {
@@ -44,6 +48,13 @@ func (i *Interrupts) Act(ctx context.Context) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.base = ctx
+}
+
+// Base returns the context that those of commands are derived from.
+func (i *Interrupts) Base() context.Context {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return i.base
 }
 
 // Foreground returns the context of the next command. It is not cancelled by

@@ -69,6 +69,13 @@ func (s *Session) newRunner(o Options) (*interp.Runner, error) {
 	)
 }
 
+// SetStdin has the lines that follow read from another file, and write to where the
+// session writes.
+func (s *Session) SetStdin(f *os.File) error {
+	s.options.Stdin = f
+	return interp.StdIO(f, s.options.Stdout, s.options.Stderr)(s.runner)
+}
+
 // Dir returns the current directory.
 func (s *Session) Dir() string { return s.runner.Dir }
 
@@ -76,7 +83,12 @@ func (s *Session) Dir() string { return s.runner.Dir }
 func (s *Session) Status() int { return s.status }
 
 // Getenv returns a variable of the shell.
-func (s *Session) Getenv(name string) string { return s.runner.Vars[name].String() }
+func (s *Session) Getenv(name string) string {
+	if v, ok := s.runner.Vars[name]; ok {
+		return v.String()
+	}
+	return s.runner.Env.Get(name).String() // before the first line
+}
 
 // Arguments returns what the word after those given may be, as far as the command
 // knows that they begin with; nil if it knows nothing.

@@ -22,7 +22,7 @@ func users(open Open) *command.Command {
 		listed(open, "list", "list the users", user.Users, []string{"user", "id", "home", "disabled", "created"},
 			func(u *user.User) []any { return []any{u.Name, u.ID, u.Home, u.Disabled, u.Created} }),
 		userAdd(open), completed(userPassword(open)), completed(userKey(open)), userKeys(open),
-		completed(userDisable(open)), completed(userEnable(open)), completed(userDelete(open)),
+		completed(userHome(open)), completed(userDisable(open)), completed(userEnable(open)), completed(userDelete(open)),
 		userGroups(open), userGroup(open), completed(userJoin(open)), completed(userLeave(open)),
 		userGrants(open), completed(userGrant(open)), completed(userRevoke(open)),
 		userSessions(open), userLogout(open))
@@ -98,6 +98,20 @@ func userPassword(open Open) *command.Command {
 	})
 }
 
+// whoami needs no services.
+func whoami() *command.Command {
+	return &command.Command{
+		Name: "whoami", Usage: "", Summary: "print the user on whose behalf commands run",
+		Run: func(ctx context.Context, c *command.Call) error {
+			if _, err := c.Options().Parse(0, 0); err != nil {
+				return err
+			}
+			_, err := fmt.Fprintln(c.Out, user.From(ctx).User)
+			return err
+		},
+	}
+}
+
 // readKey reads a public key from a file, or the input.
 func readKey(c *command.Call, name string) (string, error) {
 	var in io.Reader = c.In
@@ -160,6 +174,13 @@ func userEnable(open Open) *command.Command {
 func userDelete(open Open) *command.Command {
 	return open.named("delete", "name", "remove a user with their keys and rights; their files stay", 1,
 		func(ctx context.Context, s *system.System, args []string) error { return s.User.Delete(ctx, args[0]) })
+}
+
+func userHome(open Open) *command.Command {
+	return open.named("home", "name directory", "change the directory of a user; all files in it are theirs", 2,
+		func(ctx context.Context, s *system.System, args []string) error {
+			return s.User.SetHome(ctx, args[0], args[1])
+		})
 }
 
 func userGroups(open Open) *command.Command {
