@@ -22,6 +22,11 @@ const (
 	callRefineClock                   // -> Hz
 	callWatchDeath                    // -> fd (die.go)
 	callPostpone                      // signal -> 1 if its death waits until all is saved (die.go)
+	callMapFile                       // hint, n, prot | flags<<8, home, limit -> va (filespace.go)
+	callLimitFile                     // va, n, limit
+	callTakeDirty                     // va, pages -> a bit for each
+	callUnmap                         // va, n
+	callMapMemory                     // hint, n, prot, flags -> va
 	callEnd
 )
 
@@ -34,6 +39,7 @@ const (
 	errBADF   = ^uintptr(9 - 1)
 	errAGAIN  = ^uintptr(11 - 1)
 	errNOMEM  = ^uintptr(12 - 1)
+	errACCES  = ^uintptr(13 - 1)
 	errFAULT  = ^uintptr(14 - 1)
 	errEXIST  = ^uintptr(17 - 1)
 	errNODEV  = ^uintptr(19 - 1)

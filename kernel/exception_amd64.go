@@ -128,7 +128,7 @@ func exception(c *processor, vector, code uint64) {
 		if code&1 != 0 {
 			info.code = 2 // SEGV_ACCERR
 		}
-		if outOfMemory(info.addr) {
+		if beyondFile(info.addr, write, exec) || outOfMemory(info.addr) {
 			sig, info.code = sigBUS, 2 // BUS_ADRERR
 		}
 	case 0, 16, 19:

@@ -94,9 +94,11 @@ func isOwn(nr, a0, a3 uintptr) bool {
 		d := lookFD(int(int32(a0)))
 		return d != nil && (d.kind >= fdEvent || d.kind == fdConsole && !d.owned)
 	case nrMmap:
-		const anonymous = 0x20
-		return a3&anonymous != 0
-	case nrFutex, nrMunmap, nrMprotect, nrMadvise, nrBrk, nrMincore, nrRseq,
+		const fixed, anonymous = 0x10, 0x20
+		return a3&anonymous != 0 && (a3&fixed == 0 || fileMappings.Load() == 0)
+	case nrMunmap:
+		return fileMappings.Load() == 0
+	case nrFutex, nrMprotect, nrMadvise, nrBrk, nrMincore, nrRseq,
 		nrMlock, nrMunlock, nrPrctl, nrSetRobustList, nrSetaffinity,
 		nrYield, nrNanosleep, nrClockSleep, nrClone, nrExit, nrExitGroup,
 		nrSigaction, nrSigprocmask, nrSigaltstack, nrSigreturn, nrTgkill,

@@ -71,6 +71,7 @@ func forgetMachine() {
 	pagesFree.Store(0)
 	reserve = reservePages / 2
 	vmaBase, vmaCount = 0, 0
+	fileMappings.Store(0)
 	clockPage, tscHz = 0, 0
 	cpus, cpuCount, kicked = [maxCPUs]uintptr{}, 0, 0
 	threads, threadTop = table{}, 0

@@ -9,8 +9,11 @@ const (
 	ptePresent = 1 << 0
 	pteWrite   = 1 << 1
 	pteNoCache = 1<<3 | 1<<4
+	pteDirty   = 1 << 6
 	pteLarge   = 1 << 7
-	pteOwned   = 1 << 9 // software: the page belongs to the mapping and is freed with it; without ptePresent it waits behind PROT_NONE
+	pteOwned   = 1 << 9  // software: the page belongs to the mapping and is freed with it; without ptePresent it waits behind PROT_NONE
+	pteFile    = 1 << 10 // software: the page belongs to the home of a file's mapping, else like pteOwned
+	pteKind    = pteOwned | pteFile
 	pteNX      = 1 << 63
 	pteAddress = 0x000F_FFFF_FFFF_F000
 )
@@ -140,7 +143,7 @@ func protectRange(start, end uintptr, prot uint8) {
 		if e == nil {
 			break
 		}
-		v := *e&pteAddress | pteOwned | pteFlags(prot)
+		v := *e&(pteAddress|pteKind|pteDirty) | pteFlags(prot)
 		if prot != 0 {
 			v |= ptePresent
 		}
@@ -172,7 +175,7 @@ func leaf(va uintptr) (e *uint64, skip uint) {
 		e := at[uint64](direct(t) + (va>>shift&511)*8)
 		v := atomic.LoadUint64(e)
 		if shift == 12 {
-			if v&(ptePresent|pteOwned) == 0 {
+			if v&(ptePresent|pteKind) == 0 {
 				return nil, shift
 			}
 			return e, shift

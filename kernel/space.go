@@ -14,6 +14,12 @@ type vma struct {
 	start, end uintptr
 	prot       uint8
 	fixed      bool // of the kernel: the image, device registers; the program cannot change it
+
+	// Of a mapping of a file (filespace.go):
+	file     bool
+	mayWrite bool    // mprotect may make it writable
+	home     uintptr // where the memory is that start shows
+	limit    uintptr // address of the first page that the file does not have
 }
 
 var (
@@ -23,7 +29,7 @@ var (
 
 func vmaAt(i int) *vma { return at[vma](vmaBase + uintptr(i)*vmaSize) }
 
-const vmaSize = 24
+const vmaSize = 40
 
 // findVMA returns the index of the first mapping that ends after va.
 func findVMA(va uintptr) int {
@@ -71,6 +77,10 @@ func splitVMA(va uintptr) bool {
 	}
 	vmaAt(i).end = va
 	vmaAt(i + 1).start = va
+	if v.file {
+		fileMappings.Add(1)
+		vmaAt(i + 1).home += va - v.start
+	}
 	return true
 }
 
@@ -78,7 +88,10 @@ func splitVMA(va uintptr) bool {
 func mergeRange(start, end uintptr) {
 	for i := max(findVMA(start), 1) - 1; i+1 < vmaCount && vmaAt(i+1).start <= end; {
 		a, b := vmaAt(i), vmaAt(i+1)
-		if a.end == b.start && a.prot == b.prot && a.fixed == b.fixed {
+		if a.end == b.start && a.prot == b.prot && a.fixed == b.fixed && a.continues(b) {
+			if a.file {
+				fileMappings.Add(-1)
+			}
 			a.end = b.end
 			removeVMA(i + 1)
 		} else {
@@ -99,6 +112,9 @@ func clearRange(start, end uintptr) bool {
 		return false
 	}
 	for i := findVMA(start); i < vmaCount && vmaAt(i).start < end; {
+		if vmaAt(i).file {
+			fileMappings.Add(-1)
+		}
 		removeVMA(i)
 	}
 	unmapRange(start, end)
@@ -135,6 +151,11 @@ func freeSpace(hint, n uintptr) uintptr {
 // mapAnonymous is mmap without a file. Private and shared are the same in one
 // address space.
 func mapAnonymous(hint, n uintptr, prot uint8, fixed, noReplace bool) uintptr {
+	return mapRange(hint, n, vma{prot: prot}, fixed, noReplace)
+}
+
+// mapRange maps n bytes as v says, but for its place.
+func mapRange(hint, n uintptr, v vma, fixed, noReplace bool) uintptr {
 	if n == 0 || n > userEnd || hint&(pageSize-1) != 0 && fixed {
 		return errINVAL
 	}
@@ -146,7 +167,7 @@ func mapAnonymous(hint, n uintptr, prot uint8, fixed, noReplace bool) uintptr {
 	// the heap grows into it. That is where a lack of memory can be told: Go
 	// reports it with all goroutines and stops. Other mappings are often
 	// large and mostly never touched.
-	if fixed && prot&protWrite != 0 && uint64(n)/pageSize+reservePages > freePages() {
+	if fixed && v.prot&protWrite != 0 && !v.file && uint64(n)/pageSize+reservePages > freePages() {
 		return errNOMEM
 	}
 	va := hint
@@ -168,9 +189,15 @@ func mapAnonymous(hint, n uintptr, prot uint8, fixed, noReplace bool) uintptr {
 			return errNOMEM
 		}
 	}
-	i := findVMA(va)
-	if !insertVMA(i, vma{start: va, end: va + n, prot: prot}) {
+	v.start, v.end = va, va+n
+	if v.file {
+		v.limit += va
+	}
+	if !insertVMA(findVMA(va), v) {
 		return errNOMEM
+	}
+	if v.file {
+		fileMappings.Add(1)
 	}
 	mergeRange(va, va+n)
 	return va
@@ -198,6 +225,9 @@ func protect(va, n uintptr, prot uint8) uintptr {
 	}
 	mem.lock()
 	defer mem.unlock()
+	if !mayProtect(va, va+n, prot) {
+		return errACCES
+	}
 	if !covered(va, va+n) || !splitVMA(va) || !splitVMA(va+n) {
 		return errNOMEM
 	}
@@ -220,8 +250,8 @@ func covered(start, end uintptr) bool {
 	return true
 }
 
-// advise is madvise: MADV_DONTNEED and MADV_FREE give the pages back, the
-// rest is advice that changes nothing here.
+// advise is madvise: MADV_DONTNEED and MADV_FREE give the pages back, but not
+// those of files, the rest is advice that changes nothing here.
 func advise(va, n uintptr, advice uintptr) uintptr {
 	const (
 		dontNeed = 4
@@ -239,7 +269,11 @@ func advise(va, n uintptr, advice uintptr) uintptr {
 	if !covered(va, va+n) {
 		return errNOMEM
 	}
-	unmapRange(va, va+n)
+	for i := findVMA(va); i < vmaCount && vmaAt(i).start < va+n; i++ {
+		if v := vmaAt(i); !v.file {
+			unmapRange(max(va, v.start), min(va+n, v.end))
+		}
+	}
 	return 0
 }
 
@@ -280,9 +314,12 @@ func resolve(va uintptr, write, exec bool) bool {
 		forgetPage(page)
 		return true
 	}
-	if *e&pteOwned != 0 {
-		*e = *e&pteAddress | pteFlags(v.prot) | ptePresent | pteOwned
+	if *e&pteKind != 0 {
+		*e = *e&(pteAddress|pteKind|pteDirty) | pteFlags(v.prot) | ptePresent
 		return true
+	}
+	if v.file {
+		return showFile(v, page, e)
 	}
 	if v.fixed || freePages() <= reserve || !back(e, v.prot) {
 		return false

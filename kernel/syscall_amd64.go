@@ -51,8 +51,14 @@ func call(c *processor, t *thread) uintptr {
 	case nrMmap:
 		return mmap(c, t, a0, a1, a2, a3, a4)
 	case nrMunmap:
+		if overlapsFile(a0, a1) {
+			return handOver(c, t)
+		}
 		return unmap(a0, a1)
 	case nrMprotect:
+		if a2&protExec != 0 && a2&protWrite != 0 {
+			return errPERM // W^X
+		}
 		return protect(a0, a1, uint8(a2&7))
 	case nrMadvise:
 		return advise(a0, a1, a2)
@@ -186,6 +192,16 @@ func privateCall(c *processor, t *thread, nr, a0, a1, a2 uintptr) uintptr {
 			return 1
 		}
 		return 0
+	case callMapFile:
+		return mapFile(a0, a1, a2, uintptr(t.regs.r10), uintptr(t.regs.r8))
+	case callLimitFile:
+		return limitFile(a0, a1, a2)
+	case callTakeDirty:
+		return uintptr(takeDirty(a0, a1))
+	case callMapMemory:
+		return mapMemory(a0, a1, a2, uintptr(t.regs.r10))
+	case callUnmap:
+		return unmap(a0, a1)
 	case callTest:
 		return testFault(a0)
 	}
@@ -271,10 +287,16 @@ const consoleChunk = 256
 const populateMost = 1 << 20
 
 func mmap(c *processor, t *thread, hint, n, prot, flags, fd uintptr) uintptr {
-	const fixed, anonymous, noReplace, populate = 0x10, 0x20, 0x100000, 0x8000
-	if flags&anonymous == 0 {
+	const fixed, anonymous = 0x10, 0x20
+	if flags&anonymous == 0 || flags&fixed != 0 && overlapsFile(hint, n) {
 		return handOver(c, t)
 	}
+	return mapMemory(hint, n, prot, flags)
+}
+
+// mapMemory is mmap without a file.
+func mapMemory(hint, n, prot, flags uintptr) uintptr {
+	const fixed, noReplace, populate = 0x10, 0x100000, 0x8000
 	if prot&protExec != 0 && prot&protWrite != 0 {
 		return errPERM // W^X
 	}

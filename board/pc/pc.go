@@ -56,6 +56,7 @@ func start() error {
 		Files:   files.fs,
 		Console: console.terminal(),
 		Machine: machine{},
+		Memory:  memory{},
 		Network: network.service,
 		Restart: files.restart,
 	})

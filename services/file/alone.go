@@ -36,7 +36,7 @@ func (fs *FS) reload() error {
 	fs.names.clear()
 	fs.extents.clear()
 	fs.pages.clear()
-	return fs.view(func(tx *table.Tx) error {
+	err := fs.view(func(tx *table.Tx) error {
 		if err := fs.loadCounters(tx); err != nil {
 			return err
 		}
@@ -47,6 +47,7 @@ func (fs *FS) reload() error {
 		}
 		return nil
 	})
+	return firstError(err, fs.reloadImages())
 }
 
 // reload reads the rows of all inodes that somebody uses.

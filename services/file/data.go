@@ -39,7 +39,7 @@ func (n *Inode) ReadAt(p []byte, off int64) (int, error) {
 		return 0, nil
 	}
 	p = p[:min(int64(len(p)), n.record.Size-off)]
-	if len(p) >= bulk {
+	if len(p) >= bulk && n.image == nil {
 		return n.readBulk(p, off)
 	}
 	for done := 0; done < len(p); {
@@ -66,6 +66,9 @@ func fill(p, data []byte, within int) {
 // page returns the contents of a page, nil for a hole. They may be as short as what
 // is stored, and must not be changed. mu is held.
 func (n *Inode) page(block uint64) ([]byte, error) {
+	if data, ok := n.image.page(block, n.record.Size); ok {
+		return data, nil
+	}
 	data, state := n.layers.Load().page(block)
 	if state != below {
 		return data, nil

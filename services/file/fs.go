@@ -91,6 +91,8 @@ type FS struct {
 	collecting sync.Mutex // before journal.commit
 	purged     time.Time  // when it was looked for; under collecting
 
+	images images // of files that are mapped
+
 	running   atomic.Pointer[Tx] // a transaction of Update
 	restoring atomic.Bool        // by this package, which knows what to do
 
@@ -214,6 +216,9 @@ func (fs *FS) arm(soon bool) {
 func (fs *FS) backgroundSync() {
 	fs.armed.Store(false)
 	fs.background(func() error { return firstError(fs.Sync(), fs.tidy()) })
+	if fs.storing() {
+		fs.arm(false) // what is stored into mappings tells nobody
+	}
 }
 
 // background does something for which nobody waits, unless the files are closed.

@@ -25,6 +25,8 @@ type Inode struct {
 	dead    bool   // it is gone, and so are its rows when the group is stored
 	change  uint64 // number of the group with the last change
 
+	image *image // what mappings show; nil: there are none
+
 	layers atomic.Pointer[layers] // contents that are not stored; nil: none
 	epoch  atomic.Uint64          // counts the groups with its contents that were stored
 

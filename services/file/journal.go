@@ -305,12 +305,23 @@ func (fs *FS) broken(err error) error {
 }
 
 // Sync makes all changes durable that returned before it was called.
-func (fs *FS) Sync() error { return fs.settle(fs.journal.number(), true) }
+func (fs *FS) Sync() error {
+	err := fs.saveImages()
+	return firstError(fs.settle(fs.journal.number(), true), err)
+}
 
 // Sync makes the inode's changes durable, its names among them.
 func (n *Inode) Sync() error {
 	n.mu.RLock()
-	change := n.change
+	change, mapped := n.change, n.image != nil
 	n.mu.RUnlock()
+	if mapped {
+		if err := n.save(); err != nil {
+			return err
+		}
+		n.mu.RLock()
+		change = n.change
+		n.mu.RUnlock()
+	}
 	return n.fs.settle(change, true)
 }

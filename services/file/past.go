@@ -25,7 +25,7 @@ func (p *Past) Version() engine.Version { return p.at }
 // then. Those that are not stored yet are stored first, so that now is whole. ENOENT
 // before everything that is kept.
 func (fs *FS) At(t time.Time) (*Past, error) {
-	if err := fs.flush(); err != nil {
+	if err := firstError(fs.saveImages(), fs.flush()); err != nil {
 		return nil, err
 	}
 	v, err := fs.db.Engine().At(context.Background(), t)

@@ -57,6 +57,7 @@ func (n *Inode) truncate(size int64) error {
 			return err
 		}
 	}
+	n.image.resize(n.record.Size, size)
 	n.record.Size = size
 	n.modified()
 	return nil
@@ -83,6 +84,7 @@ func (n *Inode) PunchHole(off, length int64) error {
 	if err := n.clear(off, end); err != nil {
 		return err
 	}
+	n.image.clear(off, end)
 	n.modified()
 	return nil
 }
@@ -115,6 +117,11 @@ func (n *Inode) clear(off, end int64) error {
 
 // zero clears a part of one page, if it is stored.
 func (n *Inode) zero(block uint64, from, to int) error {
+	if n.image != nil { // it may have pages that are not stored
+		if exists, err := n.exists(block); err != nil || !exists {
+			return err
+		}
+	}
 	data, err := n.page(block)
 	if err != nil || from >= len(data) {
 		return err

@@ -56,6 +56,9 @@ func (n *Inode) put(p []byte, off int64) error {
 	if err := n.prepare(p, off); err != nil {
 		return err
 	}
+	if !n.image.room(off, len(p)) {
+		return syscall.ENOMEM
+	}
 	l := n.openLayer()
 	bypass := len(p) >= bulk
 	done := 0
@@ -67,7 +70,10 @@ func (n *Inode) put(p []byte, off int64) error {
 			done += m
 		}
 	}
-	n.record.Size = max(n.record.Size, off+int64(done))
+	size := max(n.record.Size, off+int64(done))
+	n.image.resize(n.record.Size, size)
+	n.image.write(p[:done], off)
+	n.record.Size = size
 	n.modified()
 	return err
 }

@@ -29,15 +29,10 @@ var attributeCalls = []call{
 // refusedCalls concern what the files do not have, and are refused with the
 // errno by which programs know to do without.
 var refusedCalls = []call{
-	{unix.SYS_MMAP, (*System).noMapping},
 	{unix.SYS_MOUNT, (*System).notPermitted},
 	{unix.SYS_UMOUNT2, (*System).notPermitted},
 	{unix.SYS_CHROOT, (*System).notPermitted},
 }
-
-// noMapping answers mmap of a descriptor; the kernel serves memory without
-// one.
-func (s *System) noMapping(*[6]uintptr) (int, syscall.Errno) { return 0, syscall.ENODEV }
 
 // sysFchmodat2 has the same number on all architectures.
 const sysFchmodat2 = 452

@@ -59,7 +59,7 @@ type pair struct {
 	log   []string
 }
 
-func newPair(t testing.TB) *pair {
+func newPair(t testing.TB, configure ...func(*Config)) *pair {
 	t.Helper()
 	dir := "/dev/shm"
 	if _, err := os.Stat(dir); err != nil {
@@ -77,7 +77,7 @@ func newPair(t testing.TB) *pair {
 			t.Error(err)
 		}
 	})
-	s := newSystem(t)
+	s := newSystem(t, configure...)
 	s.must(unix.SYS_MKDIRAT, atCWD, "/differ", uint32(0o755))
 	old := unix.Umask(0o022)
 	t.Cleanup(func() { unix.Umask(old) })

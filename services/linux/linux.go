@@ -18,6 +18,7 @@ type Config struct {
 	Kernel  Kernel
 	Files   *file.FS // the root file system
 	Machine Machine
+	Memory  Memory  // nil: no file can be mapped, ENODEV
 	Network Network // nil: sockets fail with EAFNOSUPPORT
 
 	// Console opens another description of the console; nil: there is none
@@ -39,6 +40,7 @@ type System struct {
 	kernel     Kernel
 	files      *file.FS
 	machine    Machine
+	memory     Memory
 	network    Network
 	console    func() Description
 	restart    func(Restart) error
@@ -60,6 +62,7 @@ type System struct {
 	anonymous atomic.Uint64 // counts what has no name: pipes and the like
 	hostname  atomic.Pointer[string]
 	unixNames unixNames
+	mappings  mappings
 }
 
 // handler serves one system call. It returns the result, or an errno other
@@ -85,6 +88,7 @@ func New(c Config) (*System, error) {
 		kernel:     c.Kernel,
 		files:      c.Files,
 		machine:    c.Machine,
+		memory:     c.Memory,
 		network:    c.Network,
 		console:    c.Console,
 		restart:    c.Restart,
@@ -138,7 +142,7 @@ func (s *System) fillCalls() {
 	}
 	for _, list := range [][]call{
 		ioCalls, positionCalls, vectorCalls, openCalls, directoryCalls, statCalls,
-		nameCalls, attributeCalls, xattrCalls, dupCalls, lockCalls, pipeCalls, copyCalls,
+		nameCalls, attributeCalls, xattrCalls, mapCalls, dupCalls, lockCalls, pipeCalls, copyCalls,
 		pollCalls, processCalls, socketCalls, oldCalls, refusedCalls,
 	} {
 		for _, c := range list {
