@@ -93,6 +93,7 @@ type FS struct {
 
 	images images // of files that are mapped
 
+	listener  atomic.Pointer[func(*Notice)]
 	running   atomic.Pointer[Tx] // a transaction of Update
 	restoring atomic.Bool        // by this package, which knows what to do
 

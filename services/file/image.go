@@ -193,6 +193,13 @@ func (n *Inode) fillPart(p *Part) error {
 	return nil
 }
 
+// Mapped tells whether the file has an image.
+func (n *Inode) Mapped() bool {
+	n.mu.RLock()
+	defer n.mu.RUnlock()
+	return n.image != nil
+}
+
 // Refresh tells the views what size the file has, for mappings that came to them since
 // they were last told.
 func (n *Inode) Refresh() {

@@ -88,14 +88,16 @@ func (fs *FS) storing() bool {
 // mappings have changed, and that are not saved, stay as they are.
 func (fs *FS) reloadImages() error {
 	for _, n := range fs.images.list() {
-		if err := n.reloadImage(); err != nil {
+		if err := n.reloadImage(0, MaxSize, true); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (n *Inode) reloadImage() error {
+// reloadImage reads [from, end) of the image anew. What mappings have changed there, and is
+// not saved, is kept or lost.
+func (n *Inode) reloadImage(from, end int64, keep bool) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	m := n.image
@@ -106,12 +108,13 @@ func (n *Inode) reloadImage() error {
 	n.image = nil // page is to tell what is below it
 	defer func() { n.image = m }()
 	var err error
-	m.each(0, n.record.Size, func(p *Part, at int64, memory []byte) {
+	m.each(from, min(end, n.record.Size), func(p *Part, at int64, memory []byte) {
 		block, page := uint64(at/BlockSize), int((at-p.Off)/BlockSize)
 		used := p.used[page/64]>>(page%64)&1 != 0
-		if m.changed[block] || err != nil {
+		if m.changed[block] && keep || err != nil {
 			return
 		}
+		delete(m.changed, block)
 		data, e := n.page(block)
 		if err = e; err == nil && (data != nil || used) {
 			clear(memory[copy(memory, data):])

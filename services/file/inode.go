@@ -154,10 +154,14 @@ func (n *Inode) update(fn func(a *Attr)) error {
 
 // delete lets the inode and its contents go. The caller holds mu, inside the gate.
 func (n *Inode) delete() {
+	n.fs.tell(Notice{Kind: Gone, Inode: n, Directory: n.isDirectory()})
 	n.dead = true
 	n.fs.journal.touch(n)
 	n.fs.journal.open.size.Add(int64(chunksOf(n.record.Size)) * cutCost)
 }
+
+// isDirectory tells what the inode is for ever.
+func (n *Inode) isDirectory() bool { return n.record.Type() == syscall.S_IFDIR }
 
 // inodeTable finds the one Inode of each number that somebody uses.
 type inodeTable struct {

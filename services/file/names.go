@@ -140,6 +140,7 @@ func (n *Inode) create(name string, what New) (*Inode, error) {
 	n.fs.journal.touch(child)
 	n.fs.add(child)
 	n.enter(name, child, child.record.Born)
+	n.fs.tell(Notice{Kind: Created, Inode: child, Directory: child.isDirectory(), Dir: n, Name: name})
 	return child, nil
 }
 
@@ -259,6 +260,7 @@ func (n *Inode) link(name string, child *Inode) error {
 	r.Changed = n.fs.now()
 	n.fs.journal.touch(child)
 	n.enter(name, child, r.Changed)
+	n.fs.tell(Notice{Kind: Linked, Inode: child, Dir: n, Name: name})
 	return nil
 }
 
@@ -292,7 +294,11 @@ func (n *Inode) removeName(name string, directory bool) error {
 	now := n.fs.now()
 	n.grow(child, -1, now)
 	n.name(name, nil, true)
+	notice := Notice{Kind: Unlinked, Inode: child, Directory: directory, Dir: n, Name: name}
+	n.fs.tell(notice)
 	child.unlinked(now)
+	notice.Kind = Removed
+	n.fs.tell(notice)
 	return nil
 }
 

@@ -105,17 +105,20 @@ func (fs *FS) inside(directory, other *Inode) (bool, error) {
 func (r *renaming) move() error {
 	now := r.fs.now()
 	if r.replaced != nil {
-		if err := r.replaced.removable(r.moved.record.Type() == syscall.S_IFDIR); err != nil {
+		if err := r.replaced.removable(r.moved.isDirectory()); err != nil {
 			return err
 		}
 		r.to.grow(r.replaced, -1, now)
-		r.replaced.unlinked(now)
 	}
 	r.from.grow(r.moved, -1, now)
 	r.to.grow(r.moved, +1, now)
 	r.place(r.moved, r.to, now)
 	r.from.name(r.name, nil, true)
 	r.to.name(r.newName, r.moved, r.replaced != nil)
+	r.tell(Renamed)
+	if r.replaced != nil {
+		r.replaced.unlinked(now)
+	}
 	return nil
 }
 
@@ -129,7 +132,17 @@ func (r *renaming) exchange() error {
 	r.place(r.replaced, r.from, now)
 	r.to.name(r.newName, r.moved, true)
 	r.from.name(r.name, r.replaced, true)
+	r.tell(Exchange)
 	return nil
+}
+
+func (r *renaming) tell(kind NoticeKind) {
+	n := Notice{
+		Kind: kind, Inode: r.moved, Directory: r.moved.isDirectory(), Dir: r.from, Name: r.name,
+		To: r.to, NewName: r.newName, Other: r.replaced,
+	}
+	n.OtherDir = n.Other != nil && n.Other.isDirectory()
+	r.fs.tell(n)
 }
 
 // place notes where a moved inode now is.

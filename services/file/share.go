@@ -108,6 +108,10 @@ func (n *Inode) CloneFrom(src *Inode, from, to, length int64) error {
 	case to > MaxSize-length || from > MaxSize-length:
 		return syscall.EFBIG
 	}
+	if err := firstError(src.save(), n.save()); err != nil { // what mappings have changed
+		return err
+	}
+	start := to
 	for length > 0 {
 		step := min(length, cloneStep-to%chunkSize)
 		if err := n.cloneStep(src, from, to, step); err != nil {
@@ -116,7 +120,7 @@ func (n *Inode) CloneFrom(src *Inode, from, to, length int64) error {
 		from, to, length = from+step, to+step, length-step
 	}
 	n.fs.arm(false)
-	return nil
+	return n.reloadImage(start, to, false)
 }
 
 func (n *Inode) cloneStep(src *Inode, from, to, length int64) error {

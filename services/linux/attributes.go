@@ -38,15 +38,15 @@ var refusedCalls = []call{
 const sysFchmodat2 = 452
 
 // update changes the attributes of a node.
-func update(n node, err error, fn func(*file.Attr)) (int, syscall.Errno) {
+func update(n node, err error, fn func(*file.Attr)) syscall.Errno {
 	if err != nil {
-		return 0, errno(err)
+		return errno(err)
 	}
 	inode, err := editable(n)
 	if err != nil {
-		return 0, errno(err)
+		return errno(err)
 	}
-	return 0, errno(inode.Update(fn))
+	return errno(inode.Update(fn))
 }
 
 // openNodeArg is the inode behind a descriptor on which attributes may be
@@ -68,19 +68,28 @@ func (s *System) openNodeArg(fd uintptr) (node, error) {
 
 func (s *System) fchmod(a *[6]uintptr) (int, syscall.Errno) {
 	n, err := s.openNodeArg(a[0])
-	return chmod(n, err, a[1])
+	return s.attributed(&[6]uintptr{a[0]}, 0, chmod(n, err, a[1]))
 }
 
-func chmod(n node, err error, mode uintptr) (int, syscall.Errno) {
+// attributed tells who watches of a change of attributes that succeeded: of what the first
+// two arguments name, or of the first alone.
+func (s *System) attributed(a *[6]uintptr, flags uintptr, e syscall.Errno) (int, syscall.Errno) {
+	if e == 0 {
+		s.happenedAt(a[0], &a[1], flags, unix.IN_ATTRIB)
+	}
+	return 0, e
+}
+
+func chmod(n node, err error, mode uintptr) syscall.Errno {
 	if err == nil && n.Attr().Type() == syscall.S_IFLNK {
-		return 0, syscall.EOPNOTSUPP
+		return syscall.EOPNOTSUPP
 	}
 	return update(n, err, func(a *file.Attr) { a.Mode = uint32(mode) })
 }
 
 func (s *System) fchmodat(a *[6]uintptr) (int, syscall.Errno) {
 	n, err := s.resolveAt(a[0], &a[1], 0)
-	return chmod(n, err, a[2])
+	return s.attributed(a, 0, chmod(n, err, a[2]))
 }
 
 func (s *System) fchmodat2(a *[6]uintptr) (int, syscall.Errno) {
@@ -88,12 +97,12 @@ func (s *System) fchmodat2(a *[6]uintptr) (int, syscall.Errno) {
 		return 0, syscall.EINVAL
 	}
 	n, err := s.resolveAt(a[0], &a[1], a[3])
-	return chmod(n, err, a[2])
+	return s.attributed(a, a[3], chmod(n, err, a[2]))
 }
 
 func (s *System) fchown(a *[6]uintptr) (int, syscall.Errno) {
 	n, err := s.openNodeArg(a[0])
-	return chown(n, err, a[1], a[2])
+	return s.attributed(&[6]uintptr{a[0]}, 0, chown(n, err, a[1], a[2]))
 }
 
 func (s *System) fchownat(a *[6]uintptr) (int, syscall.Errno) {
@@ -101,13 +110,13 @@ func (s *System) fchownat(a *[6]uintptr) (int, syscall.Errno) {
 		return 0, syscall.EINVAL
 	}
 	n, err := s.resolveAt(a[0], &a[1], a[4])
-	return chown(n, err, a[2], a[3])
+	return s.attributed(a, a[4], chown(n, err, a[2], a[3]))
 }
 
 // unchanged is the owner or group that chown leaves as it is.
 const unchanged = ^uint32(0)
 
-func chown(n node, err error, uid, gid uintptr) (int, syscall.Errno) {
+func chown(n node, err error, uid, gid uintptr) syscall.Errno {
 	return update(n, err, func(a *file.Attr) {
 		if uint32(uid) != unchanged {
 			a.UID = uint32(uid)
@@ -167,7 +176,7 @@ func (s *System) setTimes(a *[6]uintptr, times []unix.Timespec) (int, syscall.Er
 	if e != 0 {
 		return 0, e
 	}
-	return update(n, nil, func(at *file.Attr) {
+	e = update(n, nil, func(at *file.Attr) {
 		if accessed != nil {
 			at.Accessed = *accessed
 		}
@@ -175,6 +184,17 @@ func (s *System) setTimes(a *[6]uintptr, times []unix.Timespec) (int, syscall.Er
 			at.Modified = *modified
 		}
 	})
+	if e == 0 {
+		mask := uint32(unix.IN_ATTRIB)
+		switch {
+		case accessed == nil:
+			mask = unix.IN_MODIFY
+		case modified == nil:
+			mask = unix.IN_ACCESS
+		}
+		s.happenedAt(a[0], &a[1], a[3], mask)
+	}
+	return 0, e
 }
 
 // timeArg is the time to set; nil for UTIME_OMIT.
@@ -215,7 +235,11 @@ func (s *System) truncate(a *[6]uintptr) (int, syscall.Errno) {
 	if err != nil {
 		return 0, errno(err)
 	}
-	return 0, errno(inode.Truncate(int64(a[1])))
+	if err := inode.Truncate(int64(a[1])); err != nil {
+		return 0, errno(err)
+	}
+	s.happenedAt(atCWD, &a[0], 0, unix.IN_MODIFY)
+	return 0, 0
 }
 
 func (s *System) ftruncate(a *[6]uintptr) (int, syscall.Errno) {
@@ -231,7 +255,11 @@ func (s *System) ftruncate(a *[6]uintptr) (int, syscall.Errno) {
 	if !ok || !f.writable() {
 		return 0, syscall.EINVAL
 	}
-	return 0, errno(t.Truncate(int64(a[1])))
+	err := t.Truncate(int64(a[1]))
+	if err == nil {
+		s.happened(f, unix.IN_MODIFY)
+	}
+	return 0, errno(err)
 }
 
 func (s *System) fallocate(a *[6]uintptr) (int, syscall.Errno) {
@@ -255,7 +283,11 @@ func (s *System) fallocate(a *[6]uintptr) (int, syscall.Errno) {
 	if !ok {
 		return 0, notAFile(f.description)
 	}
-	return 0, errno(d.Allocate(uint32(a[1]), off, n))
+	err := d.Allocate(uint32(a[1]), off, n)
+	if err == nil {
+		s.happened(f, unix.IN_MODIFY)
+	}
+	return 0, errno(err)
 }
 
 // notAFile is the errno for a description that is no regular file.

@@ -45,7 +45,7 @@ func shareRange(in, out *openFile, from, to, length int64) (int64, error) {
 	if from+length < size || to+length < target.inode.Size() {
 		length &^= file.BlockSize - 1
 	}
-	if length < leastShared {
+	if length < leastShared || source.inode.Mapped() || target.inode.Mapped() {
 		return 0, nil
 	}
 	if err := target.clone(source, from, to, length); err != nil {

@@ -47,7 +47,10 @@ func (s *System) sendfile(a *[6]uintptr) (int, syscall.Errno) {
 		return 0, e
 	}
 	defer off.done()
-	return result(copyOut(in, off.at, min(int(a[3]), maxTransfer), out.write))
+	n, err := copyOut(in, off.at, min(int(a[3]), maxTransfer), out.write)
+	s.accessed(in, n)
+	s.modified(out, n)
+	return result(n, err)
 }
 
 // copyFileRange copies between two files.
@@ -86,7 +89,10 @@ func (s *System) copyFileRange(a *[6]uintptr) (int, syscall.Errno) {
 	if sameInode(in, out) && *from.at < *to.at+int64(length) && *to.at < *from.at+int64(length) {
 		return 0, syscall.EINVAL
 	}
-	return result(copyRange(in, out, from.at, to.at, length))
+	n, err := copyRange(in, out, from.at, to.at, length)
+	s.accessed(in, n)
+	s.modified(out, n)
+	return result(n, err)
 }
 
 // copyable checks the two sides of copy_file_range.

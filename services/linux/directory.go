@@ -111,6 +111,9 @@ func (s *System) getdents64(a *[6]uintptr) (int, syscall.Errno) {
 	if err == nil && used == 0 && refused {
 		err = syscall.EINVAL // no room for even one
 	}
+	if err == nil {
+		s.happened(f, unix.IN_ACCESS)
+	}
 	return result(used, err)
 }
 

@@ -47,6 +47,7 @@ func (n diskNode) open(flags uint32) (Description, error) {
 type diskFile struct {
 	inode *file.Inode
 	sync  bool // O_SYNC or O_DSYNC; set once, before the first use
+	cut   bool // to nothing, as it was opened; likewise
 }
 
 func (d *diskFile) node() node { return diskNode{d.inode} }

@@ -4,7 +4,7 @@
 // hands the others here.
 //
 // What it owns: the table of descriptors and the open file descriptions
-// behind them, and mappings of files; the walk of paths over the file service and over /proc and
+// behind them, mappings of files, and watches (inotify); the walk of paths over the file service and over /proc and
 // /sys; waiting, which is done in one place (openFile.again) for everything
 // that can block; record locks and flock; pipes.
 //
@@ -18,13 +18,14 @@
 // allocated by read, write, pread, pwrite, lseek, fstat and close of files.
 //
 // Shared mappings of a file are coherent with read and write, and with each
-// other (docs/decisions/0026); a private one is a copy, made at mmap.
+// other (docs/decisions/0027); a private one is a copy, made at mmap.
 //
-// What it refuses: fork, execve, ptrace and inotify are ENOSYS; a mapping of a
+// What it refuses: fork, execve and ptrace are ENOSYS; a mapping of a
 // file is never executable; there is one process, number 1, and one user, 0,
 // whom permission bits do not stop. SIGPIPE is never raised: EPIPE is all
 // that a writer to a closed pipe gets. Access times are not kept up.
 //
 // Order of locks: mappings.mu, then table.mu, then openFile.position, then what descriptions
-// lock inside, then openFile.poll.mu, then the kernel's.
+// lock inside, then watches.mu and inotify.mu, which the file service's locks come before,
+// then openFile.poll.mu, then the kernel's.
 package linux

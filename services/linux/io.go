@@ -27,6 +27,7 @@ func (s *System) read(a *[6]uintptr) (int, syscall.Errno) {
 		return 0, e
 	}
 	n, err := f.read(p)
+	s.accessed(f, n)
 	f.release()
 	return result(n, err)
 }
@@ -42,6 +43,7 @@ func (s *System) write(a *[6]uintptr) (int, syscall.Errno) {
 		return 0, e
 	}
 	n, err := f.write(p)
+	s.modified(f, n)
 	f.release()
 	return result(n, err)
 }

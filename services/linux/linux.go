@@ -63,6 +63,7 @@ type System struct {
 	hostname  atomic.Pointer[string]
 	unixNames unixNames
 	mappings  mappings
+	watches   watches
 }
 
 // handler serves one system call. It returns the result, or an errno other
@@ -106,6 +107,10 @@ func New(c Config) (*System, error) {
 	s.umask.Store(0o022)
 	s.cwd.Store(&workingDirectory{s.root, "/"})
 	s.fillCalls()
+	s.files.Listen(func(n *file.Notice) {
+		s.follow(n)
+		s.watches.named(n)
+	})
 	if err := s.start(); err != nil {
 		return nil, err
 	}
@@ -142,7 +147,7 @@ func (s *System) fillCalls() {
 	}
 	for _, list := range [][]call{
 		ioCalls, positionCalls, vectorCalls, openCalls, directoryCalls, statCalls,
-		nameCalls, attributeCalls, xattrCalls, mapCalls, dupCalls, lockCalls, pipeCalls, copyCalls,
+		nameCalls, attributeCalls, xattrCalls, mapCalls, inotifyCalls, dupCalls, lockCalls, pipeCalls, copyCalls,
 		pollCalls, processCalls, socketCalls, oldCalls, refusedCalls,
 	} {
 		for _, c := range list {
@@ -161,7 +166,7 @@ func (s *System) openStandard() error {
 	if err != nil {
 		return fmt.Errorf("linux: open %s: %w", path, err)
 	}
-	f := newOpenFile(s.kernel, d, syscall.O_RDWR, path)
+	f := s.newOpenFile(d, syscall.O_RDWR, path)
 	for range 3 {
 		if _, e := s.installAt(f, 0, false); e != 0 {
 			return fmt.Errorf("linux: descriptor of %s: %w", path, e)

@@ -289,7 +289,9 @@ func (p *pair) mmapStep(r *rand.Rand, files []int, maps []*mapped) []*mapped {
 	f := files[r.IntN(len(files))]
 	off, n := r.IntN(mmapSpan), r.IntN(3*pageSize)
 	data := bytes.Repeat([]byte{byte(1 + r.IntN(255))}, n+1)
-	switch r.IntN(12) {
+	switch r.IntN(13) {
+	case 12:
+		p.copyRange(files[r.IntN(2)], f, off, r.IntN(mmapSpan), r.IntN(mmapSpan))
 	case 0:
 		if len(maps) < 6 {
 			off = off / pageSize * pageSize
@@ -375,4 +377,29 @@ func TestDifferMmapLives(t *testing.T) {
 	m.on("msync", unix.SYS_MSYNC, pageSize, pageSize, unix.MS_SYNC)
 	m.on("munmap", unix.SYS_MUNMAP, 0, 10*pageSize)
 	p.read("pread", other, unix.SYS_PREAD64, 10*pageSize, 0)
+}
+
+// TestMmapClone: a clone has what mappings of its source have stored, and mappings of the
+// clone show it.
+func TestMmapClone(t *testing.T) {
+	h := &hostMemory{t: t, homes: map[uintptr]hostHome{}, views: map[uintptr]hostMapping{}}
+	s := newSystem(t, func(c *Config) { c.Memory = h })
+	var maps [2][]byte
+	var fds [2]int
+	for i, name := range []string{"/tmp/from", "/tmp/to"} {
+		fds[i] = s.open(name, unix.O_CREAT|unix.O_RDWR, 0o644)
+		s.must(unix.SYS_FTRUNCATE, fds[i], 3*pageSize)
+		at := uintptr(s.must(unix.SYS_MMAP, 0, 4*pageSize, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED, fds[i], 0))
+		maps[i] = unsafe.Slice((*byte)(pointer(&at)), 3*pageSize)
+		defer s.must(unix.SYS_MUNMAP, at, 4*pageSize)
+	}
+	maps[0][pageSize], maps[1][pageSize], maps[1][0] = 'f', 't', 't'
+	s.must(unix.SYS_IOCTL, fds[1], unix.FICLONE, fds[0])
+	if maps[1][pageSize] != 'f' || maps[1][0] != 0 || s.readAll("/tmp/to") != s.readAll("/tmp/from") {
+		t.Errorf("the clone has %q and %q", maps[1][pageSize], maps[1][0])
+	}
+	maps[1][pageSize] = 'c'
+	if maps[0][pageSize] != 'f' || s.readAll("/tmp/from")[pageSize] != 'f' {
+		t.Error("the source has changed with its clone")
+	}
 }

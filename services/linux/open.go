@@ -37,7 +37,24 @@ func (s *System) openPath(dirfd uintptr, path string, flags, mode uint32) (int, 
 		return 0, err
 	}
 	const creation = unix.O_CREAT | unix.O_EXCL | unix.O_NOCTTY | unix.O_TRUNC | unix.O_LARGEFILE
-	return s.Install(d, flags&^creation, s.openedPath(dirfd, path))
+	fd, err := s.Install(d, flags&^creation, s.openedPath(dirfd, path))
+	if err == nil && flags&oPath == 0 && s.watches.active() {
+		s.opened(fd)
+	}
+	return fd, err
+}
+
+// opened tells who watches that a file was opened, and cut.
+func (s *System) opened(fd int) {
+	f, e := s.file(uintptr(fd))
+	if e != 0 {
+		return
+	}
+	s.happened(f, unix.IN_OPEN)
+	if d, ok := f.description.(*diskFile); ok && d.cut {
+		s.happened(f, unix.IN_MODIFY)
+	}
+	_ = f.release() // the last where another call closes it at once
 }
 
 // openUnnamed is open(2) with O_TMPFILE: of the directory only the file system counts.
@@ -176,6 +193,9 @@ func (s *System) openNode(n node, flags uint32, created bool) (Description, erro
 	if t, ok := d.(Truncater); ok {
 		if err := t.Truncate(0); err != nil {
 			return nil, closeAfter(d, errno(err))
+		}
+		if d, ok := d.(*diskFile); ok {
+			d.cut = true
 		}
 	}
 	return d, nil

@@ -5,6 +5,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // openFile wraps a Description with what open(2) calls the open file
@@ -25,6 +27,8 @@ type openFile struct {
 	writer      PositionWriter // likewise
 	path        string         // as opened, for /proc/self/fd
 	kernel      Kernel
+	system      *System
+	origin      atomic.Pointer[origin] // where it is, for who watches; nil: nobody asked
 
 	flags      atomic.Uint32 // O_ACCMODE, O_APPEND, O_NONBLOCK, O_SYNC, ...
 	references atomic.Int32
@@ -51,8 +55,8 @@ type sleeper struct {
 // Always reported by poll(2) and friends, whatever was asked for.
 const alwaysPolled = syscall.EPOLLERR | syscall.EPOLLHUP
 
-func newOpenFile(k Kernel, d Description, flags uint32, path string) *openFile {
-	f := &openFile{description: d, path: path, kernel: k}
+func (s *System) newOpenFile(d Description, flags uint32, path string) *openFile {
+	f := &openFile{description: d, path: path, kernel: s.kernel, system: s}
 	f.reader, _ = d.(PositionReader)
 	f.writer, _ = d.(PositionWriter)
 	f.setFlags(flags)
@@ -102,7 +106,19 @@ func (f *openFile) release() error {
 	if f.references.Add(-1) > 0 {
 		return nil
 	}
+	f.ended()
 	return f.description.Close()
+}
+
+// ended tells who watches that the file is about to be closed.
+func (f *openFile) ended() {
+	switch flags := f.flags.Load(); {
+	case flags&oPath != 0:
+	case flags&syscall.O_ACCMODE == syscall.O_RDONLY:
+		f.system.happened(f, unix.IN_CLOSE_NOWRITE)
+	default:
+		f.system.happened(f, unix.IN_CLOSE_WRITE)
+	}
 }
 
 // attach makes the descriptor number follow the readiness of the file.

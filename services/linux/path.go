@@ -55,6 +55,7 @@ type place struct {
 type walker struct {
 	s     *System
 	links int
+	found place // of what finish has found
 }
 
 // walk goes from the directory along the path up to its last component.
@@ -156,6 +157,7 @@ func (w *walker) finish(p place, follow bool) (node, error) {
 	if err != nil {
 		return nil, err
 	}
+	w.found = p
 	if follow || p.slash {
 		if n, err = w.follow(p.parent, n); err != nil {
 			return nil, err

@@ -14,15 +14,15 @@ var positionCalls = []call{
 }
 
 func (s *System) pread(a *[6]uintptr) (int, syscall.Errno) {
-	return s.positioned(a, (*openFile).pread)
+	return s.positioned(a, (*openFile).pread, (*System).accessed)
 }
 
 func (s *System) pwrite(a *[6]uintptr) (int, syscall.Errno) {
-	return s.positioned(a, (*openFile).pwrite)
+	return s.positioned(a, (*openFile).pwrite, (*System).modified)
 }
 
 // positioned is pread(2) and pwrite(2).
-func (s *System) positioned(a *[6]uintptr, do func(f *openFile, p []byte, off int64) (int, error)) (int, syscall.Errno) {
+func (s *System) positioned(a *[6]uintptr, do func(f *openFile, p []byte, off int64) (int, error), tell func(*System, *openFile, int)) (int, syscall.Errno) {
 	f, e := s.file(a[0])
 	if e != 0 {
 		return 0, e
@@ -34,6 +34,7 @@ func (s *System) positioned(a *[6]uintptr, do func(f *openFile, p []byte, off in
 			err = e
 		} else {
 			n, err = do(f, p, off)
+			tell(s, f, n)
 		}
 	}
 	f.release()
@@ -88,6 +89,9 @@ func (f *openFile) seek(off int64, whence int) (int64, error) {
 		return 0, syscall.EBADF
 	}
 	sized, ok := f.description.(Seeker)
+	if _, ok := f.description.(*inotify); ok {
+		return 0, nil // it has an offset that means nothing, and stays
+	}
 	if _, directory := f.description.(Directory); !ok && !directory {
 		return 0, syscall.ESPIPE
 	}

@@ -97,7 +97,7 @@ func (s *System) Has(fd int) bool {
 // of open(2): the access mode, O_NONBLOCK, O_APPEND and so on; O_CLOEXEC
 // sets close-on-exec. On failure the description is closed.
 func (s *System) Install(d Description, flags uint32, path string) (int, error) {
-	f := newOpenFile(s.kernel, d, flags&^syscall.O_CLOEXEC, path)
+	f := s.newOpenFile(d, flags&^syscall.O_CLOEXEC, path)
 	fd, e := s.installAt(f, 0, flags&syscall.O_CLOEXEC != 0)
 	if e != 0 {
 		return -1, closeAfter(d, e)

@@ -71,7 +71,13 @@ func (s *System) vectored(a *[6]uintptr, off int64, write bool) (int, syscall.Er
 			return result(f.scatter(g, parts(list)))
 		}
 	}
-	return result(f.each(list, off, write))
+	n, err := f.each(list, off, write)
+	if write {
+		s.modified(f, n)
+	} else {
+		s.accessed(f, n)
+	}
+	return result(n, err)
 }
 
 func parts(list []syscall.Iovec) [][]byte {

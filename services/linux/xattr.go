@@ -9,18 +9,18 @@ import (
 )
 
 var xattrCalls = []call{
-	{unix.SYS_SETXATTR, byPath(true, (*System).setXattr)},
-	{unix.SYS_LSETXATTR, byPath(false, (*System).setXattr)},
-	{unix.SYS_FSETXATTR, byDescriptor((*System).setXattr)},
+	{unix.SYS_SETXATTR, telling(true, true, (*System).setXattr)},
+	{unix.SYS_LSETXATTR, telling(true, false, (*System).setXattr)},
+	{unix.SYS_FSETXATTR, telling(false, true, (*System).setXattr)},
 	{unix.SYS_GETXATTR, byPath(true, (*System).getXattr)},
 	{unix.SYS_LGETXATTR, byPath(false, (*System).getXattr)},
 	{unix.SYS_FGETXATTR, byDescriptor((*System).getXattr)},
 	{unix.SYS_LISTXATTR, byPath(true, (*System).listXattr)},
 	{unix.SYS_LLISTXATTR, byPath(false, (*System).listXattr)},
 	{unix.SYS_FLISTXATTR, byDescriptor((*System).listXattr)},
-	{unix.SYS_REMOVEXATTR, byPath(true, (*System).removeXattr)},
-	{unix.SYS_LREMOVEXATTR, byPath(false, (*System).removeXattr)},
-	{unix.SYS_FREMOVEXATTR, byDescriptor((*System).removeXattr)},
+	{unix.SYS_REMOVEXATTR, telling(true, true, (*System).removeXattr)},
+	{unix.SYS_LREMOVEXATTR, telling(true, false, (*System).removeXattr)},
+	{unix.SYS_FREMOVEXATTR, telling(false, true, (*System).removeXattr)},
 }
 
 // attributed is a node that may have extended attributes.
@@ -33,6 +33,24 @@ type attributed interface {
 // xattrHandler serves a call on extended attributes. It checks the other arguments before
 // it looks for the node, as Linux does.
 type xattrHandler func(s *System, find func() (node, error), a *[6]uintptr) (int, syscall.Errno)
+
+// telling has a handler tell who watches of its success, byPath or byDescriptor.
+func telling(path, follow bool, serve xattrHandler) handler {
+	call, flags := byDescriptor(serve), uintptr(0)
+	if path {
+		call = byPath(follow, serve)
+	}
+	if !follow {
+		flags = unix.AT_SYMLINK_NOFOLLOW
+	}
+	return func(s *System, a *[6]uintptr) (int, syscall.Errno) {
+		_, e := call(s, a)
+		if !path {
+			return s.attributed(&[6]uintptr{a[0]}, flags, e)
+		}
+		return s.attributed(&[6]uintptr{atCWD, a[0]}, flags, e)
+	}
+}
 
 // byPath serves the form of a call that names its file by a path.
 func byPath(follow bool, serve xattrHandler) handler {

@@ -1,0 +1,40 @@
+package file
+
+// NoticeKind says what became of a name or an inode.
+type NoticeKind int
+
+// What may become of a name.
+const (
+	Created  NoticeKind = iota // a new inode has a name
+	Linked                     // an inode has one name more
+	Unlinked                   // an inode has one name less, and may be about to go
+	Removed                    // a name is gone, and maybe the inode
+	Renamed                    // a name has moved, maybe in place of another
+	Exchange                   // two names were swapped
+	Gone                       // an inode is gone with its contents
+)
+
+// Notice tells of a change of names.
+type Notice struct {
+	Kind      NoticeKind
+	Inode     *Inode
+	Directory bool   // the inode is one
+	Dir       *Inode // with the name
+	Name      string
+	To        *Inode // with the new name, of Renamed and Exchange
+	NewName   string
+	Other     *Inode // what the new name was before; nil: there was none
+	OtherDir  bool   // that is a directory
+}
+
+// Listen has fn called with each change of names, in their order, before the call that
+// makes it returns. It is called with the name space and the inodes concerned locked: it
+// must not block, nor call this package. A change that is a part of a transaction
+// (Update) is told even if that is undone. Listen is called once.
+func (fs *FS) Listen(fn func(*Notice)) { fs.listener.Store(&fn) }
+
+func (fs *FS) tell(n Notice) {
+	if fn := fs.listener.Load(); fn != nil {
+		(*fn)(&n)
+	}
+}
