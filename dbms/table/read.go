@@ -25,6 +25,18 @@ func (x *reader[T]) Get(tx *Tx, key ...any) (row T, err error) {
 	return row, err
 }
 
+// Peek is Get of a row of the primary key that is used at once: its texts and bytes are
+// valid only until the next call with the transaction, and must not be changed. It saves
+// copying large ones.
+func (t *Table[T]) Peek(tx *Tx, key ...any) (row T, err error) {
+	b, err := tx.bind(t.decl)
+	if err != nil {
+		return row, err
+	}
+	err = b.find(tx, unsafe.Pointer(&row), key, &inPlace)
+	return row, err
+}
+
 // GetBatch reads the rows of several keys in one go, and calls each for those
 // that exist, in the order of keys.
 func (x *reader[T]) GetBatch(tx *Tx, keys []Key, each func(i int, row T) error) error {
@@ -80,12 +92,17 @@ func (b *binding) get(tx *Tx, name string, row unsafe.Pointer, key []any) error 
 	if name != "" {
 		return b.getUnique(tx, name, row, key)
 	}
+	return b.find(tx, row, key, nil)
+}
+
+// find reads the row of the values of a key.
+func (b *binding) find(tx *Tx, row unsafe.Pointer, key []any, mem *texts) error {
 	k, err := b.rowKey(tx.key[:0], key)
 	tx.key = k
 	if err != nil {
 		return err
 	}
-	found, err := b.read(tx, row, k)
+	found, err := b.readTo(tx, row, k, mem)
 	if err == nil && !found {
 		err = &Error{Err: ErrNotFound, Table: b.name, Key: b.keyOf(k)}
 	}
@@ -94,12 +111,16 @@ func (b *binding) get(tx *Tx, name string, row unsafe.Pointer, key []any) error 
 
 // read reads the row of a key.
 func (b *binding) read(tx *Tx, row unsafe.Pointer, k []byte) (found bool, err error) {
+	return b.readTo(tx, row, k, nil)
+}
+
+func (b *binding) readTo(tx *Tx, row unsafe.Pointer, k []byte, mem *texts) (found bool, err error) {
 	v, found, err := tx.raw.Get(k)
 	if err != nil || !found {
 		return false, err
 	}
 	tx.trace(1, 0, k)
-	return true, b.decode(row, k[len(b.prefix):], v, nil)
+	return true, b.decode(row, k[len(b.prefix):], v, mem)
 }
 
 // keyOf decodes the key of a row for an error.

@@ -250,8 +250,11 @@ func (b *binding) decode(row unsafe.Pointer, k, v []byte, mem *texts) error {
 		return b.corruptRow(k, errShort.Error())
 	}
 	fixed, tail := v[n:len(v)-int(size)], v[len(v)-int(size):]
-	text := b.room(len(tail), k, mem)
-	copy(text, tail)
+	text := tail[:len(tail):len(tail)]
+	if mem != &inPlace {
+		text = b.room(len(tail), k, mem)
+		copy(text, tail)
+	}
 	err := b.decodeKey(row, k, text[len(tail):len(tail)])
 	if err == nil {
 		if text = text[:len(tail):len(tail)]; p.was == nil {
@@ -292,6 +295,9 @@ type texts struct {
 	free   []byte
 	latest bool
 }
+
+// inPlace has texts stay where they are, but for those of the key.
+var inPlace texts
 
 const (
 	textsSize = 1024 // bytes

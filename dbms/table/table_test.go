@@ -73,7 +73,11 @@ func TestRoundTrip(t *testing.T) {
 		return err
 	})
 	view(t, db, func(tx *Tx) error {
-		_, err := everythings.Get(tx, 2, "", time.Now())
+		got, err := everythings.Peek(tx, want.A, want.B, want.C)
+		if got.Dec = want.Dec; err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("peek gives %+v, %v\nwant %+v", got, err, want)
+		}
+		_, err = everythings.Get(tx, 2, "", time.Now())
 		fails(t, "get of no row", err, ErrNotFound)
 		if err.Error()[:22] != "test.everything (2, ''" {
 			t.Error(err)
