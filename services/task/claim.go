@@ -151,7 +151,7 @@ func (s *Service) claim(ctx context.Context, c *claimer, outcomes []*Outcome) ([
 	if err := s.numbers.fill(ctx, ofLeases); err != nil {
 		return nil, err
 	}
-	err := s.group.do(ctx, &request{caller: c.caller, name: "task.Claim", part: func(p *proc) error {
+	err := s.group.do(ctx, &request{caller: c.caller, name: "task.Claim", ends: len(outcomes) > 0, part: func(p *proc) error {
 		if _, err := p.mine(c.worker); err != nil {
 			return err
 		}

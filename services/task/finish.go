@@ -54,7 +54,7 @@ func (o *Outcome) fail(err error) {
 }
 
 func (s *Service) hand(ctx context.Context, name string, o *Outcome) error {
-	err := s.group.do(ctx, &request{caller: user.From(ctx), name: name, durable: true, part: func(p *proc) error {
+	err := s.group.do(ctx, &request{caller: user.From(ctx), name: name, durable: true, ends: true, part: func(p *proc) error {
 		t, err := p.task(o.Task)
 		if err != nil {
 			return err

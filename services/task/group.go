@@ -44,6 +44,7 @@ type request struct {
 	caller  user.Caller
 	name    string
 	durable bool              // answer when it is
+	ends    bool              // it frees places: it goes before those that fill them
 	part    func(*proc) error // it refuses before it writes anything
 
 	err   error
@@ -78,7 +79,11 @@ func (g *group) do(ctx context.Context, r *request) error {
 		g.mu.Unlock()
 		return ErrClosed
 	}
-	g.queue = append(g.queue, r)
+	if at := min(len(g.queue), 1); r.ends { // the first may have been told to lead
+		g.queue = slices.Insert(g.queue, at, r)
+	} else {
+		g.queue = append(g.queue, r)
+	}
 	follow := g.leading
 	g.leading = true
 	g.mu.Unlock()

@@ -204,16 +204,23 @@ func (o *Outcome) panicked(reason any) {
 	o.Failure, o.Stack = fmt.Sprintf("panic: %v", reason), string(debug.Stack())
 }
 
+// mostEnds bounds how many tasks one procedure ends for a worker. It is more than can
+// begin in one, so that a worker which missed some procedures makes up for that.
+const mostEnds = 4 * mostParts
+
 // handIn ends tasks: the given one, and those that end about now.
 func (w *crew) handIn(ctx context.Context, o *Outcome) error {
-	runtime.Gosched() // tasks that are about to end
-	return w.finish(context.WithoutCancel(ctx), w.gather(o), false)
+	list := w.gather(w.collect(nil, o))
+	if len(list) < tasksPerLease {
+		runtime.Gosched() // tasks that are about to end
+		list = w.gather(list)
+	}
+	return w.finish(context.WithoutCancel(ctx), list, false)
 }
 
-// gather returns an outcome and those that have come since.
-func (w *crew) gather(o *Outcome) []*Outcome {
-	list := w.collect(nil, o)
-	for len(list) < mostParts {
+// gather adds the outcomes that have come since.
+func (w *crew) gather(list []*Outcome) []*Outcome {
+	for len(list) < mostEnds {
 		select {
 		case o := <-w.ends:
 			list = w.collect(list, o)
@@ -229,7 +236,7 @@ func (w *crew) finish(ctx context.Context, list []*Outcome, durable bool) error 
 	if len(list) == 0 {
 		return nil
 	}
-	return w.s.group.do(ctx, &request{caller: w.caller, name: "task.Complete", durable: durable, part: func(p *proc) error {
+	return w.s.group.do(ctx, &request{caller: w.caller, name: "task.Complete", durable: durable, ends: true, part: func(p *proc) error {
 		for _, o := range list {
 			if err := p.end(o); err != nil {
 				return err
@@ -264,7 +271,7 @@ func (w *crew) drain() {
 	for w.running > 0 {
 		select {
 		case o := <-w.ends:
-			list := slices.DeleteFunc(w.gather(o), func(o *Outcome) bool { return o.Failure != "" })
+			list := slices.DeleteFunc(w.gather(w.collect(nil, o)), func(o *Outcome) bool { return o.Failure != "" })
 			if err := w.finish(context.Background(), list, true); err != nil {
 				w.s.o.Log("task: the ends of %d tasks of worker %d are lost: %v", len(list), w.id, err)
 			}
