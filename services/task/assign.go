@@ -188,19 +188,23 @@ func (a *assignment) pick(c *claimer) (*seat, error) {
 // are known, and are looked at when they come up.
 func (a *assignment) build(c *claimer) error {
 	c.built = true
-	for _, l := range a.lanes {
-		if len(c.row.Queues) > 0 && !slices.Contains(c.row.Queues, l.laneKey.queue) {
-			continue
+	c.heap = slices.Grow(c.heap, len(a.lanes))
+	a.p.s.lanes.guesses(a.lanes, func(l *lane, head entry) {
+		if len(c.row.Queues) == 0 || slices.Contains(c.row.Queues, l.laneKey.queue) {
+			c.heap = append(c.heap, seat{lane: l, head: head})
 		}
-		s := seat{lane: l, head: a.p.s.lanes.guess(l)}
-		if a.policy.share {
+	})
+	if a.policy.share {
+		kept := c.heap[:0]
+		for _, s := range c.heap {
 			if ok, err := a.enterQueue(c, &s); err != nil {
 				return err
-			} else if !ok || !a.admitted(s.queue) {
-				continue
+			} else if ok && a.admitted(s.queue) {
+				kept = append(kept, s)
 			}
 		}
-		c.heap = append(c.heap, s)
+		clear(c.heap[len(kept):])
+		c.heap = kept
 	}
 	if a.policy.rows { // heads are not known by what is compared
 		for i := range c.heap {
@@ -316,17 +320,17 @@ func (a *assignment) compare(c *claimer, x, y *seat) int {
 	for _, t := range a.policy.terms {
 		n := 0
 		switch t.column {
-		case "priority":
+		case byPriority:
 			n = cmp.Compare(x.priority, y.priority)
-		case "due":
+		case byDue:
 			n = cmp.Compare(x.head.due, y.head.due)
-		case "share":
+		case byShare:
 			n = cmp.Compare(x.share, y.share)
-		case "deadline":
+		case byDeadline:
 			n = compareDeadline(x.head.task, y.head.task)
-		case "attempt":
+		case byAttempt:
 			n = cmp.Compare(x.head.task.Attempt, y.head.task.Attempt)
-		case "place":
+		case byPlace:
 			n = cmp.Compare(c.distance(x.head.task), c.distance(y.head.task))
 		}
 		if t.desc {

@@ -87,3 +87,50 @@ func benchEmpty(b *testing.B, fs vfs.FS, clients int) {
 	b.ReportMetric(float64(b.N)/float64(m.Commits), "tasks/commit")
 	b.ReportMetric(float64(b.N)/float64(m.Syncs), "tasks/sync")
 }
+
+// BenchmarkCycle is submission, claim and completion of tasks, some in each procedure,
+// while others wait, in one queue or many.
+func BenchmarkCycle(b *testing.B) {
+	for _, queues := range []int{1, 1000} {
+		b.Run(fmt.Sprint("queues/", queues), func(b *testing.B) { benchCycle(b, queues) })
+	}
+}
+
+func benchCycle(b *testing.B, queues int) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	const together = 64
+	ctx := context.Background()
+	s := openBench(b, vfs.NewMem())
+	register(b, s, "empty", func(*task.Context) ([]byte, error) { return nil, nil })
+	next := 0
+	submit := func() {
+		list := make([]task.Request, together)
+		for i := range list {
+			list[i] = task.Request{Program: "empty", Queue: fmt.Sprint("queue ", next%queues)}
+			next++
+		}
+		_, err := s.SubmitAll(ctx, list)
+		check(b, err)
+	}
+	for q := range queues {
+		check(b, s.SetQueue(ctx, task.Queue{Name: fmt.Sprint("queue ", q)}))
+	}
+	for range 1024 / together {
+		submit()
+	}
+	worker, err := s.Join(ctx, "bench", 2*together)
+	check(b, err)
+	var ends []*task.Outcome
+	b.ResetTimer()
+	used := processorTime()
+	for n := 0; n < b.N; n += together {
+		submit()
+		got, err := s.Exchange(ctx, worker, ends, together)
+		check(b, err)
+		ends = ends[:0]
+		for i := range got {
+			ends = append(ends, &task.Outcome{Token: got[i].Token()})
+		}
+	}
+	b.ReportMetric(float64(processorTime()-used)/float64(b.N), "cpu-ns/op")
+}

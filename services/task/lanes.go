@@ -23,6 +23,7 @@ import (
 type lanes struct {
 	mu       sync.Mutex
 	all      map[laneKey]*lane
+	order    []*lane // all of them, in any order
 	doubtful bool
 }
 
@@ -43,6 +44,7 @@ type lane struct {
 	more  bool // there may be tasks behind them
 	moved int  // counts how often the head was lowered
 	fresh bool // it is not in the table: its tasks are new
+	place int  // in lanes.order
 }
 
 // entry is a task that is ready, with its row if the policy looks at that.
@@ -93,7 +95,7 @@ func (ls *lanes) add(queue string, priority int8, due time.Time, id uint64) {
 	l := ls.all[k]
 	switch {
 	case l == nil && !ls.doubtful: // no lane is missing that has tasks
-		ls.all[k] = &lane{laneKey: k, due: e.due, id: e.id, rows: []entry{e}}
+		ls.enter(&lane{laneKey: k, due: e.due, id: e.id, rows: []entry{e}})
 		return
 	case l == nil, l.more, len(l.rows)-l.at >= mostKept:
 		ls.lowerTo(k, e.due, e.id)
@@ -113,7 +115,7 @@ func (ls *lanes) add(queue string, priority int8, due time.Time, id uint64) {
 func (ls *lanes) lowerTo(k laneKey, due int64, id uint64) {
 	l := ls.all[k]
 	if l == nil {
-		ls.all[k] = &lane{laneKey: k, due: due, id: id, more: true}
+		ls.enter(&lane{laneKey: k, due: due, id: id, more: true})
 		return
 	}
 	l.more = true
@@ -134,26 +136,44 @@ func (ls *lanes) lowerTo(k laneKey, due int64, id uint64) {
 
 func before(due int64, id uint64, e entry) bool { return due < e.due || due == e.due && id < e.id }
 
+// enter adds a lane.
+func (ls *lanes) enter(l *lane) {
+	l.place = len(ls.order)
+	ls.all[l.laneKey], ls.order = l, append(ls.order, l)
+}
+
+// remove removes a lane.
+func (ls *lanes) remove(l *lane) {
+	if ls.all[l.laneKey] != l {
+		return // it was removed before
+	}
+	delete(ls.all, l.laneKey)
+	last := len(ls.order) - 1
+	ls.order[l.place] = ls.order[last]
+	ls.order[l.place].place = l.place
+	ls.order[last] = nil
+	ls.order = ls.order[:last]
+}
+
 // list returns the lanes, after reading their heads if they are in doubt.
 func (ls *lanes) list(tx *table.Tx) ([]*lane, error) {
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
 	if ls.doubtful {
 		clear(ls.all)
+		clear(ls.order)
+		ls.order = ls.order[:0]
 		if err := heads(tx, func(r Ready) { ls.lowerTo(laneKey{r.Queue, r.Priority}, r.Due.UnixMicro(), r.Task) }); err != nil {
 			return nil, err
 		}
 		ls.doubtful = false
 	}
-	out := make([]*lane, 0, len(ls.all))
-	for k, l := range ls.all {
-		if l.at == len(l.rows) && !l.more {
-			delete(ls.all, k) // the last was taken
-			continue
+	for i := len(ls.order) - 1; i >= 0; i-- {
+		if l := ls.order[i]; l.at == len(l.rows) && !l.more {
+			ls.remove(l) // the last was taken
 		}
-		out = append(out, l)
 	}
-	return out, nil
+	return slices.Clone(ls.order), nil
 }
 
 // heads calls each for the first entry of every lane, in the order of the table.
@@ -220,7 +240,7 @@ func (ls *lanes) next(tx *table.Tx, l *lane, want int) (entry, bool, error) {
 	if !ok && !l.fresh {
 		ls.mu.Lock()
 		if l.at == len(l.rows) && !l.more {
-			delete(ls.all, l.laneKey)
+			ls.remove(l)
 		}
 		ls.mu.Unlock()
 	}
@@ -237,12 +257,17 @@ func (ls *lanes) peek(l *lane) (e entry, ok, more bool) {
 	return entry{}, false, l.more
 }
 
-// guess returns the lane's head as far as it is known.
-func (ls *lanes) guess(l *lane) entry {
-	if e, ok, _ := ls.peek(l); ok {
-		return e
+// guesses calls each for lanes, with their heads as far as they are known.
+func (ls *lanes) guesses(list []*lane, each func(*lane, entry)) {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	for _, l := range list {
+		if l.at < len(l.rows) {
+			each(l, l.rows[l.at])
+		} else {
+			each(l, entry{due: l.due, id: l.id})
+		}
 	}
-	return entry{due: l.due, id: l.id}
 }
 
 // taken goes behind a task that was the next.

@@ -43,8 +43,26 @@ type policy struct {
 }
 
 type term struct {
-	column string
+	column column
 	desc   bool
+}
+
+// column is what a term compares: numbers, since each comparison of tasks looks at it.
+type column uint8
+
+const (
+	byPriority column = iota
+	byDue
+	byDeadline
+	byAttempt
+	byShare
+	byPlace
+	byLoad
+)
+
+var columns = map[string]column{
+	"priority": byPriority, "due": byDue, "submitted": byDue, "deadline": byDeadline, "attempt": byAttempt,
+	"share": byShare, "place": byPlace, "load": byLoad,
 }
 
 const (
@@ -67,13 +85,13 @@ func parsePolicy(text string) (*policy, error) {
 			return nil, fmt.Errorf("policy %q: %w", text, err)
 		}
 		if slices.ContainsFunc(p.terms, func(o term) bool { return o.column == t.column }) {
-			return nil, fmt.Errorf("policy %q: %s is there twice", text, t.column)
+			return nil, fmt.Errorf("policy %q: %s is there twice", text, strings.Fields(strings.ToLower(part))[0])
 		}
 		p.terms = append(p.terms, t)
-		p.share = p.share || t.column == "share"
-		p.load = p.load || t.column == "load"
-		p.rows = p.rows || t.column == "deadline" || t.column == "attempt" || t.column == "place"
-		p.worker = p.worker || t.column == "place"
+		p.share = p.share || t.column == byShare
+		p.load = p.load || t.column == byLoad
+		p.rows = p.rows || t.column == byDeadline || t.column == byAttempt || t.column == byPlace
+		p.worker = p.worker || t.column == byPlace
 	}
 	return p, nil
 }
@@ -86,15 +104,11 @@ func parseTerm(text string) (term, error) {
 	case len(words) > 2, len(words) == 2 && words[1] != "asc" && words[1] != "desc":
 		return term{}, fmt.Errorf("%q is not a column with asc or desc", strings.TrimSpace(text))
 	}
-	t := term{column: words[0], desc: len(words) == 2 && words[1] == "desc"}
-	switch t.column {
-	case "submitted":
-		t.column = "due"
-	case "priority", "due", "deadline", "attempt", "share", "place", "load":
-	default:
-		return term{}, fmt.Errorf("there is no column %q; there are priority, due, deadline, attempt, share, place, load", t.column)
+	c, known := columns[words[0]]
+	if !known {
+		return term{}, fmt.Errorf("there is no column %q; there are priority, due, deadline, attempt, share, place, load", words[0])
 	}
-	return t, nil
+	return term{column: c, desc: len(words) == 2 && words[1] == "desc"}, nil
 }
 
 // order returns the policy as this procedure sees it.

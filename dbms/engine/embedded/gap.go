@@ -30,7 +30,7 @@ type gap struct {
 	used      bool // lately
 }
 
-// gapPlace is a neighborhood, whose hash has led here.
+// gapPlace is a neighborhood, whose hash has led here or beside.
 type gapPlace struct {
 	last  []byte // the key of it that was missing last
 	tries uint8  // gaps that were found since a key was in one
@@ -112,7 +112,11 @@ func common(a, b []byte) int {
 // there, nil if that is not worth it.
 func (gs *gaps) miss(key []byte) *gapPlace {
 	half := key[:(len(key)+1)/2]
-	p := &gs.places[hash(half)%gapPlaces]
+	at := hash(half) % gapPlaces
+	p := &gs.places[at]
+	if other := &gs.places[at^1]; !bytes.HasPrefix(p.last, half) && (len(other.last) == 0 || bytes.HasPrefix(other.last, half)) {
+		p = other
+	}
 	behind := bytes.HasPrefix(p.last, half) && bytes.Compare(p.last, key) < 0
 	if !bytes.HasPrefix(p.last, half) {
 		p.tries, p.pause = 0, 0
