@@ -185,7 +185,7 @@ func tasksTail(ctx context.Context) (us float64, err error) {
 						}
 					})
 				}
-				time.Sleep(100 * time.Microsecond)
+				runtime.Gosched() // a sleep takes a millisecond, which is not the tasks'
 			}
 			all.Wait()
 			select {

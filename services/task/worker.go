@@ -8,6 +8,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/tuplix/tuplix/services/user"
@@ -55,7 +56,7 @@ func (r *runs) stopAll() {
 	}
 }
 
-// crew is a worker of this process: it runs each task on a goroutine of its own.
+// crew is a worker of this process: it runs each task on a goroutine.
 // Tasks come to it with the procedures in which they become ready or places
 // become free; it never asks for them.
 //
@@ -68,7 +69,20 @@ type crew struct {
 	claimer *claimer
 	ends    chan *Outcome
 	running int
+
+	jobs chan job     // to goroutines that have run a task and wait for the next
+	idle atomic.Int32 // of these
 }
+
+// job is a task for a goroutine.
+type job struct {
+	c      *Context
+	cancel context.CancelCauseFunc
+}
+
+// mostIdle bounds the goroutines that wait for a task. Beginning a new one costs
+// some microseconds: its stack has to grow.
+const mostIdle = 128
 
 // Work runs tasks of the given queues, or of all, on this process's goroutines, at
 // most so many at a time, until ctx ends. Then it tells those that run to stop,
@@ -93,7 +107,7 @@ func (s *Service) work(ctx context.Context, name string, slots int, queues []str
 	}
 	tasks, stop := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer stop(nil)
-	w := &crew{s: s, ctx: tasks, id: id, caller: user.From(ctx), ends: make(chan *Outcome, slots)}
+	w := &crew{s: s, ctx: tasks, id: id, caller: user.From(ctx), ends: make(chan *Outcome, slots), jobs: make(chan job)}
 	w.claimer = &claimer{caller: w.caller, worker: id, most: slots, standing: true, done: make(chan claimed, slots+1)}
 	err = w.enlist(ctx)
 	if err == nil {
@@ -160,7 +174,29 @@ func (w *crew) start(tasks []Claimed) {
 		ctx, cancel := context.WithCancelCause(w.ctx)
 		w.s.runs.enter(got.Token(), cancel)
 		w.running++
-		go w.run(w.s.newContext(ctx, got), cancel)
+		j := job{w.s.newContext(ctx, got), cancel}
+		select {
+		case w.jobs <- j:
+		default:
+			go w.runAll(j)
+		}
+	}
+}
+
+// runAll runs a task, and others as long as there are some.
+func (w *crew) runAll(j job) {
+	for {
+		w.run(j.c, j.cancel)
+		if w.idle.Add(1) > mostIdle {
+			w.idle.Add(-1)
+			return
+		}
+		select {
+		case j = <-w.jobs:
+			w.idle.Add(-1)
+		case <-w.ctx.Done():
+			return
+		}
 	}
 }
 
