@@ -35,7 +35,7 @@
 // # Guarantees
 //
 // Each measurement runs long enough (a second or so) for the clock's grain not
-// to matter. Its files are removed.
+// to matter. Its files are removed, but for those of aggregate.
 //
 // # Refuses
 //
