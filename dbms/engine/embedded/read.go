@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -51,24 +52,37 @@ type readerPool struct {
 	idle sync.Pool
 	mu   sync.Mutex
 	all  []weak.Pointer[reader]
+	full int // length of all at which those that are gone are dropped
 }
+
+// add takes a new reader in.
+func (p *readerPool) add(r *reader) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.all) >= p.full {
+		p.all = slices.DeleteFunc(p.all, func(w weak.Pointer[reader]) bool { return w.Value() == nil })
+		p.full = max(2*len(p.all), leastReaders)
+	}
+	p.all = append(p.all, weak.Make(r))
+}
+
+// leastReaders is how many readers are kept track of before any is looked at.
+const leastReaders = 64
 
 // oldest is when the oldest view under way began, 0 if there is none.
 func (p *readerPool) oldest() int64 {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	oldest, kept := int64(0), p.all[:0]
+	oldest := int64(0)
 	for _, w := range p.all {
 		r := w.Value()
 		if r == nil {
 			continue
 		}
-		kept = append(kept, w)
 		if b := r.begun.Load(); b != 0 && (oldest == 0 || b < oldest) {
 			oldest = b
 		}
 	}
-	p.all = kept
 	return oldest
 }
 
@@ -104,9 +118,7 @@ func (e *Engine) newReader(at version) *reader {
 	r, _ := e.readers.idle.Get().(*reader)
 	if r == nil {
 		r = &reader{e: e}
-		e.readers.mu.Lock()
-		e.readers.all = append(e.readers.all, weak.Make(r))
-		e.readers.mu.Unlock()
+		e.readers.add(r)
 	}
 	r.at = at
 	r.active = e.hides.unrepaired()
