@@ -3,8 +3,8 @@
 // goroutines run procedures, interactive transactions, views of the present and of
 // the past, all mixed, and record what they read and wrote; package history then
 // looks for what no serial order explains. Registers are also checked for
-// linearizability, by porcupine, and a bank's money is counted at thousands of
-// past versions while it moves.
+// linearizability, by porcupine, with restores and without, and a bank's money is
+// counted at thousands of past versions while it moves.
 //
 // It imports engine, txn and history. It guarantees that what it reports has
 // happened; that nothing was found proves nothing, so a test of this package

@@ -65,6 +65,15 @@ func (f forgetful) Delete(key []byte) error {
 	return f.Tx.Delete(key)
 }
 
+// partial restores all keys of a range but the last.
+type partial struct{ engine.Tx }
+
+func (p partial) Restore(r engine.Range, to engine.Version) error {
+	r.High = append([]byte(nil), r.High...)
+	r.High[len(r.High)-1]--
+	return p.Tx.Restore(r, to)
+}
+
 // TestFaults: what a workload looks for, it finds.
 func TestFaults(t *testing.T) {
 	var mu sync.Mutex
@@ -112,6 +121,12 @@ func TestFaults(t *testing.T) {
 		{"registers with outdated views", linearizable, func(e engine.Engine) *faulty {
 			return &faulty{Engine: e, view: outdated(e)}
 		}, []string{"registers are not linearizable"}},
+		{"restored registers with outdated views", restored, func(e engine.Engine) *faulty {
+			return &faulty{Engine: e, view: outdated(e)}
+		}, []string{"registers with restores"}},
+		{"restores that keep a register", restored, func(e engine.Engine) *faulty {
+			return &faulty{Engine: e, update: func(tx engine.Tx) engine.Tx { return partial{tx} }}
+		}, []string{"registers with restores"}},
 	} {
 		t.Run(try.name, func(t *testing.T) {
 			last = ""

@@ -26,7 +26,7 @@ func Run(t *testing.T, size int, open func(t *testing.T) engine.Engine) {
 	}
 	t.Logf("to repeat: ISOLATION_SEED=%d", seed)
 	for name, load := range map[string]func(engine.Engine, int, uint64) ([]string, error){
-		"Lists": lists, "Registers": registers, "Linearizable": linearizable, "Bank": bank,
+		"Lists": lists, "Registers": registers, "Linearizable": linearizable, "Bank": bank, "Restored": restored,
 	} {
 		t.Run(name, func(t *testing.T) {
 			e := open(t)
