@@ -86,7 +86,7 @@ func restored(e engine.Engine, size int, seed uint64) ([]string, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	const each = 30
-	for n := range max(2*size/each, 1) {
+	for n := range max(size/each, 1) {
 		r := round{e: e, prefix: fmt.Sprintf("s%06d/", n), begun: time.Now(), versions: map[int]engine.Version{}}
 		if err := r.run(ctx, each, seed+uint64(n)); err != nil {
 			return nil, err
