@@ -202,6 +202,12 @@ func SetWallClock(unixNano int64) {
 	trap(callSetClock, uintptr(unixNano), 0, 0, 0, 0)
 }
 
+// ShiftWallClock moves the wall clock, forward or back, at once. Time since boot, and
+// with it all timers, does not change.
+func ShiftWallClock(by time.Duration) {
+	trap(callShiftClock, uintptr(by), 0, 0, 0, 0)
+}
+
 // WallClockKnown reports whether the kernel has the time of day from the
 // hypervisor, and so needs to be told by nobody.
 func WallClockKnown() bool { return wallKnown }

@@ -21,6 +21,7 @@ const (
 	callAddEntropy                    // p, n
 	callRefineClock                   // -> Hz
 	callWatchDeath                    // -> fd (die.go)
+	callShiftClock                    // ns, signed
 	callPostpone                      // signal -> 1 if its death waits until all is saved (die.go)
 	callMapFile                       // hint, n, prot | flags<<8, home, limit -> va (filespace.go)
 	callLimitFile                     // va, n, limit

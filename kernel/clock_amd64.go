@@ -104,6 +104,16 @@ func setRealtime(ns int64) {
 	sched.unlock()
 }
 
+// shiftRealtime moves the wall clock by ns, forward or back.
+func shiftRealtime(ns int64) {
+	sched.lock()
+	seq := clockWord(0)
+	atomic.AddUint64(seq, 1)
+	atomic.StoreUint64(clockWord(32), atomic.LoadUint64(clockWord(32))+uint64(ns))
+	atomic.AddUint64(seq, 1)
+	sched.unlock()
+}
+
 // initClock makes the clock page, which the program may read, and finds the
 // frequencies, and the time of day if a hypervisor tells it.
 func initClock() {

@@ -179,6 +179,9 @@ func privateCall(c *processor, t *thread, nr, a0, a1, a2 uintptr) uintptr {
 	case callSetClock:
 		setRealtime(int64(a0))
 		return 0
+	case callShiftClock:
+		shiftRealtime(int64(a0))
+		return 0
 	case callPowerOff:
 		powerOff(uint8(a0))
 	case callReset:

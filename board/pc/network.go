@@ -78,7 +78,9 @@ func startNetwork(devices *metal.Inventory, options *cmdline.Line) (*network, er
 // follow has the network be as the store's tables say, from now on. If they cannot be
 // read, the command line alone counts.
 func (n *network) follow(s *store.Store) {
-	tables, err := control.Open(context.Background(), s, control.Options{Network: n.service, Line: n.line, Log: say})
+	tables, err := control.Open(context.Background(), s, control.Options{
+		Network: n.service, Line: n.line, Shift: kernel.ShiftWallClock, Log: say,
+	})
 	if err != nil {
 		say("network: its tables: %v", err)
 		n.service.SetFirewall(nil)

@@ -118,6 +118,28 @@ type Hits struct {
 	Hits     uint64 // since the rules were changed last, or since boot
 }
 
+// Clock is how the machine's clock is kept. There is one row, "machine", once there are
+// time servers.
+type Clock struct {
+	Name         string        `table:"key"` // "machine"
+	Synchronized bool          // the last round of questions found the time
+	Offset       time.Duration // what had to be added to the clock then
+	Steps        uint64        // how often the clock was set at once, since boot
+	At           time.Time     // of the last round
+	Next         time.Time     // of the next
+}
+
+// TimeServer is a server that is asked for the time.
+type TimeServer struct {
+	Name    string        `table:"key"` // its name or address
+	Source  string        // "setting", or "dhcp"
+	Stratum uint8         // how far it is from a reference clock
+	Offset  time.Duration // what it would have added to the clock
+	Delay   time.Duration // of the question and its answer
+	At      time.Time     // when it was asked last
+	Problem string        // why it was not believed; "": it was
+}
+
 // Problem is a row of what is wanted that cannot be applied, and is left out.
 type Problem struct {
 	Table   string `table:"key"` // of the row
@@ -137,6 +159,8 @@ var (
 	Listeners      = table.Declare[Listener]("os.listeners")
 	Connections    = table.Declare[Connection]("os.connections")
 	RuleHits       = table.Declare[Hits]("os.firewall_hits")
+	Clocks         = table.Declare[Clock]("os.clock")
+	TimeServers    = table.Declare[TimeServer]("os.time_servers")
 	Problems       = table.Declare[Problem]("os.network_problems")
 
 	stillOpen = Connections.Index("open", "id").Where("closed is null")
@@ -145,5 +169,5 @@ var (
 // seen are the tables that the recorder writes.
 func seen() []table.Declared {
 	return []table.Declared{Networks, LiveInterfaces, LiveAddresses, LiveRoutes, LiveResolvers, Leases,
-		Neighbors, Listeners, Connections, RuleHits}
+		Neighbors, Listeners, Connections, RuleHits, Clocks, TimeServers}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"strings"
 
 	"github.com/tuplix/tuplix/dbms/engine"
 	"github.com/tuplix/tuplix/dbms/table"
@@ -246,18 +247,28 @@ func (s *Service) RemoveRule(ctx context.Context, position uint32) error {
 // SetHostname names the machine; "": as a lease says. It holds when the call returns,
 // unless the command line names it.
 func (s *Service) SetHostname(ctx context.Context, name string) error {
-	var value *string
-	if name != "" {
-		value = &name
-	}
+	return s.set(ctx, Hostname.Name(), name)
+}
+
+// SetTimeServers names the time servers; none: those of leases; "none": the clock is
+// left alone. They are asked from now on.
+func (s *Service) SetTimeServers(ctx context.Context, names ...string) error {
+	return s.set(ctx, TimeServersSetting.Name(), strings.Join(names, " "))
+}
+
+// set changes a setting, or goes back to its default, and returns when that holds.
+func (s *Service) set(ctx context.Context, name, text string) error {
 	if err := s.prepare(ctx); err != nil {
 		return err
 	}
-	err := s.config.Set(ctx, Hostname.Name(), value)
-	if err != nil {
+	var value *string
+	if text != "" {
+		value = &text
+	}
+	if err := s.config.Set(ctx, name, value); err != nil {
 		return err
 	}
 	var now engine.Version
-	err = s.store.View(ctx, func(tx *table.Tx) error { now = tx.Version(); return nil })
+	err := s.store.View(ctx, func(tx *table.Tx) error { now = tx.Version(); return nil })
 	return errors.Join(err, s.wait(ctx, now))
 }

@@ -8,12 +8,15 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/beevik/ntp"
+
 	"github.com/tuplix/tuplix/dbms/engine"
 	"github.com/tuplix/tuplix/dbms/store"
 	"github.com/tuplix/tuplix/dbms/table"
 	"github.com/tuplix/tuplix/services/config"
 	"github.com/tuplix/tuplix/services/net"
 	"github.com/tuplix/tuplix/services/net/firewall"
+	"github.com/tuplix/tuplix/services/net/timesync"
 	"github.com/tuplix/tuplix/services/user"
 )
 
@@ -23,11 +26,14 @@ type Options struct {
 	// this process, and the tables are only kept.
 	Network *net.Service
 	Line    net.Config                       // what the boot's command line says
+	Shift   func(by time.Duration)           // moves the machine's clock; nil: it is not kept
 	Config  *config.Service                  // with the Settings of this package; nil: one is opened when it is needed
 	Log     func(format string, args ...any) // takes what goes wrong later; nil: nobody
 	Delay   time.Duration                    // between two batches of what is seen; 0: half a second
 	Count   time.Duration                    // between two looks at the counters of connections; 0: ten seconds
 	Quiet   time.Duration                    // before the first batch, for the program to start in; 0: two seconds
+
+	query func(server string) (*ntp.Response, error) // a test's time servers
 }
 
 // Service keeps the tables of a network. All methods may be called concurrently.
@@ -47,6 +53,9 @@ type Service struct {
 	rules   []firewall.Rule // those at work
 	texts   []ruleText      // the same
 	filter  bool            // they have been set
+	servers []string        // for the time, as set
+
+	clock *timesync.Client // nil without Options.Shift
 
 	record *recorder // nil without a Network
 
@@ -100,6 +109,9 @@ func Open(ctx context.Context, s *store.Store, o Options) (*Service, error) {
 		return nil, err
 	}
 	n.record = newRecorder(n)
+	if o.Shift != nil {
+		n.clock = timesync.New(timesync.Options{Shift: o.Shift, Changed: n.record.touch, Log: o.Log, Query: o.query})
+	}
 	n.done.Go(func() { n.run(background) })
 	return n, nil
 }
@@ -120,6 +132,9 @@ func (s *Service) run(ctx context.Context) {
 			s.o.Log("net: the tables cannot be made, and are not followed: %v", err)
 		}
 		return
+	}
+	if s.clock != nil {
+		s.done.Go(func() { s.clock.Run(ctx) })
 	}
 	s.done.Go(func() { s.follow(ctx) })
 	s.done.Go(func() { s.watch(ctx) })
@@ -188,7 +203,7 @@ func (s *Service) apply(ctx context.Context) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.sources = sources
+	s.sources, s.servers = sources, p.time
 	s.loaded = v
 	close(s.applied)
 	s.applied = make(chan struct{})

@@ -21,6 +21,8 @@ type state struct {
 	neighbors  []Neighbor
 	listeners  []Listener
 	hits       []Hits
+	clock      []Clock
+	servers    []TimeServer
 }
 
 // read makes the rows of what the network shows.
@@ -40,6 +42,7 @@ func (r *recorder) read() *state {
 		st.listeners = append(st.listeners, listenerRow(l))
 	}
 	st.hits = r.readHits()
+	r.readClock(st, &snap)
 	return st
 }
 
@@ -132,6 +135,12 @@ func (st *state) write(tx *table.Tx) (changes int, err error) {
 		},
 		func() (int, error) {
 			return replace(tx, Listeners, st.listeners, func(x *Listener) uint64 { return x.ID }, oneKey)
+		},
+		func() (int, error) {
+			return replace(tx, Clocks, st.clock, func(x *Clock) string { return x.Name }, oneKey)
+		},
+		func() (int, error) {
+			return replace(tx, TimeServers, st.servers, func(x *TimeServer) string { return x.Name }, oneKey)
 		},
 		func() (int, error) {
 			return replace(tx, RuleHits, st.hits, func(x *Hits) uint32 { return x.Position }, oneKey)

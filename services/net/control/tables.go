@@ -96,5 +96,8 @@ var Hostname = config.Text("net.hostname", "", "The machine's name; without one,
 		return net.CheckHostname(name)
 	})
 
+// TimeServersSetting names the time servers.
+var TimeServersSetting = config.Text("time.servers", "", "Time servers (NTP), with spaces between; none: a DHCP lease's; \"none\": the clock is left alone.")
+
 // Settings returns the settings that the package declares.
-func Settings() []config.Declared { return []config.Declared{Hostname} }
+func Settings() []config.Declared { return []config.Declared{Hostname, TimeServersSetting} }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 
 	"github.com/tuplix/tuplix/dbms/table"
 	"github.com/tuplix/tuplix/services/config"
@@ -19,6 +20,7 @@ type plan struct {
 	named      map[string]bool           // those that have a row in os.interfaces
 	resolvers  []netip.Addr
 	hostname   string
+	time       []string // servers; "none" alone: no synchronisation
 	rules      []firewall.Rule
 	texts      []ruleText // of the rules
 	problems   []Problem
@@ -34,6 +36,7 @@ func readPlan(tx *table.Tx) (*plan, error) {
 		missing(each(tx, Resolvers, p.addResolver)),
 		missing(each(tx, Rules, p.addRule)),
 		p.readHostname(tx),
+		p.readTimeServers(tx),
 	)
 	p.checkGateways()
 	return p, err
@@ -47,26 +50,35 @@ func missing(err error) error {
 	return err
 }
 
-// readHostname reads the setting from its row: the setting's service may not be open.
-func (p *plan) readHostname(tx *table.Tx) error {
-	row, err := config.Settings.Get(tx, Hostname.Name())
-	if err != nil {
-		return missing(gone(err))
-	}
+// setting reads the text of a setting from its row, because the settings' service may
+// not be open; "" where nothing was set.
+func setting(tx *table.Tx, name string) (string, error) {
+	row, err := config.Settings.Get(tx, name)
 	switch {
+	case err != nil:
+		return "", missing(gone(err))
 	case row.Override.Valid:
-		p.hostname = row.Override.V
-	case row.Value.Valid:
-		p.hostname = row.Value.V
+		return row.Override.V, nil
 	}
-	if p.hostname == "" {
-		return nil
+	return row.Value.V, nil
+}
+
+func (p *plan) readHostname(tx *table.Tx) (err error) {
+	p.hostname, err = setting(tx, Hostname.Name())
+	if err != nil || p.hostname == "" {
+		return err
 	}
 	if err := net.CheckHostname(p.hostname); err != nil {
-		p.refuse(config.Settings, row.Name, err)
+		p.refuse(config.Settings, Hostname.Name(), err)
 		p.hostname = ""
 	}
 	return nil
+}
+
+func (p *plan) readTimeServers(tx *table.Tx) error {
+	text, err := setting(tx, TimeServersSetting.Name())
+	p.time = strings.Fields(text)
+	return err
 }
 
 func each[T any](tx *table.Tx, t *table.Table[T], f func(row *T)) error {

@@ -35,7 +35,7 @@ func ip(_ context.Context, c *command.Call) error {
 		what = args[0]
 	}
 	if len(args) == 2 && args[1] != "show" && args[1] != "list" {
-		return command.Usagef("ip shows, but does not change: the network is set up at boot")
+		return command.Usagef("ip shows, but does not change; the command net does")
 	}
 	switch {
 	case what == "":

@@ -37,7 +37,7 @@ func (open Open) open(ctx context.Context) (*system.System, error) {
 func Commands(open Open) []*command.Command {
 	list := []*command.Command{
 		tasks(open), messages(open), topics(open), logs(open), settings(open), users(open), passwd(open), whoami(),
-		metrics(open), tables(open), rows(open), restore(open),
+		metrics(open), network(open), firewall(open), tables(open), rows(open), restore(open),
 	}
 	for _, c := range list {
 		c.Checks = c.Name != "restore"
