@@ -28,6 +28,7 @@ const (
 	callTakeDirty                     // va, pages -> a bit for each
 	callUnmap                         // va, n
 	callMapMemory                     // hint, n, prot, flags -> va
+	callNextRange                     // va, *rangeRequest (ranges.go)
 	callEnd
 )
 

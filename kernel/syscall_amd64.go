@@ -203,6 +203,8 @@ func privateCall(c *processor, t *thread, nr, a0, a1, a2 uintptr) uintptr {
 		return uintptr(takeDirty(a0, a1))
 	case callMapMemory:
 		return mapMemory(a0, a1, a2, uintptr(t.regs.r10))
+	case callNextRange:
+		return nextRange(a0, a1)
 	case callUnmap:
 		return unmap(a0, a1)
 	case callTest:

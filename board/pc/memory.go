@@ -23,6 +23,14 @@ func (memory) MapFile(m *linux.Mapping) (uintptr, error) {
 	})
 }
 
+// Ranges are all mappings.
+func (memory) Ranges() (list []linux.Range) {
+	for _, r := range kernel.Ranges() {
+		list = append(list, linux.Range(r))
+	}
+	return list
+}
+
 func (memory) SetLimit(address, n, limit uintptr)             { kernel.LimitFile(address, n, limit) }
 func (memory) TakeDirty(address uintptr, n int) uint64        { return kernel.TakeDirty(address, n) }
 func (memory) MapAnonymous(args *[6]uintptr) (uintptr, error) { return kernel.MapAnonymous(args) }

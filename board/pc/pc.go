@@ -91,7 +91,14 @@ func (machine) Memory() (total, available uint64) {
 	return s.MemoryTotal, s.MemoryFree
 }
 
-func (machine) Processors() int     { return kernel.ReadStats().CPUs }
+func (machine) Processors() int            { return kernel.ReadStats().CPUs }
+func (machine) Processor() linux.Processor { return linux.Processor(kernel.ReadProcessor()) }
+
+func (machine) Activity() linux.Activity {
+	s := kernel.ReadStats()
+	return linux.Activity{Threads: s.Threads, Switches: s.Switches, Interrupts: s.Interrupts, Calls: s.Calls, Faults: s.Faults}
+}
+
 func (machine) Started() time.Time  { return time.Now().Add(-kernel.Uptime()) }
 func (machine) CommandLine() string { return kernel.CommandLine() }
 func (machine) Log() []byte         { return kernel.Log() }

@@ -1,6 +1,8 @@
 package linux
 
 import (
+	"crypto/rand"
+	"fmt"
 	"runtime/metrics"
 	"time"
 )
@@ -24,6 +26,12 @@ type Machine interface {
 	// Processors is how many processors run the program.
 	Processors() int
 
+	// Processor describes them.
+	Processor() Processor
+
+	// Activity counts what the machine has done.
+	Activity() Activity
+
 	// Started is when the machine was booted.
 	Started() time.Time
 
@@ -32,6 +40,14 @@ type Machine interface {
 
 	// Log is the kernel's log, in lines.
 	Log() []byte
+}
+
+// randomID is a line with a random UUID (version 4).
+func randomID() string {
+	var b [16]byte
+	_, _ = rand.Read(b[:]) // it never fails
+	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
+	return fmt.Sprintf("%x-%x-%x-%x-%x\n", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
 }
 
 // busy is the processor time used so far, of all processors together, as the

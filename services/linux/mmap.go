@@ -47,6 +47,9 @@ type Memory interface {
 	MapAnonymous(args *[6]uintptr) (uintptr, error)
 	Unmap(address, n uintptr) error
 	Protect(address, n uintptr, prot int) error
+
+	// Ranges lists what is mapped, by address.
+	Ranges() []Range
 }
 
 var mapCalls = []call{

@@ -146,6 +146,17 @@ func (h *hostMemory) Protect(address, n uintptr, prot int) error {
 	return err
 }
 
+// Ranges are two pages of an image, and the mappings that show something.
+func (h *hostMemory) Ranges() []Range {
+	list := []Range{{Start: 16 << 20, End: 16<<20 + 2*pageSize, Prot: unix.PROT_READ | unix.PROT_EXEC, Image: true}}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for at, v := range h.views {
+		list = append(list, Range{Start: at, End: at + pageSize, Prot: v.prot})
+	}
+	return list
+}
+
 // newMappedPair is newPair with memory; when the test ends, none may be lost.
 func newMappedPair(t *testing.T) *pair {
 	t.Helper()

@@ -25,8 +25,10 @@ func (s *System) newProc() *synthetic {
 		t.text("loadavg", s.loadAverage),
 		t.text("meminfo", s.memoryInfo),
 		t.link("mounts", fixed("self/mounts")),
-		s.newProcNet(t),
+		t.link("net", fixed("self/net")),
+		t.text("partitions", fixed("major minor  #blocks  name\n\n")),
 		t.text("stat", s.processorStat),
+		t.text("swaps", fixed("Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n")),
 		t.text("uptime", s.uptimeText),
 		t.text("version", fixed(systemName+" version "+systemRelease+" ("+runtime.Version()+") "+systemVersion+"\n")),
 		t.dir("sys",
@@ -35,6 +37,8 @@ func (s *System) newProc() *synthetic {
 				t.text("osrelease", fixed(systemRelease+"\n")),
 				t.text("ostype", fixed(systemName+"\n")),
 				t.text("pid_max", fixed("32768\n")),
+				t.dir("random", t.text("boot_id", fixed(randomID())), t.text("uuid", randomID)),
+				t.text("version", fixed(systemVersion+"\n")),
 			),
 			t.dir("fs",
 				t.dir("inotify",
@@ -53,16 +57,6 @@ func (s *System) newProc() *synthetic {
 	return t.root
 }
 
-// newSys makes /sys: what the runtime asks about memory.
-func (s *System) newSys() *synthetic {
-	t := &syntheticFS{s: s, device: deviceSys}
-	t.root = t.dir("sys", t.dir("kernel", t.dir("mm", t.dir("transparent_hugepage",
-		t.text("enabled", func() string { return "always madvise [never]\n" }),
-		t.text("hpage_pmd_size", func() string { return "2097152\n" }),
-	))))
-	return t.root
-}
-
 // newProcess makes the directory of the one process.
 func (s *System) newProcess(t *syntheticFS) *synthetic {
 	descriptors := t.dir("fd")
@@ -75,13 +69,21 @@ func (s *System) newProcess(t *syntheticFS) *synthetic {
 		t.link("root", func() string { return "/" }),
 		t.text("environ", func() string { return strings.Join(os.Environ(), "\x00") + "\x00" }),
 		t.text("cgroup", func() string { return "0::/\n" }),
-		t.text("maps", func() string { return "" }), // a profiler then takes the program for one mapping
+		t.text("limits", s.limitsText),
+		t.text("maps", s.mapsText),
+		t.text("oom_score_adj", func() string { return "0\n" }),
 		t.text("mounts", s.mountsText),
 		t.text("mountinfo", s.mountInfo),
 		t.text("stat", s.processStat),
 		t.text("statm", s.processMemory),
 		t.text("status", s.processStatus),
 		descriptors,
+		t.dir("task", t.dir(strconv.Itoa(processID),
+			t.text("comm", func() string { return s.commandName() + "\n" }),
+			t.text("stat", s.processStat),
+			t.text("status", s.processStatus),
+		)),
+		s.newProcNet(t),
 	)
 }
 
@@ -138,14 +140,6 @@ func (f *openFile) linkText() string {
 	return fmt.Sprintf("%s:[%d]", kind, st.Ino)
 }
 
-func (s *System) cpuInfo() string {
-	var b strings.Builder
-	for i := range s.machine.Processors() {
-		fmt.Fprintf(&b, "processor\t: %d\nmodel name\t: %s\n\n", i, runtime.GOARCH)
-	}
-	return b.String()
-}
-
 // loadAverage has no history of runnable tasks to tell; it shows how much of
 // the processors' time was used since the start.
 func (s *System) loadAverage() string {
@@ -163,9 +157,10 @@ func (s *System) memoryInfo() string {
 		bytes uint64
 	}{
 		{"MemTotal", total}, {"MemFree", available}, {"MemAvailable", available},
-		{"Buffers", 0}, {"Cached", 0}, {"Shmem", 0}, {"SReclaimable", 0},
-		{"AnonPages", m.HeapInuse + m.StackInuse},
-		{"SwapTotal", 0}, {"SwapFree", 0}, {"SwapCached", 0},
+		{"Buffers", 0}, {"Cached", 0}, {"SwapCached", 0},
+		{"Active", total - available}, {"Inactive", 0}, {"SwapTotal", 0}, {"SwapFree", 0}, {"Dirty", 0}, {"Writeback", 0},
+		{"AnonPages", m.HeapInuse + m.StackInuse}, {"Mapped", 0}, {"Shmem", 0}, {"Slab", 0}, {"SReclaimable", 0},
+		{"SUnreclaim", 0}, {"CommitLimit", total}, {"Committed_AS", m.Sys},
 	} {
 		fmt.Fprintf(&b, "%-16s%8d kB\n", line.name+":", line.bytes/1024)
 	}
@@ -184,7 +179,9 @@ func (s *System) processorStat() string {
 		n := time.Duration(count) * clockTick
 		fmt.Fprintf(&b, "cpu%d %d 0 0 %d 0 0 0 0 0 0\n", i, used/n, idle/n)
 	}
-	fmt.Fprintf(&b, "btime %d\nprocesses 1\nprocs_running 1\nprocs_blocked 0\n", s.machine.Started().Unix())
+	a := s.machine.Activity()
+	fmt.Fprintf(&b, "intr %d\nctxt %d\nbtime %d\nprocesses 1\nprocs_running 1\nprocs_blocked 0\n",
+		a.Interrupts, a.Switches, s.machine.Started().Unix())
 	return b.String()
 }
 
@@ -217,30 +214,7 @@ func memorySizes() (virtual, resident uint64) {
 	return m.Sys, m.Sys - m.HeapReleased
 }
 
-// processStat has the 52 fields of proc(5); those that have no meaning here
-// are 0.
-func (s *System) processStat() string {
-	virtual, resident := memorySizes()
-	fields := make([]string, 52)
-	for i := range fields {
-		fields[i] = "0"
-	}
-	fields[0], fields[1], fields[2] = strconv.Itoa(processID), "("+s.commandName()+")", "R"
-	fields[4], fields[5] = fields[0], fields[0]                 // group, session
-	fields[13] = strconv.FormatInt(int64(busy()/clockTick), 10) // user time
-	fields[17], fields[19] = "20", "1"                          // priority, threads
-	fields[22], fields[23] = fmt.Sprint(virtual), fmt.Sprint(resident/pageSize)
-	return strings.Join(fields, " ") + "\n"
-}
-
 func (s *System) processMemory() string {
 	virtual, resident := memorySizes()
 	return fmt.Sprintf("%d %d 0 0 0 %d 0\n", virtual/pageSize, resident/pageSize, resident/pageSize)
-}
-
-func (s *System) processStatus() string {
-	virtual, resident := memorySizes()
-	return fmt.Sprintf("Name:\t%s\nUmask:\t%04o\nState:\tR (running)\nTgid:\t%d\nPid:\t%d\nPPid:\t0\n"+
-		"Uid:\t0\t0\t0\t0\nGid:\t0\t0\t0\t0\nVmSize:\t%8d kB\nVmRSS:\t%8d kB\nThreads:\t1\n",
-		s.commandName(), s.umask.Load(), processID, processID, virtual/1024, resident/1024)
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/tuplix/tuplix/services/net"
+	"github.com/tuplix/tuplix/services/net/flow"
 )
 
 // Flags of a route (linux/route.h).
@@ -16,7 +17,7 @@ const (
 	routeGateway = 0x2
 )
 
-// newProcNet makes /proc/net: routes, multicast groups and counters, as proc(5) describes them.
+// newProcNet makes /proc/net: routes, multicast groups, sockets and counters, as proc(5) describes them.
 func (s *System) newProcNet(t *syntheticFS) *synthetic {
 	show := func(format func(net.Snapshot) string) func() string {
 		return func() string {
@@ -32,6 +33,12 @@ func (s *System) newProcNet(t *syntheticFS) *synthetic {
 		t.text("ipv6_route", show(routes6)),
 		t.text("igmp", show(groups4)),
 		t.text("igmp6", show(groups6)),
+		t.text("tcp", s.socketsText(flow.TCP, false)),
+		t.text("tcp6", s.socketsText(flow.TCP, true)),
+		t.text("udp", s.socketsText(flow.UDP, false)),
+		t.text("udp6", s.socketsText(flow.UDP, true)),
+		t.text("arp", s.neighbours),
+		t.text("if_inet6", s.addresses6),
 	)
 }
 

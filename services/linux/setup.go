@@ -40,6 +40,7 @@ var firstLinks = []struct{ path, target string }{
 // is made.
 var firstFiles = []struct{ path, text string }{
 	{"/etc/hostname", "tuplix\n"},
+	{"/etc/os-release", "NAME=Tuplix\nID=tuplix\nPRETTY_NAME=Tuplix\n"},
 	{"/etc/hosts", "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n"},
 	{"/etc/resolv.conf", ""},
 	{"/etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files dns\nservices: files\nprotocols: files\n"},

@@ -19,9 +19,13 @@ type fakeMachine struct{}
 
 func (fakeMachine) Memory() (total, available uint64) { return 256 << 20, 100 << 20 }
 func (fakeMachine) Processors() int                   { return 2 }
-func (fakeMachine) Started() time.Time                { return bootTime }
-func (fakeMachine) CommandLine() string               { return "quiet" }
-func (fakeMachine) Log() []byte                       { return []byte("first\nlast\n") }
+func (fakeMachine) Activity() Activity                { return Activity{Threads: 5, Switches: 77, Interrupts: 88} }
+func (fakeMachine) Processor() Processor {
+	return Processor{Vendor: "GenuineTest", Name: "A Processor", Family: 6, Model: 3, Hz: 2_500_000_000, Features: []string{"fpu", "lm"}}
+}
+func (fakeMachine) Started() time.Time  { return bootTime }
+func (fakeMachine) CommandLine() string { return "quiet" }
+func (fakeMachine) Log() []byte         { return []byte("first\nlast\n") }
 
 var bootTime = time.Now()
 
