@@ -35,7 +35,7 @@ var acpiOff = []string{"-machine", "acpi=off", "-no-reboot"}
 var metals = []metal{
 	// Everything that ends well, alone and with company.
 	{name: "checks", expect: []string{`\n0 failed`}},
-	{name: "checks-1cpu", args: []string{"faults", "preempt", "lock", "profile", "vector", "timers", "apic", "latency", "interrupts", "all-threads", "heap-dump", "heap-goal"}, config: Config{CPUs: 1}, expect: []string{`\n0 failed`}},
+	{name: "checks-1cpu", args: []string{"faults", "preempt", "lock", "profile", "vector", "timers", "apic", "latency", "interrupts", "all-threads", "heap-dump", "heap-goal", "calls"}, config: Config{CPUs: 1}, expect: []string{`\n0 failed`}},
 	{name: "checks-64MB", args: []string{"faults", "lock", "free", "timers", "heap-goal"}, config: Config{Memory: 64, CPUs: 1}, expect: []string{`\n0 failed`}},
 	{name: "checks-microvm", args: []string{"faults", "lock", "profile", "free", "timers", "apic"}, config: Config{Machine: MicroVM}, expect: []string{`\n0 failed`}},
 	{name: "checks-microvm-no-acpi", args: []string{"faults", "lock", "timers"}, config: Config{Machine: MicroVM, Extra: acpiOff}, expect: []string{` 2 CPUs`, `\n0 failed`}},

@@ -39,6 +39,7 @@ var checks = []check{
 	{"apic", localAPIC},
 	{"latency", latency},
 	{"interrupts", interrupts},
+	{"calls", hotCalls},
 }
 
 // ends are the checks after which the machine is no more.
