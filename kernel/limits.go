@@ -8,7 +8,7 @@ const (
 	maxPolls    = 1 << 17 // descriptors times epoll instances that watch them
 	maxRegions  = 64      // entries of the memory map that are used
 	maxModules  = 8       // boot modules
-	maxVMAs     = 2040    // mappings of the address space
+	maxVMAs     = 16380   // mappings of the address space; one more costs up to 50 us then
 	maxDevices  = 1 << 28 // bytes of device registers mapped
 	maxIOAPICs  = 8
 	maxCmdline  = 4096
