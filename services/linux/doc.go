@@ -18,7 +18,7 @@
 // allocated by read, write, pread, pwrite, lseek, fstat and close of files.
 //
 // Shared mappings of a file are coherent with read and write, and with each
-// other (docs/decisions/0027); a private one is a copy, made at mmap.
+// other (docs/decisions/0031); a private one is a copy, made at mmap.
 //
 // What it refuses: fork, execve and ptrace are ENOSYS; a mapping of a
 // file is never executable; there is one process, number 1, and one user, 0,
