@@ -290,3 +290,27 @@ func TestLinks(t *testing.T) {
 		}
 	}
 }
+
+// Decisions are cited by number, so each has its own, in its name and in its title.
+func TestDecisions(t *testing.T) {
+	pages, err := filepath.Glob("docs/decisions/*.md")
+	if err != nil || len(pages) == 0 {
+		t.Fatalf("no decisions: %v", err)
+	}
+	seen := map[string]string{}
+	for _, page := range pages {
+		number, _, _ := strings.Cut(filepath.Base(page), "-")
+		if other := seen[number]; other != "" {
+			t.Errorf("%s and %s have one number", other, page)
+		}
+		seen[number] = page
+		text, err := os.ReadFile(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		title, _, _ := strings.Cut(string(text), "\n")
+		if n, err := strconv.Atoi(number); err != nil || !strings.HasPrefix(strings.TrimLeft(title, "# 0"), strconv.Itoa(n)) {
+			t.Errorf("%s begins with %q", page, title)
+		}
+	}
+}
