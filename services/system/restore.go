@@ -13,6 +13,7 @@ import (
 	"github.com/tuplix/tuplix/dbms/table"
 	"github.com/tuplix/tuplix/services/config"
 	"github.com/tuplix/tuplix/services/file"
+	"github.com/tuplix/tuplix/services/net/control"
 	"github.com/tuplix/tuplix/services/user"
 )
 
@@ -30,7 +31,7 @@ func passing(name string) bool {
 	if !strings.HasPrefix(name, "os.") {
 		return false
 	}
-	return !declares(slices.Concat(user.Tables(), config.Tables()), name)
+	return !declares(slices.Concat(user.Tables(), config.Tables(), control.Wanted()), name)
 }
 
 // declares tells whether a table is one of some.
@@ -47,7 +48,7 @@ func names(tables []table.Declared) (list []string) {
 	return list
 }
 
-// Restore makes files, users, settings and the tables of programs as they were at a
+// Restore makes files, users, settings, what is wanted of the network, and the tables of programs as they were at a
 // time. What comes and goes stays: tasks, messages, the log, samples. The tables are
 // one transaction, and the files another after it; each can be undone by restoring
 // to the moment before. With dry it changes nothing and tells what would be undone.

@@ -19,17 +19,18 @@ import (
 	"github.com/tuplix/tuplix/services/net/control"
 	"github.com/tuplix/tuplix/services/ssh"
 	"github.com/tuplix/tuplix/services/task"
+	"github.com/tuplix/tuplix/services/trace"
 	"github.com/tuplix/tuplix/services/user"
 )
 
 // Tables returns the tables of all services.
 func Tables() []table.Declared {
-	return slices.Concat(user.Tables(), file.Tables(), config.Tables(), log.Tables(), metric.Tables(), message.Tables(), task.Tables(), control.Tables(), ssh.Tables())
+	return slices.Concat(user.Tables(), file.Tables(), config.Tables(), log.Tables(), metric.Tables(), message.Tables(), task.Tables(), control.Tables(), ssh.Tables(), trace.Tables())
 }
 
 // Settings returns the settings of all services.
 func Settings() []config.Declared {
-	return slices.Concat(log.Settings(), metric.Settings(), task.Settings(), control.Settings(), ssh.Settings())
+	return slices.Concat(log.Settings(), metric.Settings(), task.Settings(), control.Settings(), ssh.Settings(), trace.Settings())
 }
 
 // Options say how a System is opened. The zero value is sensible.
@@ -54,6 +55,7 @@ type System struct {
 	Message *message.Service
 	Task    *task.Service
 	User    *user.Service
+	Trace   *trace.Service
 	Net     *control.Service // of a machine that runs it; elsewhere only its tables
 	SSH     *ssh.Server      // nil until LetIn
 
@@ -110,6 +112,9 @@ func (s *System) Start(ctx context.Context) (err error) {
 	if s.Metric, err = metric.Open(ctx, s.Store, s.Config, metric.Options{Failed: failed}); err != nil {
 		return err
 	}
+	if s.Trace, err = trace.Open(ctx, s.Store, s.Config, trace.Options{Failed: failed}); err != nil {
+		return err
+	}
 	if s.Message, err = message.Open(ctx, s.Store, message.Options{}); err != nil {
 		return err
 	}
@@ -141,6 +146,9 @@ func (s *System) Close() error {
 	}
 	if s.Net != nil && !s.here {
 		s.Net.Close()
+	}
+	if s.Trace != nil {
+		s.Trace.Close()
 	}
 	if s.Metric != nil {
 		s.Metric.Close()

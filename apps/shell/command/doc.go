@@ -5,12 +5,12 @@ It owns three things: what a command is (Command: a name, one line of help and
 a function), what a command is given when it runs (Call: arguments, directory,
 environment, streams, a way to run another command), and how its options are
 read (Options). The commands themselves live in the packages below this one,
-by subject: files, text, system and network.
+by subject: files, text, system, network and services.
 
 It may import the standard library, golang.org/x/term and u-root's pkg/core,
 whose commands Core adapts to this frame. It imports nothing of the kernel, the
 drivers or the services: a command learns about the system as any Go program
-does.
+does, but for those of package services.
 
 It guarantees that a command runs inside the shell's process without seeing the
 process: relative names are resolved against the directory of the call, the

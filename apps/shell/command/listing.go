@@ -13,9 +13,12 @@ import (
 	"unicode/utf8"
 )
 
-// widestCell is how many characters of a value a listing shows people; JSON has
-// all of it.
-const widestCell = 60
+// How many characters of a value a listing shows people, and of one that nothing
+// stands behind; JSON has all of it.
+const (
+	widestCell = 60
+	widestLast = 160
+)
 
 // Listing prints rows under a heading, in columns that are aligned at the end, or
 // each as one line of JSON as it comes.
@@ -45,6 +48,9 @@ func (l *Listing) Row(values ...any) error {
 	for i, v := range values {
 		cells[i] = Cell(v)
 	}
+	if last := len(values) - 1; last >= 0 {
+		cells[last] = cell(values[last], widestLast)
+	}
 	l.line(cells)
 	return nil
 }
@@ -69,7 +75,9 @@ func Moment(t time.Time) string {
 }
 
 // Cell shows a value in a column: short, and on one line.
-func Cell(v any) string {
+func Cell(v any) string { return cell(v, widestCell) }
+
+func cell(v any, widest int) string {
 	text := ""
 	switch v := v.(type) {
 	case nil:
@@ -85,8 +93,8 @@ func Cell(v any) string {
 	if text == "" {
 		return "-"
 	}
-	if utf8.RuneCountInString(text) > widestCell {
-		text = string([]rune(text)[:widestCell-1]) + "…"
+	if utf8.RuneCountInString(text) > widest {
+		text = string([]rune(text)[:widest-1]) + "…"
 	}
 	return text
 }

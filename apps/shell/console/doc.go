@@ -3,7 +3,8 @@ Package console is the people's end of the shell: it gets lines from a terminal,
 a pipe or a serial line and tells a running command that Ctrl-C was pressed.
 
 It owns line editing (by golang.org/x/term), completion, the history and its
-file, and the interruption of commands.
+file, the interruption of commands, and what a terminal does that is at the other
+end of a connection (Remote).
 
 It may import golang.org/x/term, golang.org/x/sys/unix and the standard library.
 It knows nothing of commands: what to complete is told by whoever uses it.

@@ -87,6 +87,9 @@ func wanted() []table.Declared {
 // Tables returns the tables that the package owns.
 func Tables() []table.Declared { return append(append(wanted(), Problems), seen()...) }
 
+// Wanted returns those of them that people write.
+func Wanted() []table.Declared { return wanted() }
+
 // Hostname is the machine's name.
 var Hostname = config.Text("net.hostname", "", "The machine's name; without one, a DHCP lease's, or "+net.DefaultHostname+".").
 	Check("letters, digits, - and ., at most 64", func(name string) error {

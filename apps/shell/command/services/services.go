@@ -36,7 +36,7 @@ func (open Open) open(ctx context.Context) (*system.System, error) {
 // Commands returns the commands of this package.
 func Commands(open Open) []*command.Command {
 	list := []*command.Command{
-		tasks(open), messages(open), topics(open), logs(open), settings(open), users(open), passwd(open), whoami(),
+		tasks(open), messages(open), topics(open), logs(open), spans(open), settings(open), users(open), passwd(open), whoami(),
 		metrics(open), network(open), firewall(open), tables(open), rows(open), restore(open),
 	}
 	for _, c := range list {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"sync"
 	"time"
@@ -135,10 +136,13 @@ func Register(ctx context.Context, s *system.System, slots int, run Runner) erro
 			dir = "/"
 		}
 		out := new(Output)
-		if status := run(c, string(c.Args), dir, env, out); status != 0 {
-			return out.Bytes(), statusError(status)
+		ctx, span := s.Trace.Start(c, "task "+Program, slog.String("command", string(c.Args)))
+		var err error
+		if status := run(ctx, string(c.Args), dir, env, out); status != 0 {
+			err = statusError(status)
 		}
-		return out.Bytes(), nil
+		span.End(err)
+		return out.Bytes(), err
 	})
 	if err != nil {
 		return err

@@ -152,7 +152,7 @@ func ended(c *command.Call, st *task.Status) error {
 	if st.Failure != "" {
 		reason = ": " + st.Failure
 	}
-	c.Warn(fmt.Errorf("task %d is %s%s", st.ID, st.State, reason))
+	c.Warn(fmt.Errorf("task %d: %s%s", st.ID, st.State, reason))
 	if st.Status > 0 && st.Status < 256 {
 		return command.Exit(st.Status)
 	}
