@@ -110,7 +110,8 @@ type sqlite struct {
 }
 
 func openSQLite(path, mode string) (database, error) {
-	dsn := "file:" + path + "?_pragma=busy_timeout(20000)&_pragma=journal_mode(" + mode + ")&_pragma=synchronous(FULL)"
+	// With FULL, a rollback journal whose removal was the commit may be back after a power cut.
+	dsn := "file:" + path + "?_pragma=busy_timeout(20000)&_pragma=journal_mode(" + mode + ")&_pragma=synchronous(EXTRA)"
 	s := &sqlite{mode: mode}
 	var err error
 	if s.writer, err = sql.Open("sqlite", dsn); err != nil {
