@@ -102,7 +102,8 @@ func (p *proc) settle() error {
 	return nil
 }
 
-// deliver returns a function that hands their tasks to claimers.
+// deliver returns a function that hands their tasks to claimers. From now on those that
+// run here can be told to stop.
 func (p *proc) deliver() func() {
 	type delivery struct {
 		to *claimer
@@ -112,6 +113,11 @@ func (p *proc) deliver() func() {
 	for _, c := range p.claimers {
 		if len(c.got) > 0 || c.once || c.err != nil {
 			list = append(list, delivery{c, claimed{c.got, c.err}})
+		}
+		for i := range c.got {
+			if c.standing {
+				p.s.runs.expect(c.got[i].Token())
+			}
 		}
 		c.got = nil
 	}

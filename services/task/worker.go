@@ -17,18 +17,36 @@ import (
 // runs are the tasks that run in this process.
 type runs struct {
 	mu      sync.Mutex
-	of      map[Token]context.CancelCauseFunc
+	of      map[Token]*run
 	stopped bool
 }
 
-func (r *runs) init() { r.of = map[Token]context.CancelCauseFunc{} }
+// run is a task that runs here, or is about to: it can be told to stop between the
+// procedure that gave it to a worker and the worker's hearing of it.
+type run struct {
+	cancel  context.CancelCauseFunc // nil: it is about to
+	stopped bool
+}
+
+func (r *runs) init() { r.of = map[Token]*run{} }
+
+// expect notes that a task is about to run here.
+func (r *runs) expect(t Token) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.of[t] = &run{}
+}
 
 func (r *runs) enter(t Token, cancel context.CancelCauseFunc) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.of[t] = cancel
-	if r.stopped {
+	told := r.of[t]
+	r.of[t] = &run{cancel: cancel}
+	switch {
+	case r.stopped:
 		cancel(ErrClosed)
+	case told != nil && told.stopped:
+		cancel(ErrStopped)
 	}
 }
 
@@ -42,8 +60,11 @@ func (r *runs) leave(t Token) {
 func (r *runs) stop(t Token) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if cancel := r.of[t]; cancel != nil {
-		cancel(ErrStopped)
+	if x := r.of[t]; x != nil {
+		x.stopped = true
+		if x.cancel != nil {
+			x.cancel(ErrStopped)
+		}
 	}
 }
 
@@ -51,8 +72,10 @@ func (r *runs) stopAll() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.stopped = true
-	for _, cancel := range r.of {
-		cancel(ErrClosed)
+	for _, x := range r.of {
+		if x.cancel != nil {
+			x.cancel(ErrClosed)
+		}
 	}
 }
 
@@ -115,6 +138,7 @@ func (s *Service) work(ctx context.Context, name string, slots int, queues []str
 	}
 	s.group.leave(w.claimer)
 	stop(ErrStopped)
+	w.forgo()
 	w.drain()
 	if errors.Is(err, ErrClosed) || errors.Is(err, ErrExpired) {
 		return err
@@ -288,6 +312,21 @@ func (w *crew) collect(list []*Outcome, o *Outcome) []*Outcome {
 		return list
 	}
 	return append(list, o)
+}
+
+// forgo forgets tasks that the worker was given and does not begin any more. Leave
+// gives them back.
+func (w *crew) forgo() {
+	for {
+		select {
+		case got := <-w.claimer.done:
+			for i := range got.tasks {
+				w.s.runs.leave(got.tasks[i].Token())
+			}
+		default:
+			return
+		}
+	}
 }
 
 // heartbeat keeps the leases. Tasks that are to stop have heard of it already.

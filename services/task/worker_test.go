@@ -55,6 +55,27 @@ func TestStop(t *testing.T) {
 	}
 }
 
+// A task that is canceled as its worker is about to begin it stops, too, long before
+// the worker would ask again.
+func TestStopAtOnce(t *testing.T) {
+	s, _ := open(t, task.Options{Lease: time.Hour, Grace: time.Hour})
+	register(t, s, "wait", func(c *task.Context) ([]byte, error) {
+		<-c.Done()
+		return nil, context.Cause(c)
+	})
+	work(t, s, 4)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	for range 300 {
+		id, err := s.Submit(ctx, task.Request{Program: "wait"})
+		check(t, err)
+		check(t, s.Cancel(ctx, id))
+		if st, err := s.Wait(ctx, id); err != nil || st.State != task.Canceled {
+			t.Fatalf("got %+v, %v", st, err)
+		}
+	}
+}
+
 // A task that does not stop is abandoned, its worker goes on with others, and
 // what it does later has no effect.
 func TestAbandoned(t *testing.T) {
