@@ -29,11 +29,11 @@ var (
 // acknowledged is there.
 func TestRewrite(t *testing.T) {
 	for _, c := range []struct{ disk, row int }{{16 << 20, 20_000}, {16 << 20, 500}, {48 << 20, 100_000}, {256 << 20, 200_000}} {
-		times := *roomTimes
-		if testing.Short() {
+		times, quick := *roomTimes, testing.Short() || raced
+		if quick {
 			times = 1
 		}
-		if (c.disk > 16<<20 || c.row < 20_000) && testing.Short() || c.disk > 48<<20 && !*roomLarge {
+		if (c.disk > 16<<20 || c.row < 20_000) && quick || c.disk > 48<<20 && !*roomLarge {
 			continue
 		}
 		t.Run(fmt.Sprintf("%dM-%d", c.disk>>20, c.row), func(t *testing.T) {
