@@ -58,6 +58,10 @@ const (
 	firstRead = 8    // entries that are read at least
 	mostRead  = 128  // and at most
 	mostKept  = 1024 // new ones of a lane that are kept without reading
+
+	// mostTries is how often a lane is read that others lower meanwhile. Whoever
+	// lowers it has it looked at again, so nothing is lost where that is too few.
+	mostTries = 10
 )
 
 func (ls *lanes) init() {
@@ -231,11 +235,11 @@ func (p *proc) freshLanes() []*lane {
 // read, it reads as many as are wanted.
 func (ls *lanes) next(tx *table.Tx, l *lane, want int) (entry, bool, error) {
 	e, ok, more := ls.peek(l)
-	if more {
+	for try := 0; more && try < mostTries; try++ {
 		if err := ls.read(tx, l, min(max(want, firstRead), mostRead)); err != nil {
 			return entry{}, false, err
 		}
-		e, ok, _ = ls.peek(l)
+		e, ok, more = ls.peek(l)
 	}
 	if !ok && !l.fresh {
 		ls.mu.Lock()
@@ -301,7 +305,7 @@ func (ls *lanes) read(tx *table.Tx, l *lane, n int) error {
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
 	if l.moved != moved {
-		return nil // somebody has looked elsewhere meanwhile, and will see that it is looked at
+		return nil // somebody has lowered it meanwhile: what was read may not be the next
 	}
 	if len(rows) > 0 || len(l.rows) == 0 { // else the last is kept: it is where to read on
 		l.rows, l.at = rows, 0
