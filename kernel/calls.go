@@ -1,7 +1,8 @@
 package kernel
 
 // Private system calls: the way from Go context into trap context. Numbers
-// are far above Linux's.
+// are far above Linux's. New ones go to the end: what is added to package runtime knows
+// some by number (TestNumbersInRuntime).
 const (
 	callMapDevice     = 0x7000 + iota // phys, n, identity -> va
 	callAllocDMA                      // n -> phys
@@ -21,7 +22,6 @@ const (
 	callAddEntropy                    // p, n
 	callRefineClock                   // -> Hz
 	callWatchDeath                    // -> fd (die.go)
-	callShiftClock                    // ns, signed
 	callPostpone                      // signal -> 1 if its death waits until all is saved (die.go)
 	callMapFile                       // hint, n, prot | flags<<8, home, limit -> va (filespace.go)
 	callLimitFile                     // va, n, limit
@@ -29,6 +29,7 @@ const (
 	callUnmap                         // va, n
 	callMapMemory                     // hint, n, prot, flags -> va
 	callNextRange                     // va, *rangeRequest (ranges.go)
+	callShiftClock                    // ns, signed
 	callEnd
 )
 
