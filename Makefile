@@ -10,7 +10,7 @@ DISK   ?= build/disk.img
 LOGIN  ?= none
 BENCH  ?= all
 PLUGS  ?= 200
-SEEDS  ?= 2000
+SEEDS  ?= 300
 FUZZ   ?= 2s
 
 # The recipes' own commands must not read what is meant for the console.
@@ -31,7 +31,7 @@ help:
 	@echo '                 each)'
 	@echo 'make test-go     run all listed tests of the Go distribution (docs/GO-TESTS.md)'
 	@echo 'make soak        pull the plug $(PLUGS) times (PLUGS=$(PLUGS)), then cut the power'
-	@echo '                 under the store and files $(SEEDS)00 times (SEEDS=$(SEEDS)); takes hours'
+	@echo '                 under the store and files $$((700 * $(SEEDS))) times (SEEDS=$(SEEDS)); takes hours'
 	@echo 'make bench       measure against Linux, Pebble, PostgreSQL, SQLite and gRPC;'
 	@echo '                 BENCH=machine, store or services measures one part'
 	@echo 'make clean-disk  start anew: remove the disk image'
@@ -69,7 +69,7 @@ test-host:
 	@go tool staticcheck ./...
 	@echo '== tests on this host, with the race detector'
 	@go test -race -timeout 20m $$(go list ./... | grep -v -x -e '[^ ]*/qemu' -e '[^ ]*/cmd/tuplix')
-	@echo '== power cuts under the store, thousands of them, an error at each I/O, a disk that is full'
+	@echo '== power cuts under the store, hundreds of them, an error at each I/O, a disk that is full'
 	@go test -timeout 20m -run 'Crash$$|IOErrors$$' ./dbms/store -crash.seeds $(SEEDS) -faults.step 1
 	@go test -timeout 20m -run 'Crash$$|Faults$$|Rewrite$$' ./dbms/engine/embedded -crash.seeds 100 -faults.all
 
@@ -96,8 +96,8 @@ test-go: setup
 
 soak: setup
 	@go test -timeout 0 ./qemu -run 'TestPlug$$|TestTables$$' -v -plugs $(PLUGS)
-	@go test -timeout 0 -run 'Crash$$' ./dbms/store -crash.seeds $$((100 * $(SEEDS)))
-	@go test -timeout 0 -run 'Operations$$' ./services/file -operations.seeds $$((100 * $(SEEDS)))
+	@go test -timeout 0 -run 'Crash$$' ./dbms/store -crash.seeds $$((700 * $(SEEDS)))
+	@go test -timeout 0 -run 'Operations$$' ./services/file -operations.seeds $$((700 * $(SEEDS)))
 	@go test -timeout 0 -v -run 'ManyFiles$$' ./services/file -many.files 1000000
 
 # What each part of the benchmarks needs. The store needs no QEMU.
