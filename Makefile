@@ -31,7 +31,7 @@ help:
 	@echo '                 each)'
 	@echo 'make test-go     run all listed tests of the Go distribution (docs/GO-TESTS.md)'
 	@echo 'make soak        pull the plug $(PLUGS) times (PLUGS=$(PLUGS)), then cut the power'
-	@echo '                 under the store and files $$((700 * $(SEEDS))) times (SEEDS=$(SEEDS)); takes hours'
+	@echo '                 under the store and files 700 times SEEDS=$(SEEDS) times; takes hours'
 	@echo 'make bench       measure against Linux, Pebble, PostgreSQL, SQLite and gRPC;'
 	@echo '                 BENCH=machine, store or services measures one part'
 	@echo 'make clean-disk  start anew: remove the disk image'
