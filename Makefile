@@ -9,14 +9,14 @@ CPUS   ?= 2
 DISK   ?= build/disk.img
 LOGIN  ?= none
 BENCH  ?= all
-PLUGS  ?= 200
+PLUGS  ?= 500
 SEEDS  ?= 300
 FUZZ   ?= 2s
 
 # The recipes' own commands must not read what is meant for the console.
 quiet = </dev/null
 
-.PHONY: help run test test-host test-fuzz test-machine test-newer-qemu test-go soak bench clean-disk
+.PHONY: help run test test-host test-fuzz test-machine test-newer-qemu test-go soak-plug soak bench clean-disk
 
 help:
 	@echo 'make run         boot the shell in QEMU, with its disk in $(DISK)'
@@ -30,7 +30,9 @@ help:
 	@echo 'make test-fuzz   run each fuzz test of the store on new inputs (FUZZ=$(FUZZ)'
 	@echo '                 each)'
 	@echo 'make test-go     run all listed tests of the Go distribution (docs/GO-TESTS.md)'
-	@echo 'make soak        pull the plug $(PLUGS) times (PLUGS=$(PLUGS)), then cut the power'
+	@echo 'make soak-plug   kill QEMU $(PLUGS) times (PLUGS=$(PLUGS)) under files, tasks, messages and'
+	@echo '                 a ring of balances'
+	@echo 'make soak        the same, then cut the power'
 	@echo '                 under the store and files 700 times SEEDS=$(SEEDS) times; takes hours'
 	@echo 'make bench       measure against Linux, Pebble, PostgreSQL, SQLite and gRPC;'
 	@echo '                 BENCH=machine, store or services measures one part'
@@ -94,8 +96,10 @@ test-newer-qemu: build/tuplix
 test-go: setup
 	@go test -timeout 60m -v -run 'Distribution$$' ./cmd/tuplix -go.packages all
 
-soak: setup
-	@go test -timeout 0 ./qemu -run 'TestPlug$$|TestTables$$' -v -plugs $(PLUGS)
+soak-plug: setup
+	@go test -timeout 0 ./qemu -run 'TestPlug$$' -v -plugs $(PLUGS)
+
+soak: soak-plug
 	@go test -timeout 0 -run 'Crash$$' ./dbms/store -crash.seeds $$((700 * $(SEEDS)))
 	@go test -timeout 0 -run 'Operations$$' ./services/file -operations.seeds $$((700 * $(SEEDS)))
 	@go test -timeout 0 -v -run 'ManyFiles$$' ./services/file -many.files 1000000

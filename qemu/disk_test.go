@@ -204,9 +204,9 @@ func allZero(p []byte) bool {
 	return true
 }
 
-// withFiles opens the volume on dev and mounts its files, for the time of do. dev
-// is changed.
-func withFiles(dev blockfs.Device, do func(*file.FS) error) (err error) {
+// withSystem opens the volume on dev with the tables of all services, and mounts its
+// files, for the time of do. dev is changed.
+func withSystem(dev blockfs.Device, do func(*system.System) error) (err error) {
 	volume, err := blockfs.Open(dev, blockfs.Options{})
 	if err != nil {
 		return err
@@ -217,29 +217,40 @@ func withFiles(dev blockfs.Device, do func(*file.FS) error) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.Close()) }()
-	return do(s.File)
+	return do(s)
+}
+
+// withFiles is withSystem for who wants files only.
+func withFiles(dev blockfs.Device, do func(*file.FS) error) error {
+	return withSystem(dev, func(s *system.System) error { return do(s.File) })
 }
 
 // examine proves the volume on dev sound, as a guest would find it and with its
 // files mounted, and returns the workers' files. dev is changed.
-func examine(dev blockfs.Device, workers int) ([]workload.Tree, error) {
+func examine(dev blockfs.Device, workers int) (trees []workload.Tree, err error) {
 	if _, err := blockfs.Check(dev); err != nil {
 		return nil, err
 	}
-	trees := make([]workload.Tree, workers)
-	err := withFiles(dev, func(files *file.FS) error {
-		if err := files.Check(); err != nil {
-			return err
-		}
-		for i := range trees {
-			var err error
-			if trees[i], err = readTree(files, "work", strconv.Itoa(i)); err != nil {
-				return err
-			}
-		}
-		return nil
+	err = withFiles(dev, func(files *file.FS) error {
+		trees, err = checkFiles(files, workers)
+		return err
 	})
 	return trees, err
+}
+
+// checkFiles proves files sound and returns the workers'.
+func checkFiles(files *file.FS, workers int) ([]workload.Tree, error) {
+	if err := files.Check(); err != nil {
+		return nil, err
+	}
+	trees := make([]workload.Tree, workers)
+	for i := range trees {
+		var err error
+		if trees[i], err = readTree(files, "work", strconv.Itoa(i)); err != nil {
+			return nil, err
+		}
+	}
+	return trees, nil
 }
 
 // readTree reads the files in the directory at a path; nil where there is none.

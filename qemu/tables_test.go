@@ -1,10 +1,8 @@
 package qemu
 
 import (
-	"math/rand/v2"
 	"reflect"
 	"testing"
-	"time"
 
 	"github.com/tuplix/tuplix/dbms/blockfs"
 	"github.com/tuplix/tuplix/dbms/engine"
@@ -13,31 +11,6 @@ import (
 )
 
 const clerks = 3
-
-// TestTables pulls the plug while clerks move money between accounts. Each time
-// the host finds a whole store, the sum, and all transfers that were reported as
-// durable; and so does the guest when it boots again.
-func TestTables(t *testing.T) {
-	config := Config{Disk: blankDisk(t, 64), CPUs: 2}
-	found := bank.State{}
-	for n := range max(2, *plugs/2) {
-		g := bootTables(t, config, itoa(clerks), "1000000")
-		g.expect(t, `^found map\[[0-9: ]*\]\r?\n`)
-		g.expect(t, "^begin")
-		g.expect(t, `^ok 0 \d+`)
-		time.Sleep(time.Duration(rand.IntN(500)) * time.Millisecond) // a random moment
-		g.Kill()
-		<-g.Done()
-		acknowledged := g.acknowledged(clerks)
-		now := lookAtTables(t, config)
-		for c := range clerks {
-			if least := found[c] + acknowledged[c]; now[c] < least {
-				t.Fatalf("plug %d: clerk %d reported %d transfers, %d are there", n, c, least, now[c])
-			}
-		}
-		found = now
-	}
-}
 
 // TestTablesAtExit ends a program whose transactions did not wait to be durable:
 // a return from main makes them so.

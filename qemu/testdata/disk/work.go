@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
-	"strconv"
 	"sync"
 
 	"github.com/tuplix/tuplix/qemu/internal/workload"
@@ -14,19 +12,19 @@ import (
 
 const root = "/work"
 
-func directory(worker int) string { return filepath.Join(root, strconv.Itoa(worker)) }
+func directory(worker int) string { return workload.Directory(root, worker) }
 
 // work says what it finds of the last run, clears it away, and then has workers
 // do their operations side by side, each acknowledged on the console once it is
 // durable. With step set it waits for a line after each round.
 func work(args []int) error {
 	seed, workers, operations, step := uint64(args[0]), args[1], args[2], args[3] != 0
-	found, err := readAll(workers)
+	found, err := workload.ReadAll(root, workers)
 	if err != nil {
 		return fmt.Errorf("what was there: %w", err)
 	}
 	fmt.Println("found", workload.Digest(found))
-	if err := clearAway(workers); err != nil {
+	if err := workload.ClearAway(root, workers); err != nil {
 		return err
 	}
 	fmt.Println("begin")
@@ -44,34 +42,6 @@ func work(args []int) error {
 		return w.afterwards(seed)
 	}
 	return nil
-}
-
-// readAll reads what all workers have, which may be nothing.
-func readAll(workers int) ([]workload.Tree, error) {
-	trees := make([]workload.Tree, workers)
-	for i := range trees {
-		var err error
-		if trees[i], err = workload.ReadTree(directory(i)); err != nil && !errors.Is(err, os.ErrNotExist) {
-			return nil, err
-		}
-	}
-	return trees, nil
-}
-
-func clearAway(workers int) error {
-	if err := os.RemoveAll(root); err != nil {
-		return err
-	}
-	for i := range workers {
-		if err := os.MkdirAll(directory(i), 0o700); err != nil {
-			return err
-		}
-	}
-	d, err := os.Open(root)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }
 
 type worker struct {
