@@ -10,7 +10,7 @@ DISK   ?= build/disk.img
 LOGIN  ?= none
 BENCH  ?= all
 PLUGS  ?= 500
-SEEDS  ?= 300
+SEEDS  ?= 2000
 FUZZ   ?= 2s
 
 # The recipes' own commands must not read what is meant for the console.
@@ -33,7 +33,7 @@ help:
 	@echo 'make soak-plug   kill QEMU $(PLUGS) times (PLUGS=$(PLUGS)) under files, tasks, messages and'
 	@echo '                 a ring of balances'
 	@echo 'make soak        the same, then cut the power'
-	@echo '                 under the store and files 700 times SEEDS=$(SEEDS) times; takes hours'
+	@echo '                 under the store and files 100 times SEEDS=$(SEEDS) times; takes hours'
 	@echo 'make bench       measure against Linux, Pebble, PostgreSQL, SQLite and gRPC;'
 	@echo '                 BENCH=machine, store or services measures one part'
 	@echo 'make clean-disk  start anew: remove the disk image'
@@ -71,8 +71,8 @@ test-host:
 	@go tool staticcheck ./...
 	@echo '== tests on this host, with the race detector'
 	@go test -race -timeout 20m $$(go list ./... | grep -v -x -e '[^ ]*/qemu' -e '[^ ]*/cmd/tuplix')
-	@echo '== power cuts under the store, hundreds of them, an error at each I/O, a disk that is full'
-	@go test -timeout 20m -run 'Crash$$|IOErrors$$' ./dbms/store -crash.seeds $(SEEDS) -faults.step 1
+	@echo '== power cuts under the store, thousands of them, an error at each I/O, a disk that is full'
+	@GOMAXPROCS=4 go test -timeout 20m -run 'Crash$$|IOErrors$$' ./dbms/store -crash.seeds $(SEEDS) -faults.step 1
 	@go test -timeout 20m -run 'Crash$$|Faults$$|Rewrite$$' ./dbms/engine/embedded -crash.seeds 100 -faults.all
 
 # What tests remember of former finds is run by test-host as well.
@@ -100,8 +100,8 @@ soak-plug: setup
 	@go test -timeout 0 ./qemu -run 'TestPlug$$' -v -plugs $(PLUGS)
 
 soak: soak-plug
-	@go test -timeout 0 -run 'Crash$$' ./dbms/store -crash.seeds $$((700 * $(SEEDS)))
-	@go test -timeout 0 -run 'Operations$$' ./services/file -operations.seeds $$((700 * $(SEEDS)))
+	@go test -timeout 0 -run 'Crash$$' ./dbms/store -crash.seeds $$((100 * $(SEEDS)))
+	@go test -timeout 0 -run 'Operations$$' ./services/file -operations.seeds $$((100 * $(SEEDS)))
 	@go test -timeout 0 -v -run 'ManyFiles$$' ./services/file -many.files 1000000
 
 # What each part of the benchmarks needs. The store needs no QEMU.

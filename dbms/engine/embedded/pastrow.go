@@ -7,6 +7,11 @@ import "github.com/cockroachdb/pebble/v2"
 // as present, which is in history by now: came is when, at the latest. The row is
 // valid until release. Of an absence, it only finds out since when if that is asked
 // for.
+//
+// Who asks for that looks at a key of which a restore is not repaired, and a repair
+// may come in between that there is no present row and the iterator: it stores one
+// that is older than t. History has then perhaps a row that ended just when this one
+// began, which would be taken for a deletion.
 func (r *reader) pastAt(key []byte, t, came version, since bool) (state, error) {
 	r.release()
 	it, fresh, err := r.e.kept.take(t)
@@ -18,7 +23,7 @@ func (r *reader) pastAt(key []byte, t, came version, since bool) (state, error) 
 	if err != nil || s.present {
 		return s, err
 	}
-	if !decided && !fresh && came > it.upTo {
+	if stale, repaired := !fresh && came > it.upTo, since && came == endVersion; !decided && (stale || repaired) {
 		if s, err = r.stillPresent(it, key, t); err != nil || s.present {
 			return s, err
 		}
@@ -102,8 +107,8 @@ func stateAt(it *keptIter, key []byte, t version) (state, error) {
 	return state{row: row, present: true}, nil
 }
 
-// stillPresent looks for a row that was moved to history after the iterator was
-// made.
+// stillPresent looks for a row that the iterator shows as present: one that was moved
+// to history after it was made, or stored by a repair before.
 func (r *reader) stillPresent(it *keptIter, key []byte, t version) (state, error) {
 	r.limit = appendData(r.limit[:0], key)
 	if !it.SeekGE(r.limit) || string(it.Key()) != string(r.limit) {
