@@ -97,29 +97,21 @@ func flush(ctx context.Context, db *pebble.DB) error {
 }
 
 // cut divides a range of keys at the beginnings of tables, so that what lies between
-// two cuts has about piece bytes, with the large values that Pebble keeps outside of
-// its tables: a compaction may write those anew, too.
-func cut(db *pebble.DB, low, high []byte, piece int64) ([][]byte, error) {
-	levels, err := db.SSTables(pebble.WithKeyRangeFilter(low, high))
+// two cuts has about most bytes, with the large values that Pebble keeps outside of its
+// tables: a compaction may write those anew, too.
+func cut(db *pebble.DB, low, high []byte, most int64) ([][]byte, error) {
+	list, err := pieces(db, low, high)
 	if err != nil {
 		return nil, err
 	}
-	var begins [][]byte
-	for _, t := range slices.Concat(levels...) {
-		if b := t.Smallest.UserKey; bytes.Compare(b, low) > 0 && bytes.Compare(b, high) < 0 {
-			begins = append(begins, b)
-		}
-	}
-	slices.SortFunc(begins, bytes.Compare)
+	slices.SortFunc(list, func(a, b piece) int { return bytes.Compare(a.begin, b.begin) })
 	var cuts [][]byte
-	for _, b := range slices.CompactFunc(begins, bytes.Equal) {
-		size, err := db.EstimateDiskUsage(low, b)
-		if err != nil {
-			return nil, err
+	size := int64(0)
+	for i := range list {
+		if b := list[i].begin; size >= most && bytes.Compare(b, low) > 0 {
+			cuts, low, size = append(cuts, b), b, 0
 		}
-		if int64(size) >= piece {
-			cuts, low = append(cuts, b), b
-		}
+		size += list[i].size
 	}
 	return cuts, nil
 }

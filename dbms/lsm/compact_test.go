@@ -133,6 +133,15 @@ func TestCutSeparated(t *testing.T) {
 	if err != nil || len(cuts) < 2 {
 		t.Errorf("%d cuts of 4 MB, %v", len(cuts), err)
 	}
+	for _, c := range []struct {
+		low, high string
+		want      int64
+	}{{"0", "9", 4_000_000}, {"0", "0002", 2_000_000}, {"0003", "9", 1_000_000}, {"9", "99", 0}} {
+		n, err := Size(db, []byte(c.low), []byte(c.high))
+		if err != nil || n < c.want*8/10 || n > c.want*12/10 {
+			t.Errorf("from %s to %s are %d bytes, not %d, %v", c.low, c.high, n, c.want, err)
+		}
+	}
 	if err := db.Close(); err != nil {
 		t.Error(err)
 	}

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"syscall"
 	"time"
+
+	"github.com/tuplix/tuplix/dbms/lsm"
 )
 
 // result is what a pass has brought about.
@@ -54,14 +56,15 @@ func (e *Engine) pass(want int64) (result, error) {
 	return inVain, nil
 }
 
-// coming is how many bytes are on their way back: of tables that are about to be
+// coming is how many bytes are on their way back: of files that are about to be
 // removed, and, for who has time, of those that a view still reads.
 func (e *Engine) coming(hurried bool) int64 {
-	t := &e.db.Metrics().Table
-	if hurried {
-		return int64(t.ObsoleteSize)
+	m := e.db.Metrics()
+	n := m.Table.ObsoleteSize + m.BlobFiles.ObsoleteSize
+	if !hurried {
+		n += m.Table.ZombieSize + m.BlobFiles.ZombieSize
 	}
-	return int64(t.ObsoleteSize + t.ZombieSize)
+	return int64(n)
 }
 
 // awaitCleaning waits, for who is in a hurry, until the tables that are about to be
@@ -90,11 +93,11 @@ const cleaningPoll = 5 * time.Millisecond
 
 // historySize is how many bytes history takes on the device.
 func (e *Engine) historySize() int64 {
-	n, err := e.db.EstimateDiskUsage([]byte{prefixHistory}, []byte{prefixHistory + 1})
+	n, err := lsm.Size(e.db, []byte{prefixHistory}, []byte{prefixHistory + 1})
 	if err != nil {
 		return 0 // not to be read: whoever needs it will say so
 	}
-	return int64(n)
+	return n
 }
 
 // earlyTries is how many shares of the time, rather than of the history that is
