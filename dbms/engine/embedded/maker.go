@@ -37,8 +37,10 @@ type maker struct {
 	held     atomic.Bool                             // a view under way has kept the last pass from collecting more
 	hurrying atomic.Bool                             // a transaction waits
 	giveUp   atomic.Pointer[context.CancelCauseFunc] // of compactions for a pass
-	failures atomic.Int64                            // of Pebble's, since they began
 	count    roomCounters
+
+	// Since the compactions for a pass began, for want of room.
+	flushesFailed, compactionsFailed atomic.Int64
 }
 
 // roomCounters are for Metrics.

@@ -239,8 +239,11 @@ func (e *Engine) flushEnd(i pebble.FlushInfo) {
 	switch {
 	case i.Err == nil:
 		e.troubles.Store(0)
-	case errors.Is(i.Err, syscall.ENOSPC) && e.troubles.Add(1) == maxTroubles:
-		e.fail(i.Err)
+	case errors.Is(i.Err, syscall.ENOSPC):
+		e.maker.failedForRoom(&e.maker.flushesFailed, maxFlushFailures)
+		if e.troubles.Add(1) == maxTroubles {
+			e.fail(i.Err)
+		}
 	}
 }
 
@@ -252,7 +255,8 @@ const maxTroubles = 20
 // may fail as often as it likes: it will be done when there is.
 func (e *Engine) backgroundError(err error) {
 	if errors.Is(err, syscall.ENOSPC) {
-		e.maker.failedForRoom()
+		e.maker.count.failed.Add(1)
+		e.maker.failedForRoom(&e.maker.compactionsFailed, maxCompactionFailures)
 		return
 	}
 	e.opts.Log("store: background work: %v", err)

@@ -3,6 +3,7 @@ package embedded
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -24,6 +25,10 @@ const (
 func (e *Engine) pass(want int64) (result, error) {
 	if err := e.failed(); err != nil {
 		return inVain, err
+	}
+	if want > 0 {
+		e.kept.retire()
+		e.kept.drop() // what idle iterators hold on to would be missing
 	}
 	free, p := e.room.free()
 	goal := want
@@ -137,14 +142,18 @@ func (e *Engine) collectEarly(hurried, all bool) (int64, error) {
 // room.
 func (e *Engine) hurriedPace() pace { return pace{share: hurriedShare, hurry: &e.maker.hurrying} }
 
-// maxFailures is how often Pebble may fail for want of room while it is to give some
-// back. It tries again for ever.
-const maxFailures = 5
+// How often Pebble may fail for want of room while it is to give some back. A flush it
+// tries again for ever, and until that has succeeded nothing is compacted. After a
+// compaction of its own choice it leaves the tables alone for a while, those of the first
+// level excepted, and only then comes to what it was told to do.
+const (
+	maxFlushFailures      = 5
+	maxCompactionFailures = 50
+)
 
-// failedForRoom counts a failure of Pebble's.
-func (m *maker) failedForRoom() {
-	m.count.failed.Add(1)
-	if giveUp := m.giveUp.Load(); giveUp != nil && m.failures.Add(1) >= maxFailures {
+// failedForRoom counts failures, and ends the wait for room when there are too many.
+func (m *maker) failedForRoom(failures *atomic.Int64, most int64) {
+	if giveUp := m.giveUp.Load(); failures.Add(1) >= most && giveUp != nil {
 		(*giveUp)(syscall.ENOSPC)
 	}
 }
@@ -162,8 +171,9 @@ func (e *Engine) giveBack(versions, piece int64, hurried bool, enough func() boo
 	}
 	ctx, giveUp := context.WithCancelCause(e.background.ctx)
 	defer giveUp(nil)
+	e.maker.flushesFailed.Store(0)
+	e.maker.compactionsFailed.Store(0)
 	e.maker.giveUp.Store(&giveUp)
 	defer e.maker.giveUp.Store(nil)
-	e.maker.failures.Store(0)
 	return e.guard(func() error { return e.compactor.Compact(ctx, e.db, low, high, piece, enough) })
 }

@@ -225,7 +225,9 @@ func TestEarly(t *testing.T) {
 		return nil
 	}))
 	for n := uint64(5000); n < 6000; n++ {
-		must(t, put(context.Background(), int(n%20), n))
+		if err := put(context.Background(), int(n%20), n); err != nil {
+			t.Fatalf("row %d, with %+v: %v", n, e.Metrics().Room, err)
+		}
 	}
 	if err := e.View(context.Background(), old, func(engine.Reader) error { return nil }); !errors.Is(err, engine.ErrTooOld) {
 		t.Errorf("an old version: %v", err)
