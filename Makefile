@@ -101,6 +101,7 @@ soak-plug: setup
 
 soak: soak-plug
 	@go test -timeout 0 -run 'Crash$$' ./dbms/store -crash.seeds $$((100 * $(SEEDS)))
+	@go test -timeout 0 -v -run 'Rewrite$$' ./dbms/engine/embedded -room.times 100 -room.large
 	@go test -timeout 0 -run 'Operations$$' ./services/file -operations.seeds $$((100 * $(SEEDS)))
 	@go test -timeout 0 -v -run 'ManyFiles$$' ./services/file -many.files 1000000
 

@@ -27,7 +27,7 @@ func TestFaults(t *testing.T) {
 			t.Run(fmt.Sprintf("%v/forever=%v", errno, forever), func(t *testing.T) {
 				t.Parallel()
 				step := 1
-				if testing.Short() {
+				if (testing.Short() || raced) && !*faultAll {
 					step = 17
 				}
 				n := 0
@@ -40,7 +40,7 @@ func TestFaults(t *testing.T) {
 						break
 					}
 					if !*faultAll {
-						step = max(step, n/25) // densely at first
+						step = max(step, n/25) // densely at first, without the race detector
 					}
 				}
 				t.Logf("of %d operations", n)
