@@ -39,10 +39,13 @@ func Open(fs vfs.FS, dir string, opts Options) (*Engine, error) {
 	e.room.options = func(total int64) policy { return newPolicy(total, e.opts.History, p) }
 	p.Logger = pebbleLogger{e}
 	p.EventListener = e.listener()
-	err := e.guard(func() (err error) {
-		e.db, err = pebble.Open(dir, p)
-		return err
-	})
+	err := e.checkTails(fs, dir)
+	if err == nil {
+		err = e.guard(func() (err error) {
+			e.db, err = pebble.Open(dir, p)
+			return err
+		})
+	}
 	if err != nil {
 		close(e.fence.closing)
 		return nil, fmt.Errorf("open the store in %s: %w", dir, errors.Join(err, e.fence.unlock()))

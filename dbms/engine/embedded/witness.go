@@ -11,6 +11,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/tuplix/tuplix/dbms/engine"
+	"github.com/tuplix/tuplix/dbms/lsm"
 )
 
 // The witness is a small file beside those of Pebble, written when the store is
@@ -112,8 +113,21 @@ func (e *Engine) testify(newest version) error {
 	if err != nil || newest >= seen {
 		return err
 	}
-	err = fmt.Errorf("%w: it ends at %s and was closed at %s, so the end of a log or of the manifest is damaged; load a backup, or accept the loss (Options.AcceptLoss)",
-		engine.ErrCorrupt, newest, seen)
+	return e.loss(fmt.Errorf("it ends at %s and was closed at %s, so the end of a log or of the manifest is damaged", newest, seen))
+}
+
+// checkTails looks for damage that Pebble takes for the torn end that a power cut leaves.
+func (e *Engine) checkTails(fs vfs.FS, dir string) error {
+	err := lsm.CheckTails(fs, dir)
+	if errors.Is(err, lsm.ErrTail) {
+		err = e.loss(err)
+	}
+	return err
+}
+
+// loss is what becomes of an opening that would lose what was durable.
+func (e *Engine) loss(what error) error {
+	err := fmt.Errorf("%w: %w; load a backup, or accept the loss (Options.AcceptLoss)", engine.ErrCorrupt, what)
 	if e.opts.AcceptLoss {
 		e.opts.Log("store: %v", err)
 		return nil
