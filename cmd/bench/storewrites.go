@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"math/rand/v2"
 	"runtime"
@@ -129,20 +130,124 @@ func (w *world) commitsRaw(context.Context) (float64, error) {
 }
 
 // procedures measures read and update of one of so many rows on one core, in
-// transactions a second.
-func (w *world) procedures(rows uint64) measurement {
+// transactions a second by rate. All rows have been read before.
+func (w *world) procedures(rows uint64, rate func(fn func() error) (float64, error)) measurement {
+	read := false
 	return func(ctx context.Context) (float64, error) {
 		s, err := w.store()
 		if err != nil {
 			return 0, err
 		}
-		defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+		if !read {
+			err, read = s.readAll(ctx, rows), true
+		}
+		if err != nil {
+			return 0, err
+		}
 		o := op("bump")
-		us, err := timed(func() error {
+		return rate(func() error {
 			id := rand.Uint64N(rows)
 			_, err := s.db.Update(ctx, o, func(tx *table.Tx) error { return s.bump(tx, id) })
 			return err
 		})
-		return 1e6 / us, err
 	}
+}
+
+// readAll reads rows as procedures do.
+func (s *ourStore) readAll(ctx context.Context, rows uint64) error {
+	return eachBatch(ctx, s.db, "read", rows, func(tx *table.Tx, id uint64) (err error) {
+		sink, err = s.items.Get(tx, id)
+		return err
+	})
+}
+
+// perSecond runs fn on one core, again and again, and returns how often in a second.
+func perSecond(fn func() error) (float64, error) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	us, err := timed(fn)
+	return 1e6 / us, err
+}
+
+// perWork is perSecond in seconds of the processor's time, background work included: how
+// fast it is whatever else runs on the host.
+func perWork(fn func() error) (float64, error) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	n, used := 0, processorTime()
+	_, err := timed(func() error { n++; return fn() })
+	return float64(n) / (processorTime() - used).Seconds(), err
+}
+
+// proceduresRaw is the least that Pebble takes for what procedures do: a row at random
+// is read, decoded and written anew, here without its predecessor, without versions and
+// without a record of who did it. 64 of them share a batch, as ours do.
+func (w *world) proceduresRaw() measurement { return w.rawProcedures(nil) }
+
+// proceduresRawKept also keeps the predecessor, at a key behind all rows.
+func (w *world) proceduresRawKept() measurement {
+	var kept []byte
+	return w.rawProcedures(func(b *pebble.Batch, key, old []byte) error {
+		kept = append(append(append(kept[:0], 2), key...), 0, 0, 0, 0, 0, 0, 0, 0)
+		binary.BigEndian.PutUint64(kept[len(kept)-8:], w.rawNext.Add(1))
+		return b.Set(kept, old, nil)
+	})
+}
+
+func (w *world) rawProcedures(keep func(b *pebble.Batch, key, old []byte) error) measurement {
+	const together = 64
+	read := false
+	return func(context.Context) (float64, error) {
+		db, err := w.pebble()
+		if err != nil {
+			return 0, err
+		}
+		p := &rawProcedure{db: db, batch: db.NewBatch(), keep: keep}
+		for id := uint64(0); !read && id < storeRows; id++ {
+			if err := p.read(id); err != nil {
+				return 0, err
+			}
+		}
+		n := 0
+		read = true
+		rate, err := perWork(func() error {
+			if err := errors.Join(p.read(rand.Uint64N(storeRows)), p.write()); err != nil {
+				return err
+			}
+			if n++; n%together != 0 {
+				return nil
+			}
+			defer func() { p.batch = db.NewBatch() }()
+			return errors.Join(p.batch.Commit(pebble.NoSync), p.batch.Close())
+		})
+		return rate, errors.Join(err, p.batch.Close())
+	}
+}
+
+// rawProcedure is what bump does, by hand.
+type rawProcedure struct {
+	db         *pebble.DB
+	batch      *pebble.Batch
+	keep       func(b *pebble.Batch, key, old []byte) error // nil: nothing
+	row        item
+	key, value []byte // as they are stored
+}
+
+func (p *rawProcedure) read(id uint64) error {
+	p.key = rawKey(p.key[:0], id)
+	stored, closer, err := p.db.Get(p.key)
+	if err != nil {
+		return err
+	}
+	p.value = append(p.value[:0], stored...)
+	return errors.Join(p.row.decode(p.key, stored), closer.Close())
+}
+
+func (p *rawProcedure) write() error {
+	if p.keep != nil {
+		if err := p.keep(p.batch, p.key, p.value); err != nil {
+			return err
+		}
+	}
+	p.row.Size++
+	p.value = p.row.encode(p.value[:0])
+	return p.batch.Set(p.key, p.value, nil)
 }

@@ -56,6 +56,7 @@ const (
 
 	memTableShare = 8 // of the budget; there may be memTables of them
 	memTables     = 4
+	blockShare    = 9 // thirty-seconds of the budget, for cached blocks
 	blockSize     = 8 << 10
 	bloomBits     = 10
 	maxOpenFiles  = 500
@@ -84,13 +85,14 @@ func (o *Options) fill() {
 	}
 }
 
-// pebbleOptions are those of the Pebble below. Half of the memory is for cached
-// blocks, the other half for up to four memtables.
+// pebbleOptions are those of the Pebble below. Half of the memory is for up to four
+// memtables, which are seldom all in use; a quarter is for rows (rowcache.go), a
+// thirty-second for rows of history (pastcache.go), and the rest for cached blocks.
 func pebbleOptions(fs vfs.FS, o *Options) *pebble.Options {
 	p := &pebble.Options{
 		FS:                          fs,
 		FormatMajorVersion:          pebble.FormatValueSeparation,
-		CacheSize:                   int64(o.Memory / 2),
+		CacheSize:                   int64(o.Memory) * blockShare / 32,
 		MemTableSize:                uint64(min(max(o.Memory/memTableShare, lsm.MinMemTable), lsm.MaxMemTable)),
 		MemTableStopWritesThreshold: memTables,
 		L0CompactionThreshold:       2,

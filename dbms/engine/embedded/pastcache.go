@@ -17,6 +17,18 @@ type pastPlace struct {
 	until version
 }
 
+// cachedRow has a buffer of its own that is used again.
+type cachedRow struct {
+	bytes []byte // key, then the row as it is stored; empty: no row
+	key   int    // length of the key
+}
+
+func (p *cachedRow) is(key []byte) bool {
+	return len(p.bytes) > 0 && string(p.bytes[:p.key]) == string(key)
+}
+
+const cacheLocks = 64 // places are locked in so many groups
+
 // pastShare is what the cache may take of the memory, in rows of the largest size.
 const pastShare = 32
 

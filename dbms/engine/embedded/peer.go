@@ -10,11 +10,13 @@ import (
 // What measurements and maintenance need beyond the seam.
 
 // PebbleOptions are the options that an engine opened with o in a directory gives
-// its Pebble, without listeners: for a Pebble that it is measured against.
+// its Pebble, without listeners: for a Pebble that it is measured against. What the
+// engine has for rows, that one has for blocks.
 func PebbleOptions(fs vfs.FS, dir string, o Options) *pebble.Options {
 	o.fill()
 	p := pebbleOptions(fs, &o)
 	fit(p, fs, dir)
+	p.CacheSize += int64(o.Memory/cacheShare + o.Memory/pastShare)
 	return p
 }
 

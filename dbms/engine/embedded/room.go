@@ -62,19 +62,19 @@ func (r *room) fits(n *noRoom) bool {
 // and in a table, or refuses with *noRoom. The commit lock is held.
 func (e *Engine) take(size int, grows bool) error {
 	r := &e.room
-	n := noRoom{need: 2 * int64(size), grows: grows}
-	if r.left -= n.need; r.left >= 0 {
+	need := 2 * int64(size)
+	if r.left -= need; r.left >= 0 {
 		return nil
 	}
 	free, p := r.free()
 	if free < p.low {
 		e.maker.early(e)
 	}
-	if free < p.mark(grows)+n.need {
+	if free < p.mark(grows)+need {
 		r.left = 0
-		return &n
+		return &noRoom{need: need, grows: grows}
 	}
-	r.left = max(min(askEvery, free-p.reserve-n.need), 0)
+	r.left = max(min(askEvery, free-p.reserve-need), 0)
 	return nil
 }
 

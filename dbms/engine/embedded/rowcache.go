@@ -1,41 +1,29 @@
 package embedded
 
-import (
-	"sync"
-
-	"github.com/cockroachdb/pebble/v2"
-)
+import "github.com/cockroachdb/pebble/v2"
 
 // rowCache holds the present rows that transactions have last read or written. A
 // Get of Pebble looks through memtables and levels, and a Put must know the row
 // that it replaces: for rows in use all the time, this saves most of both.
 //
-// It is a table of places, a key's place follows from its hash, and who comes
-// later takes it. Only transactions put rows in, with the commit lock held; a
-// written row is replaced here before its version is published, and perhaps before
-// it is in Pebble. So a row that a reader finds here is the present one, or was
-// until a version that the reader does not see, or is of a version that it does not
-// see: then it must look into Pebble. Views only look.
+// The rows are in rings (rowring.go). Only transactions put rows in, with the commit
+// lock held; a written row is replaced here before its version is published, and
+// perhaps before it is in Pebble. So a row that a reader finds here is the present one,
+// or was until a version that the reader does not see, or is of a version that it does
+// not see: then it must look into Pebble. Views only look.
 //
 // Of what transactions write, one row is kept. Keeping all of them would be a fifth of
 // what an insert costs. It is worth it where other transactions soon read or replace
 // them, as those of a queue: that earns credit, and keeping spends it.
 type rowCache struct {
-	places []cachedRow // a power of two
-	locks  [cacheLocks]sync.Mutex
-	credit int // how many written rows to keep. The commit lock guards it.
-}
-
-// cachedRow has a buffer of its own that is used again.
-type cachedRow struct {
-	bytes []byte // key, then the row as it is stored; empty: no row
-	key   int    // length of the key
+	rings  [cacheRings]rowRing // a key's ring follows from its hash
+	credit int                 // how many written rows to keep. The commit lock guards it.
 }
 
 const (
-	cacheLocks = 64  // places are locked in so many groups
+	cacheRings = 64
 	cachedMost = 256 // bytes of key and row
-	cacheShare = 16  // of the memory
+	cacheShare = 4   // of the memory
 
 	creditHit  = 4   // for a row that was in the cache
 	creditSoon = 16  // for one that was not, but is no older than soon
@@ -44,56 +32,42 @@ const (
 )
 
 func (c *rowCache) init(memory int) {
-	n := cacheLocks
-	for n*2*cachedMost <= memory/cacheShare {
-		n *= 2
+	for i := range c.rings {
+		c.rings[i].most = min(max(memory/cacheShare/cacheRings, leastRing), mostRing) &^ (entryUnit - 1)
 	}
-	c.places = make([]cachedRow, n)
 }
 
-// at is the place of key, locked.
-func (c *rowCache) at(key []byte) (*cachedRow, *sync.Mutex) {
-	i := hash(key) & uint64(len(c.places)-1)
-	mu := &c.locks[i%cacheLocks]
-	mu.Lock()
-	return &c.places[i], mu
-}
-
-func (p *cachedRow) is(key []byte) bool {
-	return len(p.bytes) > 0 && string(p.bytes[:p.key]) == string(key)
+// at is the ring of key, locked, and the key's hash.
+func (c *rowCache) at(key []byte) (*rowRing, uint64) {
+	h := hash(key)
+	r := &c.rings[h%cacheRings]
+	r.mu.Lock()
+	return r, h / cacheRings
 }
 
 // get appends the stored row of key to b; nil if it is not here.
 func (c *rowCache) get(b, key []byte) []byte {
-	p, mu := c.at(key)
-	defer mu.Unlock()
-	if !p.is(key) {
-		return nil
-	}
-	return append(b, p.bytes[p.key:]...)
+	r, h := c.at(key)
+	defer r.mu.Unlock()
+	return r.get(b, key, h)
 }
 
 // put keeps the stored row of key, or forgets the one it has if that is too long.
 func (c *rowCache) put(key, stored []byte) {
+	r, h := c.at(key)
+	defer r.mu.Unlock()
 	if len(key)+len(stored) > cachedMost {
-		c.drop(key)
+		r.drop(key, h)
 		return
 	}
-	p, mu := c.at(key)
-	defer mu.Unlock()
-	if p.bytes == nil {
-		p.bytes = make([]byte, 0, len(key)+len(stored)+8)
-	}
-	p.bytes, p.key = append(append(p.bytes[:0], key...), stored...), len(key)
+	r.put(key, stored, h)
 }
 
 // drop forgets the row of key.
 func (c *rowCache) drop(key []byte) {
-	p, mu := c.at(key)
-	defer mu.Unlock()
-	if p.is(key) {
-		p.bytes = p.bytes[:0]
-	}
+	r, h := c.at(key)
+	defer r.mu.Unlock()
+	r.drop(key, h)
 }
 
 // read has the next transactions find the rows that t has read in Pebble, but for
