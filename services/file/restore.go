@@ -38,21 +38,39 @@ type Restored struct {
 // Errors: fs.ErrNotExist if there was no such path then, ErrMoved, ESTALE where that
 // time is no longer kept, and those of the store.
 func (fs *FS) Restore(ctx context.Context, op *engine.Op, name string, to time.Time) (r Restored, err error) {
+	parts := strings.FieldsFunc(path.Clean("/"+name), func(r rune) bool { return r == '/' })
+	err = fs.restore(ctx, op, to, func(tx *table.Tx, to engine.Version) (err error) {
+		if len(parts) == 0 {
+			return fs.restoreAll(tx, to)
+		}
+		r, err = fs.restorePath(tx, to, parts)
+		return err
+	})
+	return r, err
+}
+
+// RestoreWith makes the whole tree as it was at a time, in one transaction with what
+// others changes: other tables, as they were at that version. If that fails nothing is
+// restored. It may be run again. Errors are those of Restore, and what it returned.
+func (fs *FS) RestoreWith(ctx context.Context, op *engine.Op, to time.Time, others func(tx *table.Tx, to engine.Version) error) error {
+	return fs.restore(ctx, op, to, func(tx *table.Tx, to engine.Version) error {
+		if err := others(tx, to); err != nil {
+			return err
+		}
+		return fs.restoreAll(tx, to)
+	})
+}
+
+// restore runs do as a transaction that makes rows of files what they were.
+func (fs *FS) restore(ctx context.Context, op *engine.Op, to time.Time, do func(tx *table.Tx, to engine.Version) error) error {
 	past, err := fs.At(to)
 	if err != nil {
-		return r, err
+		return err
 	}
 	fs.restoring.Store(true)
 	defer fs.restoring.Store(false)
-	parts := strings.FieldsFunc(path.Clean("/"+name), func(r rune) bool { return r == '/' })
 	err = fs.alone(func() error {
-		_, err := fs.db.Update(ctx, op, func(tx *table.Tx) (err error) {
-			if len(parts) == 0 {
-				return fs.restoreAll(tx, past.at)
-			}
-			r, err = fs.restorePath(tx, past.at, parts)
-			return err
-		})
+		_, err := fs.db.Update(ctx, op, func(tx *table.Tx) error { return do(tx, past.at) })
 		if err != nil {
 			return err
 		}
@@ -61,7 +79,7 @@ func (fs *FS) Restore(ctx context.Context, op *engine.Op, name string, to time.T
 	if err == nil {
 		err = fs.collectOrphans()
 	}
-	return r, err
+	return err
 }
 
 // restoreAll restores the tables of the tree.

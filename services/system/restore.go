@@ -48,12 +48,12 @@ func names(tables []table.Declared) (list []string) {
 	return list
 }
 
-// Restore makes files, users, settings, what is wanted of the network, and the tables of programs as they were at a
-// time. What comes and goes stays: tasks, messages, the log, samples. The tables are
-// one transaction, and the files another after it; each can be undone by restoring
-// to the moment before. With dry it changes nothing and tells what would be undone.
-// It needs the right of admin to the system's part "store". Errors: engine.ErrTooOld
-// for a time that is not kept, and the store's.
+// Restore makes files, users, settings, what is wanted of the network, and the tables
+// of programs as they were at a time. What comes and goes stays: tasks, messages, the
+// log, samples. It is one transaction, which a restore to the moment before undoes.
+// With dry it changes nothing and tells what would be undone. It needs the right of
+// admin to the system's part "store". Errors: engine.ErrTooOld for a time that is not
+// kept, and the store's.
 func (s *System) Restore(ctx context.Context, to time.Time, dry bool) (*Restored, error) {
 	v, err := s.Store.Engine().At(ctx, to)
 	if err != nil {
@@ -67,7 +67,7 @@ func (s *System) Restore(ctx context.Context, to time.Time, dry bool) (*Restored
 		return r, s.planAll(ctx, v, r)
 	}
 	caller := user.From(ctx)
-	_, err = s.Store.Update(ctx, caller.Op("restore tables"), func(tx *table.Tx) error {
+	err = s.File.RestoreWith(ctx, caller.Op("restore"), to, func(tx *table.Tx, v engine.Version) error {
 		if err := mayRestore(tx, caller); err != nil {
 			return err
 		}
@@ -80,9 +80,6 @@ func (s *System) Restore(ctx context.Context, to time.Time, dry bool) (*Restored
 	})
 	if err != nil {
 		return nil, err
-	}
-	if _, err := s.File.Restore(ctx, caller.Op("restore files"), "/", to); err != nil {
-		return nil, fmt.Errorf("the tables are restored, the files are not: %w", err)
 	}
 	return r, nil
 }

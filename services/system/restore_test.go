@@ -11,6 +11,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 
 	"github.com/tuplix/tuplix/dbms/engine"
+	"github.com/tuplix/tuplix/dbms/store"
 	"github.com/tuplix/tuplix/dbms/table"
 	"github.com/tuplix/tuplix/services/file"
 	"github.com/tuplix/tuplix/services/log"
@@ -72,10 +73,20 @@ func TestRestore(t *testing.T) {
 	if _, err := s.Restore(user.With(ctx, user.Caller{User: "eve"}), then, false); !errors.Is(err, user.ErrDenied) {
 		t.Errorf("a restore by somebody: %v", err)
 	}
+	if _, err := s.File.Root().Lookup("new"); err != nil || !has(t, s, notes, 1) {
+		t.Errorf("a restore that was refused has changed something: %v", err)
+	}
 	done, err := s.Restore(ctx, then, false)
 	must(t, err)
 	if !slices.Contains(done.Tables, "note") || !slices.Contains(done.Skipped, "os.messages") || !slices.Contains(done.Skipped, "os.logs") {
 		t.Errorf("restored %v, left %v", done.Tables, done.Skipped)
+	}
+	v, err := s.Store.Engine().At(ctx, changed)
+	must(t, err)
+	since, err := s.Store.Plan(ctx, store.Target{}, v)
+	must(t, err)
+	if since.Restores != 1 {
+		t.Errorf("the restore is %d transactions", since.Restores)
 	}
 	must(t, s.User.SetPassword(ctx, "ann", "long enough"))
 	if _, err := s.File.Root().Lookup("old"); err != nil {
@@ -96,6 +107,13 @@ func TestRestore(t *testing.T) {
 	must(t, err)
 	must(t, d.Ack(ctx))
 
+	_, err = s.Restore(ctx, changed, false)
+	must(t, err)
+	if _, err := s.File.Root().Lookup("new"); err != nil || !has(t, s, notes, 1) {
+		t.Errorf("the restore is not undone: %v", err)
+	}
+	_, err = s.Restore(ctx, then, false)
+	must(t, err)
 	if _, err := s.RestoreTable(ctx, "note", changed, false); err != nil || !has(t, s, notes, 1) {
 		t.Errorf("the restore of one table: %v", err)
 	}
