@@ -1,8 +1,10 @@
 package file
 
 import (
+	"archive/tar"
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -87,6 +89,51 @@ var spokenWords = map[string]func(s *spoken, w []string) error{
 		_, err := s.fs.Restore(context.Background(), nil, w[0], s.moments[w[1]])
 		return err
 	},
+	"append": func(s *spoken, w []string) error {
+		return s.with(w[0], func(n *Inode) error { _, _, err := n.Append([]byte(w[1])); return err })
+	},
+	"mkdir": func(s *spoken, w []string) error {
+		_, err := s.fs.Root().Create(w[0], New{Mode: syscall.S_IFDIR | 0o755})
+		return err
+	},
+	"rmdir": func(s *spoken, w []string) error { return s.fs.Root().Rmdir(w[0]) },
+	"unnamed": func(s *spoken, w []string) error {
+		n, err := s.fs.Root().CreateUnnamed(New{Mode: syscall.S_IFREG | 0o644})
+		if err == nil {
+			_, err = n.WriteAt([]byte(w[1]), 0)
+		}
+		if err == nil {
+			err = s.fs.Root().Link(w[0], n)
+		}
+		return err
+	},
+	"attr": func(s *spoken, w []string) error {
+		return s.with(w[0], func(n *Inode) error { return n.SetXattr("user."+w[1], []byte(w[2]), 0) })
+	},
+	"unattr": func(s *spoken, w []string) error {
+		return s.with(w[0], func(n *Inode) error { return n.RemoveXattr("user." + w[1]) })
+	},
+	"own": func(s *spoken, w []string) error {
+		return s.with(w[0], func(n *Inode) error { return n.Update(func(a *Attr) { a.UID = uint32(number(w[1])) }) })
+	},
+	"import": func(s *spoken, w []string) error {
+		var b bytes.Buffer
+		x := tar.NewWriter(&b)
+		err := x.WriteHeader(&tar.Header{Name: w[0], Mode: 0o644, Size: int64(len(w[1]))})
+		if err == nil {
+			_, err = x.Write([]byte(w[1]))
+		}
+		return errors.Join(err, x.Close(), s.fs.Root().ImportTar(&b))
+	},
+	"restore-with": func(s *spoken, w []string) error {
+		return s.fs.RestoreWith(context.Background(), &engine.Op{}, s.moments[w[0]], func(*table.Tx, engine.Version) error {
+			if len(w) > 1 {
+				return errors.New("the others fail")
+			}
+			return nil
+		})
+	},
+	"together": together,
 	"both": func(s *spoken, w []string) error {
 		_, err := s.fs.Update(context.Background(), &engine.Op{}, func(_ *table.Tx, files *Tx) error {
 			for _, name := range w {
@@ -98,6 +145,30 @@ var spokenWords = map[string]func(s *spoken, w []string) error{
 		})
 		return err
 	},
+}
+
+// together makes changes of each kind one transaction; with "fail" it fails in the end.
+func together(s *spoken, w []string) error {
+	root := s.fs.Root()
+	a, err := root.Lookup("a")
+	if err != nil {
+		return err
+	}
+	_, err = s.fs.Update(context.Background(), &engine.Op{}, func(_ *table.Tx, files *Tx) error {
+		n, err := files.Create(root, "n", New{Mode: syscall.S_IFREG | 0o644})
+		if err != nil {
+			return err
+		}
+		_, err = files.WriteAt(n, []byte("new"), 0)
+		err = errors.Join(err, files.Truncate(a, 1), files.Link(root, "l", a), files.Unlink(root, "b"), files.Rmdir(root, "d"),
+			files.Rename(root, "c", root, "e", 0), files.SetXattr(a, "user.k", []byte("v"), 0), files.RemoveXattr(a, "user.old"),
+			files.SetAttr(a, func(x *Attr) { x.UID = 7 }))
+		if len(w) > 0 {
+			err = errors.Join(err, errors.New("the transaction was told to fail"))
+		}
+		return err
+	})
+	return err
 }
 
 func number(word string) int64 {
@@ -150,7 +221,14 @@ func (s *spoken) show() string {
 	for _, name := range slices.Sorted(maps.Keys(found)) {
 		n := must[*Inode](s.t)(s.fs.Root().Lookup(name))
 		a := n.Attr()
+		if a.Type() == syscall.S_IFDIR {
+			fmt.Fprintf(&b, "%s/\n", name)
+			continue
+		}
 		fmt.Fprintf(&b, "%s: %d links, %d bytes, %d pages: %s\n", name, a.Links, a.Size, a.Blocks, runs(readAll(s.t, n)))
+		if x := must[[]string](s.t)(n.Xattrs()); len(x) > 0 || a.UID != 0 {
+			fmt.Fprintf(&b, "  owner %d, attributes %v\n", a.UID, x)
+		}
 	}
 	if b.Len() == 0 {
 		return "nothing\n"

@@ -137,6 +137,31 @@ func (s *script) command(ctx context.Context, word string, plain []string, args 
 		if n, err = s.Send(ctx, arg(0), outgoing); err == nil {
 			fmt.Fprintln(&s.out, n)
 		}
+	case "send-wait":
+		var n uint64
+		if n, err = s.SendWait(ctx, arg(0), outgoing); err == nil {
+			fmt.Fprintln(&s.out, n)
+		}
+	case "process":
+		err = s.Process(ctx, arg(0), func(_ *table.Tx, x message.Message) error {
+			fmt.Fprintf(&s.out, "%d %s\n", x.Number, x.Body)
+			return told(args["then"])
+		})
+	case "put":
+		err = s.inTx(ctx, args["then"], func(_ *message.Tx, tx *table.Tx) error {
+			return message.BoxOf[string](s.Service, arg(0)).SendIn(ctx, tx, arg(1))
+		})
+	case "get":
+		var v string
+		if v, err = message.BoxOf[string](s.Service, arg(0)).Receive(ctx); err == nil {
+			fmt.Fprintln(&s.out, v)
+		}
+	case "wait":
+		var d *message.Delivery
+		if d, err = s.Receive(ctx, arg(0)); err == nil {
+			s.got[arg(1)] = d
+			fmt.Fprintf(&s.out, "%d %s, delivery %d\n", d.Number, d.Body, d.Deliveries)
+		}
 	case "receive":
 		var d *message.Delivery
 		if d, err = s.TryReceive(ctx, arg(0)); err == nil {
@@ -144,7 +169,7 @@ func (s *script) command(ctx context.Context, word string, plain []string, args 
 			fmt.Fprintf(&s.out, "%d %s, delivery %d\n", d.Number, d.Body, d.Deliveries)
 		}
 	case "take":
-		err = s.inTx(ctx, args["then"], func(t *message.Tx) error {
+		err = s.inTx(ctx, args["then"], func(t *message.Tx, _ *table.Tx) error {
 			x, err := t.Take(arg(0))
 			if err == nil {
 				fmt.Fprintf(&s.out, "%d %s\n", x.Number, x.Body)
@@ -178,6 +203,17 @@ func (s *script) command(ctx context.Context, word string, plain []string, args 
 		err = s.Unsubscribe(ctx, arg(0), arg(1))
 	case "resume":
 		s.readers[arg(2)], err = s.Resume(ctx, arg(0), arg(1))
+	case "follow":
+		s.readers[arg(1)], err = s.Follow(ctx, arg(0), message.Oldest)
+	case "next":
+		var x message.Publication
+		if x, err = s.readers[arg(0)].Next(ctx); err == nil {
+			fmt.Fprintf(&s.out, "%d %s\n", x.Offset, x.Body)
+		}
+	case "done-in":
+		err = s.inTx(ctx, args["then"], func(t *message.Tx, _ *table.Tx) error {
+			return t.AckTopic(s.readers[arg(0)], uint64(number(arg(1))))
+		})
 	case "read":
 		err = s.read(ctx, arg(0))
 	case "done":
@@ -189,17 +225,21 @@ func (s *script) command(ctx context.Context, word string, plain []string, args 
 }
 
 // inTx runs fn in a transaction that then fails, if that is asked for.
-func (s *script) inTx(ctx context.Context, then string, fn func(t *message.Tx) error) error {
+func (s *script) inTx(ctx context.Context, then string, fn func(t *message.Tx, tx *table.Tx) error) error {
 	_, err := s.store.Update(ctx, nil, func(tx *table.Tx) error {
-		if err := fn(s.In(ctx, tx)); err != nil {
+		if err := fn(s.In(ctx, tx), tx); err != nil {
 			return err
 		}
-		if then == "fail" {
-			return errors.New("the transaction was told to fail")
-		}
-		return nil
+		return told(then)
 	})
 	return err
+}
+
+func told(then string) error {
+	if then == "fail" {
+		return errors.New("the transaction was told to fail")
+	}
+	return nil
 }
 
 // show prints what a mailbox holds.

@@ -2,7 +2,6 @@ package system_test
 
 import (
 	"bytes"
-	"flag"
 	"fmt"
 	"go/ast"
 	"go/parser"
@@ -17,10 +16,9 @@ import (
 	"unicode"
 
 	"github.com/tuplix/tuplix/dbms/table"
+	"github.com/tuplix/tuplix/services/internal/transcript"
 	"github.com/tuplix/tuplix/services/system"
 )
-
-var update = flag.Bool("update", false, "write docs/TABLES.md anew")
 
 const page = "../../docs/TABLES.md"
 
@@ -51,7 +49,7 @@ func TestTablesPage(t *testing.T) {
 		}
 		writeTable(t, &b, definition, src)
 	}
-	if *update {
+	if transcript.Updating() {
 		if err := os.WriteFile(page, b.Bytes(), 0o644); err != nil {
 			t.Fatal(err)
 		}

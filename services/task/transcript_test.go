@@ -112,8 +112,7 @@ func number(text string) uint64 {
 
 var verbs = map[string]func(x *script, ctx context.Context, args []string, o options) (string, error){
 	"program": func(x *script, ctx context.Context, args []string, o options) (string, error) {
-		run := func(*task.Context) ([]byte, error) { return nil, nil }
-		return "", x.s.Register(ctx, task.Program{Name: args[0], OnCrash: o["crash"], Queue: o["queue"]}, run)
+		return "", x.s.Register(ctx, task.Program{Name: args[0], OnCrash: o["crash"], Queue: o["queue"]}, doing(o["do"]))
 	},
 	"queue": func(x *script, ctx context.Context, args []string, o options) (string, error) {
 		rate, _ := strconv.ParseFloat(o["rate"], 64)
@@ -131,7 +130,16 @@ var verbs = map[string]func(x *script, ctx context.Context, args []string, o opt
 		})
 		return "", err
 	},
-	"submit":   submit,
+	"submit": submit,
+	"submit-all": func(x *script, ctx context.Context, args []string, o options) (string, error) {
+		var list []task.Request
+		for _, program := range args {
+			list = append(list, task.Request{Program: program, Queue: o["queue"]})
+		}
+		ids, err := x.s.SubmitAll(ctx, list)
+		return fmt.Sprintln("tasks", ids), err
+	},
+	"work":     workOff,
 	"join":     join,
 	"claim":    claim,
 	"exchange": exchange,
@@ -216,6 +224,46 @@ func token(args []string) task.Token {
 	return task.Token{Task: number(args[0]), Lease: number(args[1])}
 }
 
+// doing is a program that makes its effect in a transaction of its own (update), in
+// the one that ends it (finish), or in none.
+func doing(what string) task.Func {
+	insert := func(c *task.Context) func(*table.Tx) error {
+		return func(tx *table.Tx) error { return effects.Insert(tx, &effect{Task: c.Task.ID, Run: c.Task.Lease}) }
+	}
+	return map[string]task.Func{
+		"": func(*task.Context) ([]byte, error) { return nil, nil },
+		"update": func(c *task.Context) ([]byte, error) {
+			_, err := c.Update("effect", insert(c))
+			return []byte("updated"), err
+		},
+		"finish": func(c *task.Context) ([]byte, error) {
+			return []byte("not this"), c.Finish("effect", []byte("finished"), insert(c))
+		},
+	}[what]
+}
+
+// workOff runs a worker until tasks have ended.
+func workOff(x *script, ctx context.Context, args []string, _ options) (out string, err error) {
+	working, stop := context.WithCancel(ctx)
+	worked := make(chan error)
+	go func() { worked <- x.s.Work(working, "worker", 1) }()
+	for _, id := range args {
+		st, failed := x.s.Wait(ctx, number(id))
+		out += x.show(&st, failed)
+		err = errors.Join(err, failed)
+	}
+	stop()
+	return out, errors.Join(err, <-worked, x.st.View(ctx, func(tx *table.Tx) error {
+		for e, err := range effects.Scan(tx, table.Span{}) {
+			if err != nil {
+				return err
+			}
+			out += fmt.Sprintln("effect of task", e.Task)
+		}
+		return nil
+	}))
+}
+
 func submit(x *script, ctx context.Context, args []string, o options) (string, error) {
 	priority, _ := strconv.Atoi(o["priority"])
 	r := task.Request{
@@ -261,8 +309,12 @@ func join(x *script, ctx context.Context, args []string, o options) (string, err
 	return fmt.Sprintln("worker", id), err
 }
 
-func claim(x *script, ctx context.Context, args []string, _ options) (string, error) {
-	got, err := x.s.TryClaim(ctx, number(args[0]), int(number(args[1])))
+func claim(x *script, ctx context.Context, args []string, o options) (string, error) {
+	take := x.s.TryClaim
+	if o["wait"] != "" {
+		take = x.s.Claim
+	}
+	got, err := take(ctx, number(args[0]), int(number(args[1])))
 	return showClaimed(got), err
 }
 

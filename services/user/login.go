@@ -152,7 +152,7 @@ func (s *Service) AddKey(ctx context.Context, name, line string) (fingerprint st
 // RemoveKey ends that.
 func (s *Service) RemoveKey(ctx context.Context, name, fingerprint string) error {
 	return s.forOneself(ctx, "user.RemoveKey", name, func(tx *table.Tx) error {
-		return missing(Keys.Delete(tx, name, fingerprint), fingerprint)
+		return absent(Keys.Delete(tx, name, fingerprint), "key %s of user %q", fingerprint, name)
 	})
 }
 

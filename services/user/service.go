@@ -16,6 +16,7 @@ import (
 // Reasons of errors.
 var (
 	ErrNoUser  = errors.New("there is no such user, group or role")
+	ErrAbsent  = errors.New("it was not there")
 	ErrExists  = errors.New("there is one of this name already")
 	ErrName    = errors.New("a name has 1 to 32 letters, digits, dots, hyphens and underscores, and begins with a letter or underscore")
 	ErrLogin   = errors.New("user name, password or key is wrong")
@@ -256,7 +257,7 @@ func (s *Service) Join(ctx context.Context, principal, of string) error {
 // Leave ends a membership.
 func (s *Service) Leave(ctx context.Context, principal, of string) error {
 	return s.manage(ctx, "user.Leave", func(tx *table.Tx) error {
-		return missing(Members.Delete(tx, principal, of), principal+" in "+of)
+		return absent(Members.Delete(tx, principal, of), "member %q of %q", principal, of)
 	})
 }
 
@@ -274,7 +275,7 @@ func (s *Service) Grant(ctx context.Context, principal string, r Right, o Object
 // Revoke takes a right that was granted. It holds from this transaction on.
 func (s *Service) Revoke(ctx context.Context, principal string, r Right, o Object) error {
 	return s.onObject(ctx, "user.Revoke", o, func(tx *table.Tx) error {
-		return missing(Grants.Delete(tx, principal, o.Kind, r, o.Name), principal)
+		return absent(Grants.Delete(tx, principal, o.Kind, r, o.Name), "grant to %q of the right to %s %s", principal, r, o)
 	})
 }
 
@@ -314,6 +315,14 @@ func valid(r Right, o Object) error {
 func missing(err error, name string) error {
 	if errors.Is(err, table.ErrNotFound) {
 		return fmt.Errorf("%q: %w", name, ErrNoUser)
+	}
+	return err
+}
+
+// absent turns table.ErrNotFound into ErrAbsent, with what it is about.
+func absent(err error, format string, args ...any) error {
+	if errors.Is(err, table.ErrNotFound) {
+		return fmt.Errorf("%s: %w", fmt.Sprintf(format, args...), ErrAbsent)
 	}
 	return err
 }

@@ -10,6 +10,9 @@ import (
 
 var update = flag.Bool("update", false, "write the answers of testdata anew")
 
+// Updating tells whether tests are to write anew what they compare with.
+func Updating() bool { return *update }
+
 // Run runs all files that match the pattern, each with a command function that new
 // makes for it. An answer ends with a newline, or is empty.
 func Run(t *testing.T, pattern string, new func(t *testing.T) (command func(line string) (answer string))) {
