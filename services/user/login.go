@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"time"
 
-	"golang.org/x/crypto/ssh"
-
 	"github.com/tuplix/tuplix/dbms/table"
 )
 
@@ -136,16 +134,13 @@ func waitAfter(failures int64) time.Duration {
 // AddKey lets a user log in with a private key. The line is as in OpenSSH's
 // authorized_keys, without options. A user may do so for themselves.
 func (s *Service) AddKey(ctx context.Context, name, line string) (fingerprint string, err error) {
-	key, comment, options, rest, err := ssh.ParseAuthorizedKey([]byte(line))
+	kind, wire, comment, err := parseKey(line)
 	if err != nil {
-		return "", fmt.Errorf("no public key of SSH's: %w", err)
+		return "", err
 	}
-	if len(options) > 0 || len(bytes.TrimSpace(rest)) > 0 {
-		return "", errors.New("a key is one line, without options")
-	}
-	fingerprint = ssh.FingerprintSHA256(key)
+	fingerprint = fingerprintOf(wire)
 	return fingerprint, s.forOneself(ctx, "user.AddKey", name, func(tx *table.Tx) error {
-		return Keys.Put(tx, &PublicKey{name, fingerprint, key.Type(), key.Marshal(), comment, s.now()})
+		return Keys.Put(tx, &PublicKey{name, fingerprint, kind, wire, comment, s.now()})
 	})
 }
 
@@ -159,15 +154,11 @@ func (s *Service) RemoveKey(ctx context.Context, name, fingerprint string) error
 // CheckKey returns nil if the key, in the format of SSH's wire, is one of the
 // user's. That who sent it has the private key is for the caller to see.
 func (s *Service) CheckKey(ctx context.Context, name string, key []byte) error {
-	public, err := ssh.ParsePublicKey(key)
-	if err != nil {
-		return ErrLogin
-	}
 	return s.store.View(ctx, func(tx *table.Tx) error {
 		u, err := Users.Get(tx, name)
 		if err == nil && !u.Disabled {
 			var have PublicKey
-			have, err = Keys.Get(tx, name, ssh.FingerprintSHA256(public))
+			have, err = Keys.Get(tx, name, fingerprintOf(key))
 			if err == nil && bytes.Equal(have.Key, key) {
 				return nil
 			}
