@@ -385,39 +385,79 @@ func TestLost(t *testing.T) {
 	}
 }
 
-// A restore of what is seen is made good: it says what is.
+// A restore of what is seen is made good: connections, listeners and neighbours are
+// again those that there are.
 func TestRestoreOfSeen(t *testing.T) {
-	h := newHost(t, vfs.NewMem(), "ip=none", nil)
-	gone := connect(h, 5)
-	if n := len(rows(h, control.Connections)); n != 1 {
-		t.Fatalf("%d rows", n)
+	h := newHost(t, vfs.NewMem(), "ip=10.0.0.1/24", device())
+	<-h.net.Ready()
+	listen := func(port uint16) *flow.Listener {
+		return h.net.Flows().Listen(flow.TCP, netip.AddrPortFrom(netip.IPv6Unspecified(), port), flow.Owner{Program: "web"})
+	}
+	neighbor := func(n byte) tcpip.Address { return tcpip.AddrFrom4([4]byte{10, 0, 0, n}) }
+	meet := func(n byte) {
+		if err := h.net.Stack().AddStaticNeighbor(net.LoopbackNIC+1, header.IPv4ProtocolNumber, neighbor(n), tcpip.LinkAddress("\x02\x00\x00\x00\x00"+string(rune(n)))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	seen := func() string { return fmt.Sprint(openPorts(h), listeners(h), stations(h)) }
+	gone, closed := connect(h, 5), listen(80)
+	meet(5)
+	h.must(h.Flush(t.Context()))
+	if got := seen(); got != "[5] [80] [10.0.0.5]" {
+		t.Fatalf("at first %s", got)
 	}
 	var before engine.Version
 	h.must(h.store.View(t.Context(), func(tx *table.Tx) error { before = tx.Version(); return nil }))
 	gone.Close()
-	idle := connect(h, 6)
-	if n := len(rows(h, control.Connections)); n != 2 {
-		t.Fatalf("%d rows", n)
+	closed.Close()
+	if err := h.net.Stack().RemoveNeighbor(net.LoopbackNIC+1, header.IPv4ProtocolNumber, neighbor(5)); err != nil {
+		t.Fatal(err)
+	}
+	idle, open := connect(h, 6), listen(81)
+	meet(6)
+	h.must(h.Flush(t.Context()))
+	const is = "[6] [81] [10.0.0.6]"
+	if got := seen(); got != is {
+		t.Fatalf("after the changes %s", got)
 	}
 	_, err := h.store.Update(t.Context(), &engine.Op{Name: "restore"}, func(tx *table.Tx) error { return tx.RestoreAll(before) })
 	h.must(err)
-	h.eventually("the tables say what is", func() bool {
-		var open []uint16
-		h.must(h.store.View(t.Context(), func(tx *table.Tx) error {
-			open = nil
-			for c, err := range control.Connections.Scan(tx, table.Span{}) {
-				if err != nil {
-					return err
-				}
-				if !c.Closed.Valid {
-					open = append(open, c.PeerPort)
-				}
-			}
-			return nil
-		}))
-		return slices.Equal(open, []uint16{6})
-	})
+	h.eventually("the tables say what is", func() bool { return seen() == is })
 	idle.Close()
+	open.Close()
+}
+
+// scan reads a table as it is, without having it written first.
+func scan[T any](h *host, t *table.Table[T], fn func(T)) {
+	h.Helper()
+	h.must(h.store.View(h.Context(), func(tx *table.Tx) error {
+		for row, err := range t.Scan(tx, table.Span{}) {
+			if err != nil {
+				return err
+			}
+			fn(row)
+		}
+		return nil
+	}))
+}
+
+func openPorts(h *host) (ports []uint16) {
+	scan(h, control.Connections, func(c control.Connection) {
+		if !c.Closed.Valid {
+			ports = append(ports, c.PeerPort)
+		}
+	})
+	return ports
+}
+
+func listeners(h *host) (ports []uint16) {
+	scan(h, control.Listeners, func(l control.Listener) { ports = append(ports, l.Port) })
+	return ports
+}
+
+func stations(h *host) (addresses []string) {
+	scan(h, control.Neighbors, func(n control.Neighbor) { addresses = append(addresses, n.Address) })
+	return addresses
 }
 
 // A rule takes effect by its row, on packets; a restore takes it back.
