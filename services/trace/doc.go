@@ -11,10 +11,14 @@
 // wait to os.spans, in one transaction, a fifth of a second later at most. Who ends
 // one never waits; if the queue is full the span is lost, and counted.
 //
+// Where trace.otlp names a collector, spans are sent there, too, by OTLP over HTTP as JSON
+// (opentelemetry.io/docs/specs/otlp), when their rows are written. They are sent once: what
+// a collector does not take is told to Failed, and is in the table.
+//
 // The number of spans and their age are settings (trace.most, trace.age). History of
 // the table is kept as shortly as the engine allows.
 //
 // The package owns os.spans. It may import dbms, and packages config, log and user.
 // It guarantees that Close writes what has ended before. It refuses attributes of
-// more than 16 KiB, which are left out. There is no sampling and no exporter.
+// more than 16 KiB, which are left out. There is no sampling.
 package trace

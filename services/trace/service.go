@@ -41,6 +41,7 @@ type Service struct {
 	ended  chan struct{}
 
 	// The writer's own.
+	export  *exporter
 	count   int64 // rows of the table
 	trimmed time.Time
 }
@@ -77,6 +78,7 @@ func Open(ctx context.Context, s *store.Store, c *config.Service, o Options) (*S
 	if err != nil {
 		return nil, fmt.Errorf("trace: %w", err)
 	}
+	x.export = newExporter(x)
 	go x.write()
 	return x, nil
 }
@@ -87,13 +89,15 @@ func op(name string) *engine.Op {
 	return o
 }
 
-// Close writes what has ended. Spans that end later are lost.
+// Close writes what has ended, and sends what a collector takes within some seconds.
+// Spans that end later are lost.
 func (s *Service) Close() {
 	s.mu.Lock()
 	s.closed = true
 	s.signal()
 	s.mu.Unlock()
 	<-s.ended
+	s.export.close()
 }
 
 // add queues a span that has ended.
@@ -173,6 +177,7 @@ func (s *Service) flush() error {
 			return err
 		}
 		s.count += int64(len(part))
+		s.export.send(part)
 	}
 	return s.trim()
 }

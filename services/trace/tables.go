@@ -2,6 +2,8 @@ package trace
 
 import (
 	"encoding/json"
+	"fmt"
+	"net/url"
 	"time"
 
 	"github.com/tuplix/tuplix/dbms/table"
@@ -38,5 +40,14 @@ var (
 	Age  = config.Between(config.Duration("trace.age", 7*24*time.Hour, "How long spans are kept."), time.Minute, 100*365*24*time.Hour)
 )
 
+// OTLP says where spans are sent to, besides being kept.
+var OTLP = config.Text("trace.otlp", "", "Where spans are sent as well, by OTLP over HTTP, such as http://collector:4318/v1/traces; none: nowhere.").
+	Check("an address that begins with http:// or https://", func(address string) error {
+		if u, err := url.Parse(address); address != "" && (err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https") {
+			return fmt.Errorf("%q is no address that begins with http:// or https://", address)
+		}
+		return nil
+	})
+
 // Settings returns the settings that the package declares.
-func Settings() []config.Declared { return []config.Declared{Most, Age} }
+func Settings() []config.Declared { return []config.Declared{Most, Age, OTLP} }
