@@ -172,6 +172,16 @@ type encoder struct{ fixed, tail, row []byte }
 
 // encode makes the value of a row; the bytes are valid until the next call.
 func (e *encoder) encode(b *binding, row unsafe.Pointer) ([]byte, error) {
+	head, tail, err := e.parts(b, row)
+	if err != nil {
+		return nil, err
+	}
+	e.row = append(head, tail...)
+	return e.row, nil
+}
+
+// parts is encode with the texts by themselves.
+func (e *encoder) parts(b *binding, row unsafe.Pointer) (head, tail []byte, err error) {
 	p := b.fresh
 	e.fixed, e.tail = e.fixed[:0], e.tail[:0]
 	e.row = binary.AppendUvarint(e.row[:0], p.version)
@@ -189,13 +199,12 @@ func (e *encoder) encode(b *binding, row unsafe.Pointer) ([]byte, error) {
 			}
 		}
 		if err := e.column(o, row); err != nil {
-			return nil, b.columnError(o.col, err)
+			return nil, nil, b.columnError(o.col, err)
 		}
 	}
 	e.row = binary.AppendUvarint(e.row, uint64(len(e.tail)))
 	e.row = append(e.row, e.fixed...)
-	e.row = append(e.row, e.tail...)
-	return e.row, nil
+	return e.row, e.tail, nil
 }
 
 func (e *encoder) column(o *op, row unsafe.Pointer) error {

@@ -27,6 +27,9 @@ func (fs *FS) alone(fn func() error) error {
 		}
 		g = fs.takeAlone()
 	}
+	if err := fs.loads.finish(); err != nil {
+		return fs.broken(err)
+	}
 	return fn()
 }
 
@@ -93,6 +96,7 @@ func (n *Inode) reload(row *InodeRow, there bool) error {
 // discard forgets what calls have changed that is not stored, and takes what is. No
 // call is under way; commit is held.
 func (fs *FS) discard() error {
+	fs.loads.abort()
 	j := &fs.journal
 	j.mu.Lock()
 	number := j.open.number

@@ -76,7 +76,11 @@ type bulkReader struct {
 
 // page returns the contents of a page, until the next call.
 func (b *bulkReader) page(block uint64) ([]byte, error) {
-	if data, state := b.layers.page(block); state != below {
+	switch data, state := b.layers.page(block); state {
+	case elsewhere:
+		return b.loadedPage(block)
+	case below:
+	default:
 		return data, nil
 	}
 	number, i := block/chunkPages, block%chunkPages

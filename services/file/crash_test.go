@@ -98,19 +98,31 @@ func (h *history) writeSomething(dir *Inode, name string) error {
 		return syscall.EINVAL
 	}
 	off := int64(h.r.IntN(3 * BlockSize))
-	switch h.r.IntN(6) {
+	switch h.r.IntN(8) {
 	case 0:
 		return n.Truncate(off)
 	case 1:
 		return n.PunchHole(off, int64(1+h.r.IntN(2*BlockSize)))
 	case 2, 3:
 		return h.cloneSomething(n)
+	case 4, 5:
+		return h.writeChunks(n)
 	}
 	data := make([]byte, 1+h.r.IntN(2*BlockSize))
 	for i := range data {
 		data[i] = byte(h.r.Uint32())
 	}
 	_, err = n.WriteAt(data, off)
+	return err
+}
+
+// writeChunks writes whole chunks, which are loaded.
+func (h *history) writeChunks(n *Inode) error {
+	data := make([]byte, (1+h.r.IntN(2))*chunkSize)
+	for i := 0; i < len(data); i += 512 {
+		data[i] = byte(h.r.Uint32())
+	}
+	_, err := n.WriteAt(data, int64(h.r.IntN(2))*chunkSize)
 	return err
 }
 
@@ -190,6 +202,7 @@ func crashOnce(t *testing.T, seed uint64) {
 	disk := vfs.NewCrashableMem()
 	for range 4 { // crash, recover, go on
 		fs := must[*FS](t)(mount(disk, Options{Memory: MinMemory, Log: t.Logf}))
+		fs.loads.from = 0
 		if err := fs.Check(); err != nil {
 			t.Fatalf("seed %d: after recovery: %v", seed, err)
 		}

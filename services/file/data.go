@@ -69,8 +69,13 @@ func (n *Inode) page(block uint64) ([]byte, error) {
 	if data, ok := n.image.page(block, n.record.Size); ok {
 		return data, nil
 	}
-	data, state := n.layers.Load().page(block)
-	if state != below {
+	layers := n.layers.Load()
+	data, state := layers.page(block)
+	switch state {
+	case elsewhere:
+		return n.loadedPage(layers.row(block), block)
+	case below:
+	default:
 		return data, nil
 	}
 	k := blockKey{n.number, block}

@@ -12,7 +12,7 @@
 //	os.entries   a name in a directory      os.data     up to 64 KiB of contents
 //	os.xattrs    extended attributes        os.freed    data that only the past has
 //	os.shares    data that several have     os.orphans  deleted, and still open
-//	                                        os.files    counters
+//	os.loaded    data on its way             os.files    counters
 //
 // What it guarantees:
 //   - Every call is one change, so that after a crash it is there whole or not at
@@ -38,7 +38,9 @@
 // os.data is written once and never changed: what is written over goes to another row,
 // and os.extents says where. So the past needs nothing but old rows of os.extents, and
 // data goes when no readable past refers to it (collect.go). Copies by reference share
-// it (share.go).
+// it (share.go). Whole chunks of a long write are stored before their group, in tables
+// of the store that are made beside its log (loads.go); to read them before their group
+// is stored may have to wait for the device.
 //
 // # Locks
 //
@@ -47,7 +49,7 @@
 // of the name space (create, link, unlink, rename), so these run one after another.
 // Inode.mu guards one inode; reading and writing of data hold it alone. Order:
 // FS.collecting, journal.commit, Inode.writing, journal.gate, FS.tree, Inode.mu, then
-// journal.mu and the locks of the caches. Only the holder of FS.tree may hold more
+// loads.mu, journal.mu and the locks of the caches. Only the holder of FS.tree may hold more
 // than one Inode.mu, so their order among each other is free; anyone else holds one at
 // a time. Who waits for a group to be stored holds none of gate, tree and Inode.mu.
 //

@@ -81,6 +81,7 @@ type FS struct {
 	reserved CounterRow // as stored; under journal.commit
 
 	journal    journal
+	loads      loads
 	inodes     [inodeTables]inodeTable
 	names      *cache[nameKey, *Inode]   // nil: no such name
 	pages      *cache[blockKey, []byte]  // as stored
@@ -135,6 +136,7 @@ func Open(db *table.DB, o Options) (*FS, error) {
 		}
 	}
 	fs.journal.init()
+	fs.loads.from = loadFrom
 	fs.syncer = time.AfterFunc(time.Hour, fs.backgroundSync)
 	fs.syncer.Stop()
 	if err := fs.load(); err != nil {

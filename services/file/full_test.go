@@ -24,6 +24,7 @@ func TestFullVolume(t *testing.T) {
 		{48 << 20, 20 << 10, 17 << 20},
 		{128 << 20, 1 << 20, 256 << 20},
 		{128 << 20, 100 << 10, 64 << 20},
+		{256 << 20, 8 << 20, 64 << 20}, // of which most is loaded
 	} {
 		if raceShare > 1 && v.volume > 32<<20 {
 			continue // Pebble checks itself then, and takes minutes

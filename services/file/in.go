@@ -113,7 +113,7 @@ func (t *Tx) SetAttr(n *Inode, fn func(a *Attr)) error { return n.update(fn) }
 func (t *Tx) WriteAt(n *Inode, p []byte, off int64) (int, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if err := n.put(p, off); err != nil {
+	if err := n.put(p, off, &loadedChunks{}); err != nil {
 		return 0, err
 	}
 	return len(p), nil

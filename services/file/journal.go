@@ -49,6 +49,7 @@ type group struct {
 	dead       []bool     // which of them are to go
 	layers     []*layer   // of files; nil: the file is to go
 	nextNumber uint64     // of a new inode
+	loaded     []uint64   // data that was loaded until then
 }
 
 // nameChange is what became of a name.
@@ -181,7 +182,7 @@ func (fs *FS) takeAlone() *group {
 			g.layers[i] = nil
 		}
 	}
-	g.nextNumber = fs.nextNumber
+	g.nextNumber, g.loaded = fs.nextNumber, fs.loads.taken()
 	j.mu.Lock()
 	j.open, j.flushing = newGroup(g.number+1), g
 	j.mu.Unlock()
@@ -256,6 +257,7 @@ func (fs *FS) settle(number uint64, wait bool) error {
 		return fs.broken(err)
 	}
 	j.durable.Store(upTo)
+	fs.loads.settled(nil, true)
 	return nil
 }
 
@@ -268,6 +270,9 @@ func (j *journal) reached(number uint64, wait bool) bool {
 
 // store writes a group as one transaction. commit is held.
 func (fs *FS) store(g *group, wait bool) error {
+	if err := fs.loads.finish(); err != nil {
+		return fs.broken(err)
+	}
 	op := fs.op("change files")
 	op.NoWait, op.Claimed = !wait, true
 	w := writer{fs: fs, group: g}
@@ -282,6 +287,7 @@ func (fs *FS) store(g *group, wait bool) error {
 // stored makes known that a group is in the store, and durable or not. commit is held.
 func (fs *FS) stored(w *writer, durable bool) {
 	w.show()
+	fs.loads.settled(w.group.loaded, durable)
 	j := &fs.journal
 	j.mu.Lock()
 	j.flushing = nil

@@ -14,6 +14,7 @@ const noCut = ^uint64(0)
 type chunk struct {
 	pages  [chunkPages][]byte // new contents; nil: as before, or gone
 	gone   uint16             // pages that were removed, a bit for each
+	loaded uint64             // the row of os.data that has the other pages; 0: none (loads.go)
 	bypass uint16             // new pages that are not worth keeping in memory
 }
 
@@ -28,9 +29,10 @@ type layers struct {
 type pageState uint8
 
 const (
-	below   pageState = iota // nothing: look further down
-	present                  // its contents
-	hole                     // that there is no such page
+	below     pageState = iota // nothing: look further down
+	present                    // its contents
+	hole                       // that there is no such page
+	elsewhere                  // it is in a row that was loaded
 )
 
 func (l *layer) page(block uint64) ([]byte, pageState) {
@@ -44,6 +46,8 @@ func (l *layer) page(block uint64) ([]byte, pageState) {
 			return c.pages[i], present
 		case c.gone>>i&1 != 0:
 			return nil, hole
+		case c.loaded != 0:
+			return nil, elsewhere
 		}
 	}
 	if number >= l.cut {

@@ -60,6 +60,9 @@ func (fs *FS) loadCounters(tx *table.Tx) (err error) {
 	}
 	fs.nextNumber = max(fs.nextNumber, fs.reserved.NextInode)
 	fs.nextData = max(fs.nextData, fs.reserved.NextData)
+	if err := fs.loads.reload(tx); err != nil {
+		return err
+	}
 	fs.freedBytes.Store(0)
 	for row, err := range freed.Scan(tx, table.Span{}) {
 		if err != nil {

@@ -62,6 +62,7 @@ func TestRestore(t *testing.T) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			fs := must[*FS](t)(mount(vfs.NewMem(), Options{Memory: MinMemory, Log: t.Logf}))
 			defer closeChecked(t, fs)
+			fs.loads.from = 0
 			r := rand.New(rand.NewPCG(seed, 8))
 			h := &history{t: t, r: r, fs: fs}
 			var moments []instant
@@ -122,4 +123,43 @@ func TestRestoredByOthers(t *testing.T) {
 	}
 	must[int](t)(f.WriteAt([]byte("on"), f.Size()))
 	create(t, fs.Root(), "third")
+}
+
+// TestRestoredLoads restores the store below files that are being written: to moments
+// before and after contents were loaded to which nothing refers yet.
+func TestRestoredLoads(t *testing.T) {
+	for _, finished := range []bool{false, true} {
+		fs := open(t, Options{})
+		r := rand.New(rand.NewPCG(6, 6))
+		f := create(t, fs.Root(), "file")
+		want := stream(t, f, r, 3<<20)
+		was := remember(t, fs)
+		stream(t, f, r, 3<<20)
+		if finished {
+			if err := fs.loads.finish(); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Millisecond)
+			was.at = time.Now()
+		}
+		v, err := fs.db.Engine().At(ctx, was.at)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := fs.db.Update(ctx, nil, func(tx *table.Tx) error { return tx.RestoreAll(v) }); err != nil {
+			t.Fatal(err)
+		}
+		sameContent(t, f, want, "restored")
+		if err := fs.Check(); err != nil {
+			t.Error(err)
+		}
+		want = stream(t, f, r, 4<<20)
+		if err := fs.Sync(); err != nil {
+			t.Fatal(err)
+		}
+		sameContent(t, f, want, "after that")
+		if left := len(fs.loads.unsettled); left > 0 {
+			t.Errorf("%d rows are of no file and were not freed", left)
+		}
+	}
 }

@@ -43,8 +43,15 @@ type ExtentRow struct {
 // DataRow is a row of os.data: up to 64 KiB of a file's contents. It is never changed,
 // and removed when neither the present nor any past that can be read refers to it.
 type DataRow struct {
-	ID    uint64 `table:"key"` // ascending
+	ID    uint64 `table:"key"` // ascending, up to 2^63 and from there on
 	Bytes []byte // the pages, each 4096 bytes but for the last
+}
+
+// LoadedRow is a row of os.loaded: data with ids of at least 2^63 is written before the
+// transaction that refers to it.
+type LoadedRow struct {
+	ID   uint64 `table:"key"` // 1
+	Next uint64 // of such data, what has this id or a greater one belongs to no file yet
 }
 
 // FreedRow is a row of os.freed: data to which nothing refers any longer since the
@@ -87,6 +94,7 @@ var (
 	entries    = table.Declare[EntryRow]("os.entries")
 	extents    = table.Declare[ExtentRow]("os.extents")
 	data       = table.Declare[DataRow]("os.data")
+	loaded     = table.Declare[LoadedRow]("os.loaded")
 	freed      = table.Declare[FreedRow]("os.freed")
 	shares     = table.Declare[ShareRow]("os.shares")
 	orphans    = table.Declare[OrphanRow]("os.orphans")
@@ -95,10 +103,10 @@ var (
 )
 
 // tree are the tables that make up the tree of files, which is restored as a whole.
-// The counters are not of it: numbers are never used twice.
+// The counters are not of it, nor is os.loaded: numbers are never used twice.
 var tree = []interface{ Name() string }{inodes, entries, extents, data, freed, shares, orphans, attributes}
 
 // Tables returns the tables of the service.
 func Tables() []table.Declared {
-	return []table.Declared{inodes, entries, extents, data, freed, shares, orphans, attributes, counters}
+	return []table.Declared{inodes, entries, extents, data, freed, shares, orphans, attributes, counters, loaded}
 }

@@ -254,7 +254,7 @@ func (n *Inode) mask(number uint64) (mask uint16, err error) {
 				return 0, err
 			}
 		}
-		if state == present || state == below && x.refs[i].data != 0 {
+		if state == present || state == elsewhere || state == below && x.refs[i].data != 0 {
 			mask |= 1 << i
 		}
 	}

@@ -45,14 +45,18 @@ func (n *Inode) writeStep(p []byte, off int64) error {
 		return err
 	}
 	defer n.fs.leave()
+	loaded, err := n.fs.loadChunks(p, off)
+	if err != nil {
+		return err
+	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return n.put(p, off)
+	return n.put(p, off, &loaded)
 }
 
-// put writes as one change; the range spans at most maxStep bytes. mu is held, inside
-// the gate.
-func (n *Inode) put(p []byte, off int64) error {
+// put writes as one change; the range spans at most maxStep bytes, of which some may have
+// been loaded. mu is held, inside the gate.
+func (n *Inode) put(p []byte, off int64, loaded *loadedChunks) error {
 	if err := n.prepare(p, off); err != nil {
 		return err
 	}
@@ -65,6 +69,12 @@ func (n *Inode) put(p []byte, off int64) error {
 	var err error
 	for done < len(p) && err == nil {
 		block, within := split(off + int64(done))
+		if id := loaded.at(off + int64(done)); id != 0 {
+			if err = n.putLoaded(l, block/chunkPages, id); err == nil {
+				done += chunkSize
+			}
+			continue
+		}
 		m := min(len(p)-done, BlockSize-within)
 		if err = n.putPage(l, block, within, p[done:done+m], bypass); err == nil {
 			done += m
@@ -179,7 +189,7 @@ func (n *Inode) exists(block uint64) (bool, error) {
 		return true, nil
 	}
 	if _, state := n.layers.Load().page(block); state != below {
-		return state == present, nil
+		return state != hole, nil
 	}
 	x, err := n.storedExtent(block / chunkPages)
 	if err != nil {

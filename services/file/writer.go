@@ -17,6 +17,7 @@ type writer struct {
 	chunks []writtenChunk
 	buffer []byte
 	row    DataRow
+	used   map[uint64]bool // loaded data that extents refer to
 
 	reserved CounterRow // numbers that are set aside
 }
@@ -30,6 +31,7 @@ type writtenChunk struct {
 
 func (w *writer) write(tx *table.Tx) error {
 	w.tx, w.freed, w.chunks = tx, w.freed[:0], w.chunks[:0]
+	clear(w.used)
 	if err := w.names(); err != nil {
 		return err
 	}
@@ -222,6 +224,7 @@ func (w *writer) put(n *Inode, number uint64, next *extent) error {
 	if next.empty() {
 		return deleteRow(extents.Delete(w.tx, n.number, number))
 	}
+	w.use(next)
 	row := ExtentRow{Inode: n.number, Chunk: number, Pieces: next.encodePieces(nil)}
 	if next.refs[0].data == inlined {
 		row.Inline = next.inline
@@ -237,6 +240,8 @@ func (w *writer) plan(old *extent, c *chunk) (next *extent, pages [chunkPages][]
 		switch {
 		case c.pages[i] != nil:
 			pages[i] = c.pages[i]
+		case c.loaded != 0 && c.gone>>i&1 == 0:
+			next.refs[i] = pageRef{data: c.loaded, index: uint8(i), pages: chunkPages}
 		case c.gone>>i&1 == 0:
 			next.refs[i] = old.refs[i]
 		}
@@ -339,6 +344,9 @@ var zeros [BlockSize]byte
 
 // end writes what was freed, and the counters if they have run out.
 func (w *writer) end() (err error) {
+	if err := w.loaded(); err != nil {
+		return err
+	}
 	for part := range slices.Chunk(w.freed, mostFreed) {
 		row := FreedRow{ID: w.fs.nextData, Data: part.encode()}
 		w.fs.nextData++
@@ -396,6 +404,9 @@ func (fs *FS) keepPages(n *Inode, l *layer) {
 	defer n.mu.RUnlock()
 	open := n.layers.Load().open
 	for number, c := range l.chunks {
+		if c.loaded != 0 {
+			n.dropPages(number*chunkPages, (number+1)*chunkPages)
+		}
 		for i, p := range c.pages {
 			if p == nil {
 				continue

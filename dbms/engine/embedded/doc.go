@@ -16,6 +16,7 @@
 // Transactions run one after another on their callers' goroutines (update.go), go to
 // Pebble several at a time, and share flushes (group.go). A restore is one record,
 // and background work makes it true of the rows (hide.go, restore.go, repair.go).
+// Large rows that nobody knows of yet become a table of Pebble at once (load.go).
 // Provenance rides on the rows and is gathered in blocks (commit.go, block.go,
 // commitlog.go).
 //

@@ -54,6 +54,7 @@ type Engine struct {
 
 	fence      *fence
 	apart      apart
+	loads      loads
 	room       room
 	maker      maker
 	compactor  lsm.Compactor

@@ -39,6 +39,7 @@ func Open(fs vfs.FS, dir string, opts Options) (*Engine, error) {
 	e.room.options = func(total int64) policy { return newPolicy(total, e.opts.History, p) }
 	p.Logger = pebbleLogger{e}
 	p.EventListener = e.listener()
+	e.loads.init(p)
 	err := e.checkTails(fs, dir)
 	if err == nil {
 		err = e.guard(func() (err error) {
@@ -50,7 +51,9 @@ func Open(fs vfs.FS, dir string, opts Options) (*Engine, error) {
 		close(e.fence.closing)
 		return nil, fmt.Errorf("open the store in %s: %w", dir, errors.Join(err, e.fence.unlock()))
 	}
-	err = e.load()
+	if err = removeLoads(fs, dir); err == nil { // the directory is locked
+		err = e.load()
+	}
 	if err == nil {
 		err = e.testify(e.last.Load())
 	}
