@@ -37,11 +37,24 @@ const (
 	figureEcho3    = "TCP echo beside 3 busy goroutines"
 )
 
+// fileFigures are the names of the figures whose size can be chosen.
+func (o *options) fileFigures() (write, read, sums string) {
+	size, files := "1 GB", "100,000"
+	if o.sequential != 1024 {
+		size = fmt.Sprint(o.sequential, " MiB")
+	}
+	if o.files != 100_000 {
+		files = strconv.Itoa(o.files)
+	}
+	return "sequential write of " + size, "sequential read of " + size, "bytes by owner of " + files + " files"
+}
+
 // enoughMemory is what the hello program must run in, in MiB.
 const enoughMemory = 64
 
 // machineExperiments is the part "machine".
-func machineExperiments() []experiment {
+func machineExperiments(o *options) []experiment {
+	write, read, sums := o.fileFigures()
 	return []experiment{
 		{
 			figures: []spec{{figureBoot, "s", lower, 0.25}, {figureIdle, "MiB", lower, 0.5}},
@@ -90,14 +103,14 @@ func machineExperiments() []experiment {
 		},
 		{
 			figures: []spec{
-				{"sequential write of 1 GB", "MB/s", higher, 0.7},
-				{"sequential read of 1 GB", "MB/s", higher, 0.7},
+				{write, "MB/s", higher, 0.7},
+				{read, "MB/s", higher, 0.7},
 			},
 			once:    true,
 			measure: measureSequential,
 		},
 		{
-			figures: []spec{{"bytes by owner of 100,000 files", "ms", lower, 0.1}},
+			figures: []spec{{sums, "ms", lower, 0.1}},
 			once:    true,
 			measure: measureAggregate,
 		},
@@ -294,12 +307,14 @@ func measureFiles(ctx context.Context, o *options, s *system) (map[string]float6
 
 func measureSequential(ctx context.Context, o *options, s *system) (map[string]float64, error) {
 	r, err := s.results(ctx, o, 1, "seqwrite,seqread")
-	return map[string]float64{"sequential write of 1 GB": r["seqwrite"], "sequential read of 1 GB": r["seqread"]}, err
+	write, read, _ := o.fileFigures()
+	return map[string]float64{write: r["seqwrite"], read: r["seqread"]}, err
 }
 
 func measureAggregate(ctx context.Context, o *options, s *system) (map[string]float64, error) {
 	r, err := s.results(ctx, o, 1, "aggregate")
-	return map[string]float64{"bytes by owner of 100,000 files": r["aggregate"]}, err
+	_, _, sums := o.fileFigures()
+	return map[string]float64{sums: r["aggregate"]}, err
 }
 
 func measureParallel(ctx context.Context, o *options, s *system) (map[string]float64, error) {

@@ -32,6 +32,8 @@ func run(ctx context.Context) error {
 	flag.StringVar(&o.machine, "machine", qemu.Q35, "`kind` of machine: q35 or microvm")
 	flag.IntVar(&o.memory, "m", 256, "memory of the machines in `MiB`")
 	flag.IntVar(&o.rounds, "rounds", 3, "measure each figure `n` times")
+	flag.IntVar(&o.sequential, "sequential", 1024, "size in `MiB` of the file that is written and read in one piece")
+	flag.IntVar(&o.files, "files", 100_000, "add up the bytes of `n` files by owner")
 	flag.Uint64Var(&o.restored, "restored", 1_000_000, "the most `rows` of which restores are measured")
 	flag.StringVar(&o.profiles, "profiles", "", "write CPU profiles of the store to this `directory`")
 	accel := flag.String("accel", "auto", "`how` to execute: kvm, tcg or auto")
@@ -121,7 +123,7 @@ func measureMachine(ctx context.Context, o *options, log io.Writer) ([]figure, e
 		return nil, err
 	}
 	var figures []figure
-	for _, e := range machineExperiments() {
+	for _, e := range machineExperiments(o) {
 		if !slices.ContainsFunc(e.figures, func(s spec) bool { return o.only.MatchString(s.name) }) {
 			continue
 		}

@@ -29,14 +29,16 @@ type system struct {
 
 // options are what both have in common.
 type options struct {
-	machine  string
-	memory   int // MiB
-	accel    qemu.Accel
-	rounds   int
-	patience time.Duration // bounds the wait for a guest's first sign of life
-	only     *regexp.Regexp
-	restored uint64 // the most rows of which restores are measured
-	profiles string // directory for profiles of the store, or ""
+	machine    string
+	memory     int // MiB
+	accel      qemu.Accel
+	rounds     int
+	sequential int           // MiB
+	files      int           // of the aggregate
+	patience   time.Duration // bounds the wait for a guest's first sign of life
+	only       *regexp.Regexp
+	restored   uint64 // the most rows of which restores are measured
+	profiles   string // directory for profiles of the store, or ""
 }
 
 // bootPatience is how long a guest may take to start where its memory is
@@ -181,7 +183,8 @@ func (g *guest) stop() {
 // results boots the program guest with a list of measurements and returns what
 // it prints, also together with an error.
 func (s *system) results(ctx context.Context, o *options, cpus int, list string) (map[string]float64, error) {
-	c, err := s.config(ctx, o, "./cmd/bench/guest", "-measure", list)
+	c, err := s.config(ctx, o, guestPackage, "-measure", list,
+		"-sequential", strconv.Itoa(o.sequential), "-files", strconv.Itoa(o.files))
 	if err != nil {
 		return nil, err
 	}

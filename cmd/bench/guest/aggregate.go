@@ -17,10 +17,11 @@ import (
 	"github.com/tuplix/tuplix/services/file"
 )
 
-// The files of the aggregate: so many directories of so many. One in ten has an owner
-// other than 0, from the first on.
+// aggregateFiles is how many files the aggregate has, a thousand in a directory. One in
+// ten has an owner other than 0, from the first on.
+var aggregateFiles int
+
 const (
-	aggregateDirs   = 100
 	aggregateEach   = 1000
 	aggregateOwners = 7
 	firstOwner      = 1000
@@ -29,7 +30,7 @@ const (
 // sums are the bytes that each owner has, from the first on.
 type sums [aggregateOwners]int64
 
-// aggregate measures what it takes to add up the sizes of 100,000 files by owner, in
+// aggregate measures what it takes to add up the sizes of many files by owner, in
 // milliseconds: by a scan of the table of inodes, or on Linux by find and awk. The files
 // stay, since removing them takes longer than all the rest.
 func aggregate(dir string) (float64, error) {
@@ -55,12 +56,12 @@ func aggregate(dir string) (float64, error) {
 
 // makeOwned makes the files and has them stored.
 func makeOwned(work string) (want sums, err error) {
-	for d := range aggregateDirs {
+	for d := range (aggregateFiles + aggregateEach - 1) / aggregateEach {
 		sub := filepath.Join(work, strconv.Itoa(d))
 		if err := os.Mkdir(sub, 0o755); err != nil {
 			return want, err
 		}
-		for i := range aggregateEach {
+		for i := range min(aggregateEach, aggregateFiles-d*aggregateEach) {
 			owner, size := (d+i)%(10*aggregateOwners), 1+(d*i)%100
 			name := filepath.Join(sub, strconv.Itoa(i))
 			err := os.WriteFile(name, page[:size], 0o644)

@@ -96,11 +96,16 @@ func fileUnlink(dir string) (float64, error) {
 	return float64(took.Microseconds()) / files, errors.Join(d.Close(), os.RemoveAll(work))
 }
 
-// sequentialSize is more than what a guest of 256 MiB can keep in memory.
-const (
-	sequentialSize = 1 << 30
-	sequentialStep = 1 << 20
-)
+// sequentialMB is how large the file of the sequential measurements is, in MiB: more
+// than what a guest of 256 MiB can keep in memory.
+var sequentialMB int64
+
+const sequentialStep = 1 << 20
+
+// rateOf is the MB/s at which the whole of that file was gone through.
+func rateOf(took time.Duration) float64 {
+	return float64(sequentialMB*sequentialStep) / 1e6 / took.Seconds()
+}
 
 // sequential is the file of the sequential measurements, of which the read comes
 // second.
@@ -114,7 +119,7 @@ func fileSequentialWrite(dir string) (float64, error) {
 	}
 	begun := time.Now()
 	f, err := os.Create(sequential(dir))
-	for range sequentialSize / sequentialStep {
+	for range sequentialMB {
 		if err == nil {
 			data[0]++
 			_, err = f.Write(data)
@@ -123,7 +128,7 @@ func fileSequentialWrite(dir string) (float64, error) {
 	if err == nil {
 		err = f.Sync()
 	}
-	return sequentialSize / 1e6 / time.Since(begun).Seconds(), errors.Join(err, f.Close())
+	return rateOf(time.Since(begun)), errors.Join(err, f.Close())
 }
 
 // fileSequentialRead reads it, in MB/s, and removes it.
@@ -134,9 +139,9 @@ func fileSequentialRead(dir string) (float64, error) {
 		return 0, err
 	}
 	n, err := io.CopyBuffer(struct{ io.Writer }{io.Discard}, struct{ io.Reader }{f}, make([]byte, sequentialStep))
-	if err == nil && n != sequentialSize {
+	if err == nil && n != sequentialMB*sequentialStep {
 		err = io.ErrUnexpectedEOF
 	}
 	took := time.Since(begun)
-	return sequentialSize / 1e6 / took.Seconds(), errors.Join(err, f.Close(), os.Remove(sequential(dir)))
+	return rateOf(took), errors.Join(err, f.Close(), os.Remove(sequential(dir)))
 }

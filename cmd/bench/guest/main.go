@@ -30,6 +30,8 @@ func main() {
 	measure := flag.String("measure", "", "`list` of measurements, separated by commas")
 	dir := flag.String("dir", ".", "`directory` for files")
 	serve := flag.String("serve", "", "serve the TCP measurements on this `address`")
+	flag.Int64Var(&sequentialMB, "sequential", 1024, "size of the file of the sequential measurements, in `MiB`")
+	flag.IntVar(&aggregateFiles, "files", 100_000, "`number` of files of the aggregate")
 	busy := flag.Int("busy", 0, "`number` of goroutines that calculate without end")
 	flag.Parse()
 	for range *busy {
