@@ -24,9 +24,9 @@ func Open(fs vfs.FS, dir string, opts Options) (*Engine, error) {
 	e.background.init()
 	e.groups.init(e)
 	e.users.gone = make(chan struct{}, 1)
-	e.rows.init(e.opts.Memory)
+	e.rows.init(e.opts.Memory / cacheShare)
 	e.guesses.init(e.opts.Memory)
-	e.pasts.init(e.opts.Memory)
+	e.pasts.init(e.opts.Memory / pastShare)
 	e.kept.e = e
 	e.empty.steps = emptySteps
 	e.fence = newFence(fs, e)

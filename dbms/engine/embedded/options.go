@@ -56,7 +56,6 @@ const (
 
 	memTableShare = 8 // of the budget; there may be memTables of them
 	memTables     = 4
-	blockShare    = 9 // thirty-seconds of the budget, for cached blocks
 	blockSize     = 8 << 10
 	bloomBits     = 10
 	maxOpenFiles  = 500
@@ -85,14 +84,14 @@ func (o *Options) fill() {
 	}
 }
 
-// pebbleOptions are those of the Pebble below. Half of the memory is for up to four
-// memtables, which are seldom all in use; a quarter is for rows (rowcache.go), a
-// thirty-second for rows of history (pastcache.go), and the rest for cached blocks.
+// pebbleOptions are those of the Pebble below. Half of the memory is for cached blocks and
+// for up to four memtables, which Pebble takes from the cache; a quarter is for rows
+// (rowcache.go), and a thirty-second for rows of history (pastcache.go).
 func pebbleOptions(fs vfs.FS, o *Options) *pebble.Options {
 	p := &pebble.Options{
 		FS:                          fs,
 		FormatMajorVersion:          pebble.FormatValueSeparation,
-		CacheSize:                   int64(o.Memory) * blockShare / 32,
+		CacheSize:                   int64(o.Memory / 2),
 		MemTableSize:                uint64(min(max(o.Memory/memTableShare, lsm.MinMemTable), lsm.MaxMemTable)),
 		MemTableStopWritesThreshold: memTables,
 		L0CompactionThreshold:       2,

@@ -16,12 +16,11 @@ import "github.com/cockroachdb/pebble/v2"
 // what an insert costs. It is worth it where other transactions soon read or replace
 // them, as those of a queue: that earns credit, and keeping spends it.
 type rowCache struct {
-	rings  [cacheRings]rowRing // a key's ring follows from its hash
-	credit int                 // how many written rows to keep. The commit lock guards it.
+	rings
+	credit int // how many written rows to keep. The commit lock guards it.
 }
 
 const (
-	cacheRings = 64
 	cachedMost = 256 // bytes of key and row
 	cacheShare = 4   // of the memory
 
@@ -30,20 +29,6 @@ const (
 	soon       = 1e6 // microseconds
 	maxCredit  = 1e5
 )
-
-func (c *rowCache) init(memory int) {
-	for i := range c.rings {
-		c.rings[i].most = min(max(memory/cacheShare/cacheRings, leastRing), mostRing) &^ (entryUnit - 1)
-	}
-}
-
-// at is the ring of key, locked, and the key's hash.
-func (c *rowCache) at(key []byte) (*rowRing, uint64) {
-	h := hash(key)
-	r := &c.rings[h%cacheRings]
-	r.mu.Lock()
-	return r, h / cacheRings
-}
 
 // get appends the stored row of key to b; nil if it is not here.
 func (c *rowCache) get(b, key []byte) []byte {

@@ -33,7 +33,25 @@ type rowRing struct {
 	write, oldest, end int
 }
 
+// rings are a cache of rows that many use at a time. A key's ring follows from its hash.
+type rings [cacheRings]rowRing
+
+func (s *rings) init(bytes int) {
+	for i := range s {
+		s[i].most = min(max(bytes/cacheRings, leastRing), mostRing) &^ (entryUnit - 1)
+	}
+}
+
+// at is the ring of key, locked, and the key's hash.
+func (s *rings) at(key []byte) (*rowRing, uint64) {
+	h := hash(key)
+	r := &s[h%cacheRings]
+	r.mu.Lock()
+	return r, h / cacheRings
+}
+
 const (
+	cacheRings  = 64
 	leastRing   = 4 << 10 // bytes
 	entryUnit   = 8
 	entryHeader = 8
