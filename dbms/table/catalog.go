@@ -199,7 +199,8 @@ func (t *Tx) catalog() (*catalog, error) {
 	}
 	quiet := t.db.exclusive && !t.interactive && t.db.changing.Load() == 0
 	if quiet {
-		if c := t.db.current.Load(); c != nil && c.since <= t.Version() {
+		// A procedure sees the newest state, so the newest catalog.
+		if c := t.db.current.Load(); c != nil && (t.Writable() || c.since <= t.Version()) {
 			t.cat = c
 			return c, nil
 		}

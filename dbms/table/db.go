@@ -95,7 +95,6 @@ func (db *DB) Create(ctx context.Context, op *engine.Op, tables ...Declared) err
 // engine.Engine.Update, which also lists the errors.
 func (db *DB) Update(ctx context.Context, op *engine.Op, fn func(*Tx) error) (v engine.Version, err error) {
 	t := db.take()
-	var restored []engine.Range
 	err = errPanic
 	defer func() {
 		t.finish(v, err)
@@ -105,11 +104,11 @@ func (db *DB) Update(ctx context.Context, op *engine.Op, fn func(*Tx) error) (v 
 		t.start(x, op)
 		err := fn(t)
 		t.count()
-		restored = x.Restored()
+		t.restored = x.Restored()
 		return err
 	})
 	if err == nil {
-		db.tell(restored)
+		db.tell(t.restored)
 	}
 	return v, err
 }

@@ -19,6 +19,7 @@ type Tx struct {
 	writes      int      // to rows, so that open scans know
 
 	read, written int
+	restored      []engine.Range // by a procedure, when it has run
 	scratch
 }
 
@@ -91,7 +92,7 @@ var errRolledBack = fmt.Errorf("rolled back")
 
 // start begins a run of the transaction's function, which may be the second.
 func (t *Tx) start(x *txn.Tx, op *engine.Op) {
-	t.raw, t.op, t.cat = x, op, nil
+	t.raw, t.op, t.cat, t.restored = x, op, nil, nil
 	t.read, t.written, t.writes = 0, 0, 0
 }
 

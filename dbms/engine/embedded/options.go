@@ -15,8 +15,8 @@ import (
 
 // Options say how a store is opened. The zero value is sensible.
 type Options struct {
-	// Memory is the budget in bytes for cached blocks and for what is not yet in
-	// tables; 0 is DefaultMemory, less than MinMemory is taken for that.
+	// Memory is the budget in bytes for cached blocks and rows, and for what is not
+	// yet in tables; 0 is DefaultMemory, less than MinMemory is taken for that.
 	Memory int
 
 	// Retention is for how long superseded versions are kept where Retain did
