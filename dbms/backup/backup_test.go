@@ -268,3 +268,29 @@ func FuzzRead(f *testing.F) {
 		}
 	})
 }
+
+// Rows that are being loaded while a backup is made are in the next one, though they have
+// a version from before it.
+func TestLoadUnderWay(t *testing.T) {
+	from, to := newEngine(t), newEngine(t)
+	loader := from.(engine.Loader)
+	change(t, from, rand.New(rand.NewPCG(3, 3)), 20)
+	loaded := engine.Range{Low: []byte("z"), High: []byte("zz")}
+	l, err := loader.Load(t.Context(), op(), loaded)
+	check(t, err)
+	check(t, l.Put([]byte("za"), nil, []byte("loaded")))
+	change(t, from, rand.New(rand.NewPCG(4, 4)), 20)
+	full, s := write(t, from, "")
+	load(t, to, full)
+	check(t, l.Commit(t.Context()))
+	_, err = from.Update(t.Context(), op(), func(tx engine.Tx) error { return tx.Put([]byte("at"), []byte("za")) })
+	check(t, err)
+	increment, s := write(t, from, s.To)
+	load(t, to, increment)
+	same(t, from, to)
+	settled, err := loader.Settled()
+	check(t, err)
+	if settled != s.To {
+		t.Errorf("settled up to %x, and the backup goes to %x", settled, s.To)
+	}
+}

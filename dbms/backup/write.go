@@ -25,7 +25,13 @@ func Write(ctx context.Context, e engine.Engine, w io.Writer, from engine.Versio
 		return Summary{}, err
 	}
 	b := &writer{frames: f, progress: progress}
-	err = e.View(ctx, "", func(r engine.Reader) error {
+	var to engine.Version // the newest
+	if l, ok := e.(engine.Loader); ok {
+		if to, err = l.Settled(); err != nil {
+			return Summary{}, fmt.Errorf("backup: %w", err)
+		}
+	}
+	err = e.View(ctx, to, func(r engine.Reader) error {
 		b.done.Head = Head{From: from, To: r.Version(), Time: time.Now().Truncate(time.Microsecond)}
 		if err := f.write(frameHead, b.done.encode()); err != nil {
 			return err

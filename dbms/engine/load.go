@@ -17,6 +17,12 @@ type Loader interface {
 	// Nobody is to read their keys before. There must never have been a row in the range,
 	// at any version. ErrNoLoad, and those of Update.
 	Load(ctx context.Context, op *Op, r Range) (Load, error)
+
+	// Settled is the newest version up to which no row will come to be any more: that of
+	// the store, or one before that of the rows that are being loaded. Who asks for the
+	// changes from one version to the next, and the next time from there on, goes by it,
+	// or would miss them. It waits for the transaction that runs.
+	Settled() (Version, error)
 }
 
 // Load is rows that are being loaded, by one goroutine at a time. It ends with Commit or
@@ -33,7 +39,7 @@ type Load interface {
 
 	// Commit makes the rows durable and then seen, at the version that the store had
 	// when the load began: a restore to an older one hides them. Watch does not tell of
-	// them.
+	// them. ErrNoLoad if there was such a restore while they were loaded.
 	Commit(ctx context.Context) error
 
 	// Abort forgets the rows.

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"sync/atomic"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -51,12 +52,51 @@ type loads struct {
 	options sstable.WriterOptions
 	most    int64 // bytes of one; 0: there is no loading
 	next    atomic.Uint64
+
+	mu    sync.Mutex
+	since map[*load]version // of those under way
+}
+
+// begun is called with the commit lock held.
+func (l *loads) begun(load *load) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.since[load] = load.since
+}
+
+func (l *loads) ended(load *load) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.since, load)
+}
+
+// oldest is the version of the oldest load under way, endVersion if there is none.
+func (l *loads) oldest() version {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	oldest := endVersion
+	for _, v := range l.since {
+		oldest = min(oldest, v)
+	}
+	return oldest
+}
+
+// Settled is the newest version up to which no row will come to be any more.
+func (e *Engine) Settled() (engine.Version, error) {
+	if err := e.enter(); err != nil {
+		return "", err
+	}
+	defer e.leave()
+	e.alone() // loads begin with this lock held
+	defer e.commit.Unlock()
+	return min(e.last.Load(), e.loads.oldest()-1).external(), nil
 }
 
 func (l *loads) init(p *pebble.Options) {
 	o := p.Clone()
 	o.EnsureDefaults()
 	last := len(o.Levels) - 1
+	l.since = make(map[*load]version)
 	l.options = o.MakeWriterOptions(last, sstable.TableFormatPebblev4)
 	l.options.Compression = sstable.NoCompression
 	l.options.Checksum = pebbleblock.ChecksumTypeXXHash64
@@ -101,13 +141,22 @@ func (e *Engine) Load(ctx context.Context, op *engine.Op, r engine.Range) (engin
 		quick = *op
 	}
 	quick.ID, quick.NoWait, quick.Trace = "", true, false
-	v, err := e.Update(ctx, &quick, func(engine.Tx) error { return e.untouched(r) })
+	l := &load{e: e, rng: r, left: e.loads.most}
+	v, err := e.Update(ctx, &quick, func(t engine.Tx) error {
+		l.since = t.(*tx).version
+		e.loads.begun(l)
+		return e.untouched(r)
+	})
+	if err == nil {
+		l.since = readVersion([]byte(v))
+		l.path = e.fence.PathJoin(e.room.dir, fmt.Sprintf("%s%d", loadPrefix, e.loads.next.Add(1)))
+		err = l.create()
+	}
 	if err != nil {
+		e.loads.ended(l)
 		return nil, err
 	}
-	l := &load{e: e, since: readVersion([]byte(v)), rng: r, left: e.loads.most}
-	l.path = e.fence.PathJoin(e.room.dir, fmt.Sprintf("%s%d", loadPrefix, e.loads.next.Add(1)))
-	return l, l.create()
+	return l, nil
 }
 
 // untouched sees that there is no row in a range, be it hidden by a restore or not.
@@ -199,6 +248,7 @@ func (l *load) Commit(ctx context.Context) error {
 		return err
 	}
 	defer e.leave()
+	defer e.loads.ended(l)
 	err := storage(l.w.Close())
 	if err == nil {
 		err = e.failed()
@@ -228,11 +278,17 @@ func (l *load) show() error {
 	if err := e.failed(); err != nil {
 		return err
 	}
+	for _, h := range e.hides.kept() {
+		if h.until > l.since && h.to < l.since && h.r.Overlaps(l.rng) {
+			return fmt.Errorf("%w: a restore has hidden what was being loaded", engine.ErrNoLoad)
+		}
+	}
 	return e.writeBlock() // or the next opening reads all that was loaded
 }
 
 // Abort removes the file.
 func (l *load) Abort() {
+	defer l.e.loads.ended(l)
 	_ = l.w.Close() // of what is removed
 	if err := l.e.fence.FS.Remove(l.path); err != nil {
 		l.e.opts.Log("store: removing %s: %v", l.path, err)

@@ -243,3 +243,24 @@ func TestLoadRoom(t *testing.T) {
 		t.Errorf("%d rows were loaded, %d are there", rows, len(got))
 	}
 }
+
+// TestLoadBesideRestore restores what is older than a load while it is under way: its rows
+// would be hidden, so it fails.
+func TestLoadBesideRestore(t *testing.T) {
+	e := openLoad(t, vfs.NewMem())
+	defer closeLoad(t, e)
+	before, err := e.Update(t.Context(), nil, func(tx engine.Tx) error { return tx.Put([]byte("a"), []byte("b")) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := loadRows(t, e, 0, 5)
+	if _, err := e.Update(t.Context(), nil, func(tx engine.Tx) error { return tx.Restore(loadRange, before) }); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Commit(t.Context()); !errors.Is(err, engine.ErrNoLoad) {
+		t.Errorf("rows that nobody will see are loaded: %v", err)
+	}
+	if rows := loadedRows(t, e, 10); len(rows) > 0 {
+		t.Errorf("restored, and rows %v are there", rows)
+	}
+}
