@@ -182,7 +182,7 @@ func checkManifest(fs vfs.FS, name string) error {
 			if err != nil && err != io.EOF {
 				return err
 			}
-			for i := 0; i < n; {
+			for i := 0; n-i >= chunkFixed; { // what is less is left at the block's end
 				c := chunkAt(b[i:n], chunkFixed, 0)
 				switch {
 				case !c.right && bad < 0:
