@@ -93,7 +93,7 @@ func (w *workspace) pattern(p string) string {
 func (w *workspace) Close() error { return w.lock.Close() }
 
 // join makes the go command see the application's module and the system's, and the
-// lean copy of what both import.
+// lean copies of what both import.
 func (w *workspace) join(ctx context.Context, e goEnv) error {
 	module := filepath.Dir(e.GOMOD)
 	switch {
@@ -130,12 +130,14 @@ func (w *workspace) join(ctx context.Context, e goEnv) error {
 	if err := w.seedSums(e.GOWORK); err != nil {
 		return err
 	}
-	m, dir, err := w.lean(ctx)
-	if err != nil || dir == "" {
+	copies, err := w.lean(ctx, f)
+	if err != nil {
 		return err
 	}
-	if err := f.AddReplace(m.Path, m.Version, dir, ""); err != nil {
-		return err
+	for _, c := range copies {
+		if err := f.AddReplace(c.Path, c.Version, c.dir, ""); err != nil {
+			return err
+		}
 	}
 	f.Cleanup()
 	return writeIfChanged(work, modfile.Format(f.Syntax))
@@ -214,19 +216,24 @@ func (w *workspace) goWork(module string, e goEnv) (*modfile.WorkFile, error) {
 // goLine returns the go directive of the module in dir, or "" where it has
 // none; a go.mod that cannot be read is the go command's to report.
 func (w *workspace) goLine(dir string) string {
+	f, err := w.readMod(dir)
+	if err != nil || f.Go == nil {
+		return ""
+	}
+	return f.Go.Version
+}
+
+// readMod returns the go.mod of the module in dir.
+func (w *workspace) readMod(dir string) (*modfile.File, error) {
 	file := filepath.Join(dir, "go.mod")
 	if to, ok := w.overlay[file]; ok {
 		file = to
 	}
 	data, err := os.ReadFile(file)
 	if err != nil {
-		return ""
+		return nil, err
 	}
-	f, err := modfile.ParseLax(file, data, nil)
-	if err != nil || f.Go == nil {
-		return ""
-	}
-	return f.Go.Version
+	return modfile.ParseLax(file, data, nil)
 }
 
 func newerGo(a, b string) string {
