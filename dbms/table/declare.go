@@ -69,10 +69,16 @@ var declarations atomic.Int64
 //
 // What is wrong with a declaration is told by Open, and by every use of it.
 func Declare[T any](name string) *Table[T] {
-	d := &declaration{number: int(declarations.Add(1)) - 1, goType: reflect.TypeFor[T](), def: Definition{Name: name}}
+	return &Table[T]{reader[T]{decl: declare(name, reflect.TypeFor[T]())}}
+}
+
+// declare is Declare, once for all types: a program has dozens of tables, and each
+// would have its own copy of this to run at each start.
+func declare(name string, row reflect.Type) *declaration {
+	d := &declaration{number: int(declarations.Add(1)) - 1, goType: row, def: Definition{Name: name}}
 	if d.goType.Kind() != reflect.Struct {
 		d.faults = append(d.faults, fmt.Errorf("table %s: %s is not a struct", name, d.goType))
-		return &Table[T]{reader[T]{decl: d}}
+		return d
 	}
 	d.fields = fieldsOf(d.goType, func(path, why string) {
 		d.faults = append(d.faults, fmt.Errorf("table %s, field %s: %s", name, path, why))
@@ -83,7 +89,7 @@ func Declare[T any](name string) *Table[T] {
 			d.def.Key = append(d.def.Key, Part{Column: f.Name, Descending: f.desc})
 		}
 	}
-	return &Table[T]{reader[T]{decl: d}}
+	return d
 }
 
 // Index declares a secondary index. A column is its name, or "name desc".
@@ -98,31 +104,43 @@ func (t *Table[T]) Unique(name string, columns ...string) *Index[T] {
 }
 
 func (t *Table[T]) addIndex(x IndexDef, columns []string) *Index[T] {
+	t.decl.addIndex(x, columns)
+	return &Index[T]{reader[T]{decl: t.decl, name: x.Name}}
+}
+
+func (d *declaration) addIndex(x IndexDef, columns []string) {
 	for _, c := range columns {
 		column, desc := strings.CutSuffix(c, " desc")
 		x.Parts = append(x.Parts, Part{Column: column, Descending: desc})
 	}
-	t.decl.edit(func(d *Definition) { d.Indexes = append(d.Indexes, x) })
-	return &Index[T]{reader[T]{decl: t.decl, name: x.Name}}
+	d.edit(func(d *Definition) { d.Indexes = append(d.Indexes, x) })
 }
 
 // Where has the index hold only rows for which the condition is true.
 func (x *Index[T]) Where(cond string) *Index[T] {
-	x.decl.edit(func(d *Definition) {
-		i := slices.IndexFunc(d.Indexes, func(y IndexDef) bool { return y.Name == x.name })
+	x.decl.addWhere(x.name, cond)
+	return x
+}
+
+func (d *declaration) addWhere(index, cond string) {
+	d.edit(func(def *Definition) {
+		i := slices.IndexFunc(def.Indexes, func(y IndexDef) bool { return y.Name == index })
 		if i < 0 {
-			x.decl.faults = append(x.decl.faults, fmt.Errorf("table %s: the primary key has all rows", d.Name))
+			d.faults = append(d.faults, fmt.Errorf("table %s: the primary key has all rows", def.Name))
 			return
 		}
-		d.Indexes[i].Where = cond
+		def.Indexes[i].Where = cond
 	})
-	return x
 }
 
 // Check declares a condition that must not be false for any row.
 func (t *Table[T]) Check(name, cond string) *Table[T] {
-	t.decl.edit(func(d *Definition) { d.Checks = append(d.Checks, CheckDef{Name: name, Cond: cond}) })
+	t.decl.addCheck(CheckDef{Name: name, Cond: cond})
 	return t
+}
+
+func (d *declaration) addCheck(c CheckDef) {
+	d.edit(func(d *Definition) { d.Checks = append(d.Checks, c) })
 }
 
 // Refer declares that the columns, unless one of them is null, are the primary
@@ -138,8 +156,12 @@ func (t *Table[T]) Cascade(name string, to Declared, columns ...string) *Table[T
 }
 
 func (t *Table[T]) addReference(r ReferenceDef) *Table[T] {
-	t.decl.edit(func(d *Definition) { d.References = append(d.References, r) })
+	t.decl.addReference(r)
 	return t
+}
+
+func (d *declaration) addReference(r ReferenceDef) {
+	d.edit(func(d *Definition) { d.References = append(d.References, r) })
 }
 
 // Name returns the name of the table.

@@ -31,16 +31,27 @@ func (s *System) newProc() *synthetic {
 		t.text("swaps", fixed("Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n")),
 		t.text("uptime", s.uptimeText),
 		t.text("version", fixed(systemName+" version "+systemRelease+" ("+runtime.Version()+") "+systemVersion+"\n")),
-		t.dir("sys",
-			t.dir("kernel",
+		t.later("sys", func() []*synthetic { return s.newProcSys(t) }),
+	)
+	return t.root
+}
+
+// newProcSys makes what is in /proc/sys.
+func (s *System) newProcSys(t *syntheticFS) []*synthetic {
+	fixed := func(text string) func() string { return func() string { return text } }
+	return []*synthetic{
+		t.later("kernel", func() []*synthetic {
+			return []*synthetic{
 				t.text("hostname", func() string { return s.Hostname() + "\n" }),
 				t.text("osrelease", fixed(systemRelease+"\n")),
 				t.text("ostype", fixed(systemName+"\n")),
 				t.text("pid_max", fixed("32768\n")),
 				t.dir("random", t.text("boot_id", fixed(randomID())), t.text("uuid", randomID)),
 				t.text("version", fixed(systemVersion+"\n")),
-			),
-			t.dir("fs",
+			}
+		}),
+		t.later("fs", func() []*synthetic {
+			return []*synthetic{
 				t.dir("inotify",
 					t.text("max_queued_events", fixed(fmt.Sprintln(maxInotifyEvents))),
 					t.text("max_user_instances", fixed(fmt.Sprintln(maxInotify))),
@@ -49,19 +60,22 @@ func (s *System) newProc() *synthetic {
 				t.text("file-max", fixed(fmt.Sprintln(MaxDescriptors))),
 				t.text("nr_open", fixed(fmt.Sprintln(MaxDescriptors))),
 				t.text("pipe-max-size", fixed(fmt.Sprintln(pipeCapacity))),
-			),
-			t.dir("net", t.dir("core", t.text("somaxconn", fixed("4096\n")))),
-			t.dir("vm", t.text("overcommit_memory", fixed("1\n"))),
-		),
-	)
-	return t.root
+			}
+		}),
+		t.dir("net", t.dir("core", t.text("somaxconn", fixed("4096\n")))),
+		t.dir("vm", t.text("overcommit_memory", fixed("1\n"))),
+	}
 }
 
 // newProcess makes the directory of the one process.
 func (s *System) newProcess(t *syntheticFS) *synthetic {
+	return t.later(strconv.Itoa(processID), func() []*synthetic { return s.processFiles(t) })
+}
+
+func (s *System) processFiles(t *syntheticFS) []*synthetic {
 	descriptors := t.dir("fd")
 	descriptors.children = func() []*synthetic { return s.descriptorLinks(t, descriptors) }
-	return t.dir(strconv.Itoa(processID),
+	return []*synthetic{
 		t.text("cmdline", func() string { return strings.Join(os.Args, "\x00") + "\x00" }),
 		t.text("comm", func() string { return s.commandName() + "\n" }),
 		t.link("cwd", func() string { return s.cwd.Load().path }),
@@ -83,8 +97,8 @@ func (s *System) newProcess(t *syntheticFS) *synthetic {
 			t.text("stat", s.processStat),
 			t.text("status", s.processStatus),
 		)),
-		s.newProcNet(t),
-	)
+		t.later("net", func() []*synthetic { return s.newProcNet(t) }),
+	}
 }
 
 func (s *System) commandName() string { return path.Base(s.executable) }

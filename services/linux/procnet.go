@@ -17,8 +17,8 @@ const (
 	routeGateway = 0x2
 )
 
-// newProcNet makes /proc/net: routes, multicast groups, sockets and counters, as proc(5) describes them.
-func (s *System) newProcNet(t *syntheticFS) *synthetic {
+// newProcNet makes what is in /proc/net: routes, multicast groups, sockets and counters, as proc(5) describes them.
+func (s *System) newProcNet(t *syntheticFS) []*synthetic {
 	show := func(format func(net.Snapshot) string) func() string {
 		return func() string {
 			if s.network == nil {
@@ -27,7 +27,7 @@ func (s *System) newProcNet(t *syntheticFS) *synthetic {
 			return format(s.network.Snapshot())
 		}
 	}
-	return t.dir("net",
+	return []*synthetic{
 		t.text("dev", show(networkDevices)),
 		t.text("route", show(routes4)),
 		t.text("ipv6_route", show(routes6)),
@@ -39,7 +39,7 @@ func (s *System) newProcNet(t *syntheticFS) *synthetic {
 		t.text("udp6", s.socketsText(flow.UDP, true)),
 		t.text("arp", s.neighbours),
 		t.text("if_inet6", s.addresses6),
-	)
+	}
 }
 
 // networkDevices is /proc/net/dev.

@@ -1,6 +1,8 @@
 package linux
 
 import (
+	"sync"
+	"sync/atomic"
 	"syscall"
 
 	"github.com/tuplix/tuplix/services/file"
@@ -27,12 +29,11 @@ type syntheticFS struct {
 	s      *System
 	device uint64
 	root   *synthetic
-	next   uint64 // inode number; nodes are made when the system is
+	next   atomic.Uint64 // the last inode number
 }
 
 func (t *syntheticFS) add(n *synthetic) *synthetic {
-	t.next++
-	n.fs, n.number = t, t.next
+	n.fs, n.number = t, t.next.Add(1)
 	return n
 }
 
@@ -43,6 +44,20 @@ func (t *syntheticFS) dir(name string, children ...*synthetic) *synthetic {
 		c.parent = n
 	}
 	n.children = func() []*synthetic { return children }
+	return n
+}
+
+// later makes a directory whose contents are made when it is first looked into: most
+// never are, and making them all would be a good part of a boot.
+func (t *syntheticFS) later(name string, children func() []*synthetic) *synthetic {
+	n := t.add(&synthetic{name: name, mode: syscall.S_IFDIR | 0o555})
+	n.children = sync.OnceValue(func() []*synthetic {
+		all := children()
+		for _, c := range all {
+			c.parent = n
+		}
+		return all
+	})
 	return n
 }
 

@@ -20,13 +20,13 @@ func (s *System) newSys() *synthetic {
 			t.text("hpage_pmd_size", func() string { return "2097152\n" }),
 		))),
 		t.dir("class", cards),
-		t.dir("devices", t.dir("system", s.newProcessors(t))),
+		t.dir("devices", t.dir("system", t.later("cpu", func() []*synthetic { return s.newProcessors(t) }))),
 	)
 	return t.root
 }
 
-// newProcessors makes /sys/devices/system/cpu.
-func (s *System) newProcessors(t *syntheticFS) *synthetic {
+// newProcessors makes what is in /sys/devices/system/cpu.
+func (s *System) newProcessors(t *syntheticFS) []*synthetic {
 	count := s.machine.Processors()
 	list := func() string { return processorList(count) + "\n" }
 	entries := []*synthetic{
@@ -45,7 +45,7 @@ func (s *System) newProcessors(t *syntheticFS) *synthetic {
 				t.text("core_siblings_list", list),
 			)))
 	}
-	return t.dir("cpu", entries...)
+	return entries
 }
 
 // Flags of an interface (linux/if.h), and its kinds (linux/if_arp.h).

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"path"
-	"regexp"
 	"sync"
 	"time"
 
@@ -72,11 +71,26 @@ func (s *Service) manage(ctx context.Context, name string, fn func(tx *table.Tx)
 	return err
 }
 
-var nameForm = regexp.MustCompile(`^[a-zA-Z_][a-zA-Z0-9._-]{0,31}$`)
+// maxName bounds a name, in bytes.
+const maxName = 32
+
+// wellFormed tells whether a name is [a-zA-Z_][a-zA-Z0-9._-]*.
+func wellFormed(name string) bool {
+	for i := range len(name) {
+		c := name[i]
+		switch {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', c == '_':
+		case i > 0 && ('0' <= c && c <= '9' || c == '.' || c == '-'):
+		default:
+			return false
+		}
+	}
+	return name != "" && len(name) <= maxName
+}
 
 // free says whether a name can be given to a new principal.
 func free(tx *table.Tx, name string) error {
-	if !nameForm.MatchString(name) {
+	if !wellFormed(name) {
 		return fmt.Errorf("%q: %w", name, ErrName)
 	}
 	_, userErr := Users.Get(tx, name)

@@ -49,6 +49,52 @@ var standFor = strings.NewReplacer(
 	`"github.com/prometheus/client_golang/prometheus"`, `"`+leanPebble+"/"+standInsAt+`/prometheus"`,
 )
 
+// edit is a piece of a file that is replaced, once.
+type edit struct{ file, old, new string }
+
+// applyEdits returns the text of a file with its edits.
+func applyEdits(edits []edit, file, text string) string {
+	for _, e := range edits {
+		if e.file == file {
+			text = strings.Replace(text, e.old, e.new, 1)
+		}
+	}
+	return text
+}
+
+// pebbleLines are lines of Pebble that cost time at each boot, and what is there instead:
+// patterns of its tests and of one line of its options, compiled anew each time, and a
+// stack trace that says where a cache was made that nobody closes.
+var pebbleLines = []edit{
+	{"internal/cache/cache.go", `string(debug.Stack())`, `"(not kept)"`},
+	{"internal/cache/cache.go", "\t\"runtime/debug\"\n", ""},
+	{"internal/testkeys/testkeys.go", `var prefixRE = regexp.MustCompile("[" + alpha + "]+")`, ""},
+	{"internal/testkeys/testkeys.go", `!prefixRE.Match(p)`, `!bytes.ContainsAny(p, alpha)`},
+	{"internal/testkeys/testkeys.go", "\t\"regexp\"\n", ""},
+	{"options.go", "regexp.MustCompile(`Level\\s*\"?(\\d+)\"?\\s*$`).FindStringSubmatch(section)", "levelOf(section)"},
+	{"options.go", "\t\"regexp\"\n", ""},
+}
+
+// levelOf is added to Pebble for a pattern that it compiles for each line of its options.
+const levelOf = `package pebble
+
+import "strings"
+
+// levelOf finds the number in Level "N" at the end of a text: the match of
+// Level\s*"?(\d+)"?\s*$ and the number, or nil.
+func levelOf(section string) []string {
+	text := strings.TrimRight(section, "\t\n\f\r ")
+	text = strings.TrimSuffix(text, "\"")
+	head := strings.TrimRight(text, "0123456789")
+	number := text[len(head):]
+	head = strings.TrimRight(strings.TrimSuffix(head, "\""), "\t\n\f\r ")
+	if number == "" || !strings.HasSuffix(head, "Level") {
+		return nil
+	}
+	return []string{section[len(head)-len("Level"):], number}
+}
+`
+
 // module is what the go command tells of one.
 type module struct {
 	Path, Version, Dir string
@@ -65,22 +111,24 @@ type copied struct {
 // module that is not needed, is replaced by the application, or is of another version than
 // what is left out was found in.
 func (w *workspace) lean(ctx context.Context, f *modfile.WorkFile) (list []copied, err error) {
-	m, err := w.findModule(ctx, leanModule)
-	if err != nil {
-		return nil, err
-	}
-	if dir, err := leanProtobuf(m); err != nil {
-		return nil, err
-	} else if dir != "" {
-		list = append(list, copied{m, dir})
-	}
-	if m, err = w.findModule(ctx, leanPebble); err != nil {
-		return nil, err
-	}
-	if dir, err := w.leanPebble(m, f); err != nil {
-		return nil, err
-	} else if dir != "" {
-		list = append(list, copied{m, dir})
+	for _, c := range []struct {
+		name string
+		copy func(m module, f *modfile.WorkFile) (string, error)
+	}{{leanModule, leanProtobuf}, {leanPebble, w.leanPebble}, {leanGvisor, w.leanGvisor}} {
+		m, err := w.findModule(ctx, c.name)
+		if err != nil {
+			return nil, err
+		}
+		if m.Dir == "" {
+			continue
+		}
+		dir, err := c.copy(m, f)
+		if err != nil {
+			return nil, err
+		}
+		if dir != "" {
+			list = append(list, copied{m, dir})
+		}
 	}
 	return list, nil
 }
@@ -115,10 +163,7 @@ func (w *workspace) findModule(ctx context.Context, name string) (m module, err 
 }
 
 // leanProtobuf makes the copy without the line and returns where it is.
-func leanProtobuf(m module) (string, error) {
-	if m.Dir == "" {
-		return "", nil
-	}
+func leanProtobuf(m module, _ *modfile.WorkFile) (string, error) {
 	text, err := os.ReadFile(filepath.Join(m.Dir, leanFile))
 	if errors.Is(err, fs.ErrNotExist) {
 		return "", nil
@@ -142,7 +187,7 @@ func leanProtobuf(m module) (string, error) {
 // leanPebble makes the copy with stand-ins and returns where it is. Only the version that
 // the system itself requires is known to need no more than they have.
 func (w *workspace) leanPebble(m module, f *modfile.WorkFile) (string, error) {
-	if m.Dir == "" || w.required(w.root, leanPebble) != m.Version {
+	if w.required(w.root, leanPebble) != m.Version {
 		return "", nil
 	}
 	for _, u := range f.Use {
@@ -154,7 +199,8 @@ func (w *workspace) leanPebble(m module, f *modfile.WorkFile) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	key := []string{m.Path, m.Version}
+	added["levelof.go"] = []byte(levelOf)
+	key := []string{m.Path, m.Version, fmt.Sprint(pebbleLines)}
 	for _, name := range slices.Sorted(maps.Keys(added)) {
 		key = append(key, name, string(added[name]))
 	}
@@ -164,10 +210,10 @@ func (w *workspace) leanPebble(m module, f *modfile.WorkFile) (string, error) {
 	}
 	dir = filepath.Join(dir, "module")
 	return dir, copyLean(m.Dir, dir, added, func(name string, text []byte) []byte {
-		if path.Ext(name) == ".go" {
-			return []byte(standFor.Replace(string(text)))
+		if path.Ext(name) != ".go" {
+			return text
 		}
-		return text
+		return []byte(applyEdits(pebbleLines, name, standFor.Replace(string(text))))
 	})
 }
 
@@ -200,55 +246,4 @@ func (w *workspace) readStandIns() (map[string][]byte, error) {
 		files[path.Join(standInsAt, filepath.ToSlash(rel))], err = os.ReadFile(name)
 		return err
 	})
-}
-
-// copyLean copies a module, edited and with files added, unless that was done before. Builds
-// of other directories may do the same meanwhile.
-func copyLean(from, to string, added map[string][]byte, edit func(name string, text []byte) []byte) error {
-	if _, err := os.Stat(to); err == nil {
-		return nil
-	}
-	part, err := os.MkdirTemp(filepath.Dir(to), "part")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(part)
-	if err := filepath.WalkDir(from, func(path string, d fs.DirEntry, err error) error {
-		switch {
-		case err != nil:
-			return err
-		case d.IsDir() && (d.Name() == "testdata" || d.Name() == "testprotos"):
-			return fs.SkipDir // the larger half, for the module's own tests
-		case d.IsDir() || strings.HasSuffix(d.Name(), "_test.go"):
-			return nil
-		}
-		rel, err := filepath.Rel(from, path)
-		if err != nil {
-			return err
-		}
-		text, err := os.ReadFile(path)
-		if err != nil {
-			return err
-		}
-		return addFile(part, rel, edit(filepath.ToSlash(rel), text))
-	}); err != nil {
-		return err
-	}
-	for name, text := range added {
-		if err := addFile(part, filepath.FromSlash(name), text); err != nil {
-			return err
-		}
-	}
-	if err := os.Rename(part, to); err != nil && !errors.Is(err, fs.ErrExist) {
-		return err
-	}
-	return nil
-}
-
-func addFile(dir, name string, text []byte) error {
-	to := filepath.Join(dir, name)
-	if err := os.MkdirAll(filepath.Dir(to), 0o700); err != nil {
-		return err
-	}
-	return os.WriteFile(to, text, 0o600)
 }
