@@ -53,7 +53,7 @@ func line(text []byte) int {
 
 func isCall(l []byte) bool {
 	name, _, found := bytes.Cut(l, []byte("("))
-	return found && len(name) > 0 && !bytes.ContainsAny(name, " \t\f\r\n") && bytes.HasSuffix(bytes.TrimRight(l, "\r\n"), []byte(")"))
+	return found && len(name) > 0 && !bytes.ContainsAny(name, " \t\f\r\n") && bytes.HasSuffix(l, []byte(")\n"))
 }
 
 func isPlace(l []byte) bool {
