@@ -31,7 +31,7 @@ type Options struct {
 	Log     func(format string, args ...any) // takes what goes wrong later; nil: nobody
 	Delay   time.Duration                    // between two batches of what is seen; 0: half a second
 	Count   time.Duration                    // between two looks at the counters of connections; 0: ten seconds
-	Quiet   time.Duration                    // before the first batch, for the program to start in; 0: two seconds
+	Quiet   time.Duration                    // before the first batch, for the program to start in; 0: five seconds
 
 	query func(server string) (*ntp.Response, error) // a test's time servers
 }
@@ -96,7 +96,7 @@ func Open(ctx context.Context, s *store.Store, o Options) (*Service, error) {
 		o.Count = 10 * time.Second
 	}
 	if o.Quiet == 0 {
-		o.Quiet = 2 * time.Second
+		o.Quiet = 5 * time.Second
 	}
 	n := &Service{store: s, o: o, config: o.Config, kick: make(chan struct{}, 1), hurry: make(chan struct{}, 1), applied: make(chan struct{})}
 	background, end := context.WithCancel(context.Background())
