@@ -2,6 +2,7 @@ package redact
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -106,16 +107,16 @@ func (p *printer) Printf(format string, args ...any) { fmt.Fprintf(p, format, ad
 
 // adapt has values that can write themselves do so.
 func adapt(args []any) []any {
+	own := false
 	for i, a := range args {
-		if f, ok := a.(SafeFormatter); ok {
-			args = append([]any(nil), args...)
-			for ; i < len(args); i++ {
-				if f, ok = args[i].(SafeFormatter); ok {
-					args[i] = adapted{f}
-				}
-			}
-			return args
+		f, ok := a.(SafeFormatter)
+		if !ok {
+			continue
 		}
+		if !own {
+			args, own = slices.Clone(args), true
+		}
+		args[i] = adapted{f}
 	}
 	return args
 }
