@@ -27,8 +27,8 @@ func (fs *FS) alone(fn func() error) error {
 		}
 		g = fs.takeAlone()
 	}
-	if err := fs.loads.finish(); err != nil {
-		return fs.broken(err)
+	if err := fs.settleLoads(); err != nil {
+		return err
 	}
 	return fn()
 }

@@ -246,7 +246,38 @@ func (w *writer) loaded() error {
 			w.freed.add(id, chunkPages)
 		}
 	}
-	return loaded.Put(w.tx, &LoadedRow{ID: 1, Next: ids[len(ids)-1] + 1})
+	return judged(w.tx, ids[len(ids)-1]+1)
+}
+
+// judged writes down that all data with ids below next that is seen belongs to a file or
+// is freed.
+func judged(tx *table.Tx, next uint64) error {
+	row, err := loaded.Get(tx, uint64(1))
+	if err != nil && !errors.Is(err, table.ErrNotFound) || err == nil && row.Next >= next {
+		return err
+	}
+	return loaded.Put(tx, &LoadedRow{ID: 1, Next: next})
+}
+
+// settleLoads has all that was loaded judged on, where no group is to be stored. It is
+// part of alone.
+func (fs *FS) settleLoads() error {
+	if err := fs.loads.finish(); err != nil {
+		return fs.broken(err)
+	}
+	ids := fs.loads.taken()
+	if len(ids) == 0 {
+		return nil
+	}
+	w := writer{fs: fs, group: &group{nextNumber: fs.nextNumber, loaded: ids}}
+	op := fs.op("free contents that were loaded")
+	op.NoWait, op.Claimed = true, true
+	if _, err := fs.db.Update(context.Background(), &op, w.write); err != nil {
+		return fs.broken(err)
+	}
+	w.showChunks()
+	fs.loads.settled(ids, false)
+	return nil
 }
 
 // use notes that loaded data has come to be referred to.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
+	"github.com/tuplix/tuplix/dbms/engine"
 	"github.com/tuplix/tuplix/dbms/table"
 )
 
@@ -128,7 +129,8 @@ func TestRestoredByOthers(t *testing.T) {
 // TestRestoredLoads restores the store below files that are being written: to moments
 // before and after contents were loaded to which nothing refers yet.
 func TestRestoredLoads(t *testing.T) {
-	for _, finished := range []bool{false, true} {
+	for how := range 4 {
+		finished, byOthers := how%2 == 1, how < 2
 		fs := open(t, Options{})
 		r := rand.New(rand.NewPCG(6, 6))
 		f := create(t, fs.Root(), "file")
@@ -142,12 +144,14 @@ func TestRestoredLoads(t *testing.T) {
 			time.Sleep(time.Millisecond)
 			was.at = time.Now()
 		}
-		v, err := fs.db.Engine().At(ctx, was.at)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := fs.db.Update(ctx, nil, func(tx *table.Tx) error { return tx.RestoreAll(v) }); err != nil {
-			t.Fatal(err)
+		if byOthers {
+			v := must[engine.Version](t)(fs.db.Engine().At(ctx, was.at))
+			must[engine.Version](t)(fs.db.Update(ctx, nil, func(tx *table.Tx) error { return tx.RestoreAll(v) }))
+		} else {
+			if err := fs.flush(); err != nil { // the loaded data comes to be judged on
+				t.Fatal(err)
+			}
+			must[Restored](t)(fs.Restore(ctx, nil, "/", was.at))
 		}
 		sameContent(t, f, want, "restored")
 		if err := fs.Check(); err != nil {

@@ -156,6 +156,9 @@ func (r *restorer) chunks(id uint64, u *dataUse) (int, error) {
 	if err == nil {
 		err = data.Put(r.tx, &row)
 	}
+	if err == nil && id >= loadedData {
+		err = judged(r.tx, id+1)
+	}
 	return 0, err
 }
 
