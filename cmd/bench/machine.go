@@ -162,12 +162,13 @@ func measureBoot(ctx context.Context, o *options, s *system) (map[string]float64
 }
 
 // idleMemory waits until the resident memory of a process no longer changes
-// and returns it, in MiB.
+// and returns it, in MiB. Services write what they have learnt some seconds after the
+// boot; that is to be in it.
 func idleMemory(ctx context.Context, pid int) (float64, error) {
 	const (
 		interval = 500 * time.Millisecond
-		steady   = 4 // readings in a row within 1 %
-		most     = 40
+		steady   = 16 // readings in a row within 1 %
+		most     = 80
 	)
 	last, same := 0.0, 0
 	for range most {
