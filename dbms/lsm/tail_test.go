@@ -1,6 +1,7 @@
 package lsm
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -87,7 +88,7 @@ func with(t *testing.T, fs *vfs.MemFS, name string, b []byte) vfs.FS {
 	}
 	f, err := to.Create(name, vfs.WriteCategoryUnspecified)
 	if err == nil {
-		_, err = f.Write(b)
+		_, err = f.Write(bytes.Clone(b)) // it may change what it is given
 		err = errors.Join(err, f.Close())
 	}
 	if err != nil {

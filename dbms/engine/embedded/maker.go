@@ -16,8 +16,8 @@ import (
 //	does not fit      ask ─┘    │              was in vain
 //	                            └─► changed: those who wait look again
 //
-// After a pass in vain there is none for a while, unless something has been
-// deleted or replaced since, or a view stood in the way.
+// After a pass in vain there is none for a while for who wants as much, unless something
+// has been deleted or replaced since, or a view stood in the way.
 type maker struct {
 	mu      sync.Mutex
 	running bool
@@ -28,12 +28,13 @@ type maker struct {
 	begun   uint64        // passes
 	ended   uint64        // likewise
 	vain    bool          // the last pass for a transaction was
+	tried   int64         // bytes that were to be free after it
 	at      time.Time     // when it ended
 	idle    time.Time     // when the last pass for nobody was in vain
 	changed chan struct{} // closed when there may be more room
 	done    sync.WaitGroup
 
-	garbage  atomic.Bool                             // something was deleted or replaced since the last pass began
+	garbage  atomic.Bool                             // something was deleted or replaced since the last pass for a transaction began
 	held     atomic.Bool                             // a view under way has kept the last pass from collecting more
 	hurrying atomic.Bool                             // a transaction waits
 	giveUp   atomic.Pointer[context.CancelCauseFunc] // of compactions for a pass
@@ -70,7 +71,8 @@ func (m *maker) early(e *Engine) {
 func (m *maker) ask(e *Engine, want int64) (ticket uint64, ok bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.stopped || m.vain && !m.garbage.Load() && !m.held.Load() && time.Since(m.at) < again {
+	hopeless := m.vain && want >= m.tried && !m.garbage.Load() && !m.held.Load() && time.Since(m.at) < again
+	if m.stopped || hopeless {
 		return 0, false
 	}
 	m.waiting++
@@ -149,7 +151,9 @@ func (m *maker) begin() (want int64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.begun++
-	m.garbage.Store(false)
+	if m.want > 0 {
+		m.garbage.Store(false)
+	}
 	m.count.passes.Add(1)
 	return m.want
 }
@@ -160,7 +164,7 @@ func (m *maker) end(want int64, r result) bool {
 	defer m.mu.Unlock()
 	m.ended = m.begun
 	if want > 0 {
-		m.vain, m.at = r == inVain, time.Now()
+		m.vain, m.tried, m.at = r == inVain, want, time.Now()
 	} else if r == inVain {
 		m.idle = time.Now()
 	}
