@@ -15,6 +15,7 @@ import (
 type Inode struct {
 	fs     *FS
 	number uint64
+	kind   uint32 // its type, the S_IFMT bits of the mode, which never changes
 
 	writing sync.Mutex // held by writes, which may be several changes; before FS.journal.gate
 
@@ -160,8 +161,8 @@ func (n *Inode) delete() {
 	n.fs.journal.open.size.Add(int64(chunksOf(n.record.Size)) * cutCost)
 }
 
-// isDirectory tells what the inode is for ever.
-func (n *Inode) isDirectory() bool { return n.record.Type() == syscall.S_IFDIR }
+// isDirectory tells what the inode is for ever. No lock is needed.
+func (n *Inode) isDirectory() bool { return n.kind == syscall.S_IFDIR }
 
 // inodeTable finds the one Inode of each number that somebody uses.
 type inodeTable struct {
@@ -193,6 +194,7 @@ func (fs *FS) inode(number uint64) (*Inode, error) {
 	if err != nil {
 		return nil, fs.damaged("inode %d: %v", number, err)
 	}
+	n.kind = n.record.Type()
 	n.storedSize, n.orphan = n.record.Size, n.record.Links == 0
 	t.add(n)
 	return n, nil

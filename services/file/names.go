@@ -211,7 +211,7 @@ func (n *Inode) newChild(what New) *Inode {
 	case syscall.S_IFLNK:
 		r.target, r.Size = strings.Clone(what.Target), int64(len(what.Target))
 	}
-	return &Inode{fs: n.fs, number: r.Number, record: r}
+	return &Inode{fs: n.fs, number: r.Number, kind: r.Type(), record: r}
 }
 
 // grow accounts in a directory for one entry more or less; mu is held.
