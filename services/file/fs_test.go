@@ -218,8 +218,11 @@ func TestSparse(t *testing.T) {
 
 func TestHundredThousandEntries(t *testing.T) {
 	count := 100_000
-	if testing.Short() {
+	switch {
+	case testing.Short():
 		count = 5000
+	case raceShare > 1:
+		count = 20_000 // all of them without the race detector
 	}
 	fs := open(t, Options{Memory: MinMemory})
 	dir := mkdir(t, fs.Root(), "dir")

@@ -283,7 +283,7 @@ func (m *storeModel) step() {
 // kept, with restores, repairs, rollbacks, flushes and compactions in between.
 func TestPastAndEmptyModel(t *testing.T) {
 	seeds := 12
-	if testing.Short() {
+	if testing.Short() || raced {
 		seeds = 4
 	}
 	for seed := range uint64(seeds) {
