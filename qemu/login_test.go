@@ -35,7 +35,7 @@ func TestLogin(t *testing.T) {
 	c.Line.Env = []string{"TUPLIX_CONSOLE=pipe"}
 
 	g := boot(t, "apps/shell", c)
-	once := g.expect(t, `works once: (\w+)`)[1]
+	once := g.expect(t, `works once: (\w+)\s`)[1] // the whole line has come
 	g.expect(t, "login: ")
 	g.say(t, "root")
 	g.expect(t, "password: ")
