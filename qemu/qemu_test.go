@@ -17,7 +17,7 @@ import (
 func needQEMU(t *testing.T) {
 	t.Helper()
 	if _, err := find(); err != nil {
-		t.Skip(err)
+		t.Skip("no machine to boot: ", err)
 	}
 }
 

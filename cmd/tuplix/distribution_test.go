@@ -29,7 +29,7 @@ var (
 // those skipped there. While one package's machine runs, the next is compiled.
 func TestDistribution(t *testing.T) {
 	if _, err := exec.LookPath(qemu.Program); err != nil {
-		t.Skip(err)
+		t.Skip("no machine to run the packages in: ", err)
 	}
 	list := chosen(t, readDistribution(t))
 	images := startImages(t, list)

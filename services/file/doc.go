@@ -39,7 +39,7 @@
 // and os.extents says where. So the past needs nothing but old rows of os.extents, and
 // data goes when no readable past refers to it (collect.go). Copies by reference share
 // it (share.go). Whole chunks of a long write are stored before their group, in tables
-// of the store that are made beside its log (loads.go); to read them before their group
+// of the store that are made beside its log (longwrite.go); to read them before their group
 // is stored may have to wait for the device.
 //
 // # Locks

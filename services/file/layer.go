@@ -14,7 +14,7 @@ const noCut = ^uint64(0)
 type chunk struct {
 	pages  [chunkPages][]byte // new contents; nil: as before, or gone
 	gone   uint16             // pages that were removed, a bit for each
-	loaded uint64             // the row of os.data that has the other pages; 0: none (loads.go)
+	loaded uint64             // the row of os.data that has the other pages; 0: none (longwrite.go)
 	bypass uint16             // new pages that are not worth keeping in memory
 }
 

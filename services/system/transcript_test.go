@@ -40,12 +40,7 @@ func TestTranscripts(t *testing.T) {
 			must(t, s.Close())
 		})
 		must(t, s.Metric.Registry().Register(x.gauge))
-		return x.verbs().Command(t, func(l transcript.Line) context.Context {
-			if l.User == "" {
-				return t.Context()
-			}
-			return user.With(t.Context(), user.Caller{User: l.User, Program: "test"})
-		})
+		return x.verbs().Command(t, "test")
 	})
 }
 

@@ -17,12 +17,7 @@ import (
 func TestTranscripts(t *testing.T) {
 	transcript.Run(t, "testdata/*.transcript", func(t *testing.T) func(string) string {
 		x := &script{users: openUsers(t), tokens: map[string]string{}}
-		return x.verbs().Command(t, func(l transcript.Line) context.Context {
-			if l.User == "" {
-				return t.Context()
-			}
-			return user.With(t.Context(), user.Caller{User: l.User})
-		})
+		return x.verbs().Command(t, "")
 	})
 }
 

@@ -17,8 +17,8 @@ import (
 	"golang.org/x/mod/modfile"
 )
 
-// Images are built with copies of two modules, which lack what no image needs; see
-// docs/decisions/0028 and 0035.
+// Images are built with copies of three modules (gVisor's is in leangvisor.go), which lack
+// what no image needs; see docs/decisions/0028 and 0035.
 //
 // The name of one method keeps a fifth of an image that nobody calls. Protobuf prints the
 // descriptors of services by reflection, and so mentions a method called "Methods". The

@@ -287,7 +287,7 @@ func testLimits(t *testing.T, s *store) {
 
 func testMaxWrites(t *testing.T, s *store) {
 	if testing.Short() {
-		t.Skip("long")
+		t.Skip("writes as many keys as a transaction may: seconds")
 	}
 	_, err := s.Update(s.ctx, plain, func(tx engine.Tx) error {
 		for i := range engine.MaxWrites + 1 {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"strings"
 	"testing"
+
+	"github.com/tuplix/tuplix/services/user"
 )
 
 // Line is a command in words: "as USER WORD ARGS... NAME=VALUE...", where the first two
@@ -44,20 +46,25 @@ func (l *Line) Arg(i int) string {
 	return ""
 }
 
-// Verbs are what the commands of a transcript mean, by their words. The context is
-// the one that With makes of the line. What a verb returns is the answer, each in a
-// line of its own, and then the error.
+// Verbs are what the commands of a transcript mean, by their words. The context is the
+// test's, with the user as the caller where the line names one. What a verb returns is the
+// answer, each in a line of its own, and then the error.
 type Verbs map[string]func(ctx context.Context, l Line) (string, error)
 
-// Command returns the command function for Run.
-func (v Verbs) Command(t *testing.T, with func(l Line) context.Context) func(line string) string {
+// Command returns the command function for Run. Callers are of a program, which may be
+// empty.
+func (v Verbs) Command(t *testing.T, program string) func(line string) string {
 	return func(line string) string {
 		l := Parse(line)
 		verb := v[l.Word]
 		if verb == nil {
 			t.Fatalf("there is no command %q", l.Word)
 		}
-		out, err := verb(with(l), l)
+		ctx := t.Context()
+		if l.User != "" {
+			ctx = user.With(ctx, user.Caller{User: l.User, Program: program})
+		}
+		out, err := verb(ctx, l)
 		if out != "" && !strings.HasSuffix(out, "\n") {
 			out += "\n"
 		}

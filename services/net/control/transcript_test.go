@@ -15,7 +15,6 @@ import (
 	"github.com/tuplix/tuplix/services/internal/transcript"
 	"github.com/tuplix/tuplix/services/net/control"
 	"github.com/tuplix/tuplix/services/net/flow"
-	"github.com/tuplix/tuplix/services/user"
 )
 
 // TestTranscripts runs the procedures on a machine with one card, and shows what is
@@ -23,12 +22,7 @@ import (
 func TestTranscripts(t *testing.T) {
 	transcript.Run(t, "testdata/*.transcript", func(t *testing.T) func(string) string {
 		x := &script{host: newHost(t, vfs.NewMem(), "", device()), open: map[string]interface{ Close() }{}}
-		return x.verbs().Command(t, func(l transcript.Line) context.Context {
-			if l.User == "" {
-				return t.Context()
-			}
-			return user.With(t.Context(), user.Caller{User: l.User})
-		})
+		return x.verbs().Command(t, "")
 	})
 }
 
