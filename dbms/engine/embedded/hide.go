@@ -152,9 +152,7 @@ func (l *hideList) set(all []*hide) {
 
 // add appends the restores of a transaction.
 func (l *hideList) add(restores []*hide) {
-	if len(restores) > 0 {
-		l.set(slices.Concat(l.kept(), restores))
-	}
+	l.set(slices.Concat(l.kept(), restores))
 }
 
 // replace puts a new state of h into the list, or takes h out if that is nil.

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"sync"
 	"sync/atomic"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -52,33 +51,7 @@ type loads struct {
 	options sstable.WriterOptions
 	most    int64 // bytes of one; 0: there is no loading
 	next    atomic.Uint64
-
-	mu    sync.Mutex
-	since map[*load]version // of those under way
-}
-
-// begun is called with the commit lock held.
-func (l *loads) begun(load *load) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.since[load] = load.since
-}
-
-func (l *loads) ended(load *load) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	delete(l.since, load)
-}
-
-// oldest is the version of the oldest load under way, endVersion if there is none.
-func (l *loads) oldest() version {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	oldest := endVersion
-	for _, v := range l.since {
-		oldest = min(oldest, v)
-	}
-	return oldest
+	under   loadsUnderWay
 }
 
 // Settled is the newest version up to which no row will come to be any more.
@@ -89,14 +62,13 @@ func (e *Engine) Settled() (engine.Version, error) {
 	defer e.leave()
 	e.alone() // loads begin with this lock held
 	defer e.commit.Unlock()
-	return min(e.last.Load(), e.loads.oldest()-1).external(), nil
+	return min(e.last.Load(), e.loads.under.oldest()-1).external(), nil
 }
 
 func (l *loads) init(p *pebble.Options) {
 	o := p.Clone()
 	o.EnsureDefaults()
 	last := len(o.Levels) - 1
-	l.since = make(map[*load]version)
 	l.options = o.MakeWriterOptions(last, sstable.TableFormatPebblev4)
 	l.options.Compression = sstable.NoCompression
 	l.options.Checksum = pebbleblock.ChecksumTypeXXHash64
@@ -108,7 +80,7 @@ func (l *loads) init(p *pebble.Options) {
 // load is a load under way.
 type load struct {
 	e     *Engine
-	since version
+	since version // from begun on
 	rng   engine.Range
 	path  string
 	w     *sstable.Writer
@@ -142,18 +114,16 @@ func (e *Engine) Load(ctx context.Context, op *engine.Op, r engine.Range) (engin
 	}
 	quick.ID, quick.NoWait, quick.Trace = "", true, false
 	l := &load{e: e, rng: r, left: e.loads.most}
-	v, err := e.Update(ctx, &quick, func(t engine.Tx) error {
-		l.since = t.(*tx).version
-		e.loads.begun(l)
+	_, err := e.Update(ctx, &quick, func(t engine.Tx) error {
+		e.loads.under.begun(l, t.(*tx).version)
 		return e.untouched(r)
 	})
 	if err == nil {
-		l.since = readVersion([]byte(v))
 		l.path = e.fence.PathJoin(e.room.dir, fmt.Sprintf("%s%d", loadPrefix, e.loads.next.Add(1)))
 		err = l.create()
 	}
 	if err != nil {
-		e.loads.ended(l)
+		e.loads.under.ended(l)
 		return nil, err
 	}
 	return l, nil
@@ -248,13 +218,13 @@ func (l *load) Commit(ctx context.Context) error {
 		return err
 	}
 	defer e.leave()
-	defer e.loads.ended(l)
+	defer e.loads.under.ended(l)
 	err := storage(l.w.Close())
 	if err == nil {
 		err = e.failed()
 	}
-	if err != nil || l.keys.len() == 0 {
-		return errors.Join(err, e.fence.FS.Remove(l.path))
+	if err != nil || l.keys.len() == 0 || !e.loads.under.take(l) {
+		return errors.Join(err, l.hidden(), e.fence.FS.Remove(l.path))
 	}
 	if err := e.guard(func() error { return e.db.Ingest(ctx, []string{l.path}) }); err != nil {
 		return err
@@ -278,17 +248,23 @@ func (l *load) show() error {
 	if err := e.failed(); err != nil {
 		return err
 	}
-	for _, h := range e.hides.kept() {
-		if h.until > l.since && h.to < l.since && h.r.Overlaps(l.rng) {
-			return fmt.Errorf("%w: a restore has hidden what was being loaded", engine.ErrNoLoad)
-		}
+	if err := e.writeBlock(); err != nil { // or the next opening reads all that was loaded
+		return err
 	}
-	return e.writeBlock() // or the next opening reads all that was loaded
+	return l.hidden()
+}
+
+// hidden is the error of a load that a restore has hidden.
+func (l *load) hidden() error {
+	if l.e.loads.under.isHidden(l) {
+		return fmt.Errorf("%w: a restore has hidden what was being loaded", engine.ErrNoLoad)
+	}
+	return nil
 }
 
 // Abort removes the file.
 func (l *load) Abort() {
-	defer l.e.loads.ended(l)
+	defer l.e.loads.under.ended(l)
 	_ = l.w.Close() // of what is removed
 	if err := l.e.fence.FS.Remove(l.path); err != nil {
 		l.e.opts.Log("store: removing %s: %v", l.path, err)

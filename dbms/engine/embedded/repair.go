@@ -29,6 +29,9 @@ func (e *Engine) repairAll(ctx context.Context, p pace) error {
 // repairHide goes through the keys that have changed between what a restore goes
 // back to and the restore.
 func (e *Engine) repairHide(ctx context.Context, h *hide, p *pace) error {
+	if err := e.loads.under.wait(ctx, h); err != nil {
+		return err
+	}
 	rest := h.r
 	for more := true; more; {
 		if err := ctx.Err(); err != nil {

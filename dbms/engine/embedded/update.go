@@ -140,7 +140,10 @@ func (e *Engine) publish(t *tx) {
 	e.log.committed(t.version, t.record, t.wroteBlock)
 	e.window.add(t)
 	e.rows.wrote(t)
-	e.hides.add(t.restores)
+	if len(t.restores) > 0 {
+		e.loads.under.hide(t.restores) // before the repair knows of them
+		e.hides.add(t.restores)
+	}
 	if t.retain != nil {
 		e.retention.set(t.retain)
 	}

@@ -70,6 +70,34 @@ func TestLostConnection(t *testing.T) {
 	expectNumber(t, e, "n", n)
 }
 
+// TestLostFlush: the connection is cut when a transaction is committed and is to become
+// durable, and the server still has it, or has lost it by a crash. It takes effect once.
+func TestLostFlush(t *testing.T) {
+	p := newProxy(t)
+	schema := newSchema()
+	e := open(t, p.url(), postgres.Options{Schema: schema})
+	crash := func() error {
+		const newest = `(select version from commits order by version desc limit 1)`
+		return trySQL(schema, `delete from versions where xid = `+newest, `delete from commits where version = `+newest)
+	}
+	n := 0
+	for _, meanwhile := range []func() error{nil, crash} {
+		for _, after := range []bool{false, true} {
+			p.cutAll() // a new connection is told the text of the trigger
+			p.meanwhile(meanwhile)
+			p.arm("pg_logical_emit_message", after, false)
+			if _, err := e.Update(t.Context(), nil, increment("n")); err != nil {
+				t.Fatalf("transaction %d: %v", n, err)
+			}
+			if n++; p.fired() != n {
+				t.Fatalf("%d of %d connections were cut", p.fired(), n)
+			}
+			p.meanwhile(nil)
+			expectNumber(t, e, "n", n)
+		}
+	}
+}
+
 // TestViewLostConnection: what a View reads is asked again.
 func TestViewLostConnection(t *testing.T) {
 	p := newProxy(t)
@@ -162,20 +190,24 @@ func TestUnreachable(t *testing.T) {
 // sql runs statements on a store's schema, behind its engine's back.
 func sql(t *testing.T, schema string, statements ...string) {
 	t.Helper()
-	conn, err := pgx.Connect(t.Context(), server.URL)
-	if err != nil {
+	if err := trySQL(schema, statements...); err != nil {
 		t.Fatal(err)
 	}
-	defer func() {
-		if err := conn.Close(context.Background()); err != nil {
-			t.Error(err)
-		}
-	}()
+}
+
+func trySQL(schema string, statements ...string) (err error) {
+	ctx := context.Background()
+	conn, err := pgx.Connect(ctx, server.URL)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, conn.Close(ctx)) }()
 	for _, s := range append([]string{`set search_path to ` + pgx.Identifier{schema}.Sanitize()}, statements...) {
-		if _, err := conn.Exec(t.Context(), s); err != nil {
-			t.Fatalf("%s: %v", s, err)
+		if _, err := conn.Exec(ctx, s); err != nil {
+			return fmt.Errorf("%s: %w", s, err)
 		}
 	}
+	return nil
 }
 
 // failing makes the next n commits fail with a code.

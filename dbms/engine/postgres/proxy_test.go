@@ -22,10 +22,11 @@ type proxy struct {
 
 	mu      sync.Mutex
 	trigger []byte
-	after   bool // cut when the server has got the request
-	leave   bool // and cut all others, too, and let nobody in from then on
-	down    bool // accept no more connections
-	every   int  // not 0: each so many requests, cut the connection of one, before or after it
+	after   bool         // cut when the server has got the request
+	leave   bool         // and cut all others, too, and let nobody in from then on
+	before  func() error // is called before the cut
+	down    bool         // accept no more connections
+	every   int          // not 0: each so many requests, cut the connection of one, before or after it
 	seen    int
 	cuts    int
 	conns   map[net.Conn]struct{}
@@ -69,6 +70,13 @@ func (p *proxy) arm(trigger string, after, leave bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.trigger, p.after, p.leave = []byte(trigger), after, leave
+}
+
+// meanwhile is what happens to the server before a connection is cut.
+func (p *proxy) meanwhile(do func() error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.before = do
 }
 
 // refuse lets nobody in, or everybody again.
@@ -147,11 +155,17 @@ func (p *proxy) requests(c, s net.Conn) {
 	}
 }
 
-// cut cuts the other connections, too, if that was asked for.
+// cut does what is to be done before, and cuts the other connections, too, if that was
+// asked for.
 func (p *proxy) cut() {
 	p.mu.Lock()
-	all := p.down
+	all, before := p.down, p.before
 	p.mu.Unlock()
+	if before != nil {
+		if err := before(); err != nil {
+			p.t.Errorf("proxy: before a cut: %v", err)
+		}
+	}
 	if all {
 		p.cutAll()
 	}

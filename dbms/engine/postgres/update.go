@@ -55,15 +55,31 @@ func (u *update) run(ctx context.Context) (engine.Version, error) {
 		u.op.ID = "pg-" + rand.Text()
 	}
 	v, err := u.attempts(ctx)
+	if err == nil && !u.op.NoWait {
+		v, err = u.flush(ctx, v)
+	}
 	if err != nil {
 		return "", err
 	}
-	if !u.op.NoWait {
-		if err := u.e.flush(ctx); err != nil {
-			return "", fmt.Errorf("%w: it did, but may not be durable: %w", engine.ErrUnknown, err)
-		}
-	}
 	return encode(v), nil
+}
+
+// flush makes the transaction durable, which was committed. A connection that is lost
+// under the flush may be the end of the server, and of the transaction with it: that is
+// asked for again, and run again if it is gone.
+func (u *update) flush(ctx context.Context, v uint64) (uint64, error) {
+	err := u.e.flush(ctx)
+	for n := 1; n < attempts && errors.Is(err, errLost) && ctx.Err() == nil; n++ {
+		u.maybe = true
+		if v, err = u.attempts(ctx); err != nil {
+			return 0, err
+		}
+		err = u.e.flush(ctx)
+	}
+	if err != nil {
+		return 0, fmt.Errorf("%w: it did, but may not be durable: %w", engine.ErrUnknown, err)
+	}
+	return v, nil
 }
 
 // errAgain: another transaction has changed what this one has read.
@@ -165,7 +181,7 @@ func (u *update) isFinal(ctx context.Context, err error, s *state, cached bool) 
 // base returns the state to build on, or the version of the operation if it was
 // done before. The first attempt takes what is known, without asking.
 func (u *update) base(ctx context.Context, db server, n int) (s *state, cached bool, done uint64, err error) {
-	if s, fresh := u.e.known.fresh(); n == 0 && !u.known && fresh {
+	if s, fresh := u.e.known.fresh(); n == 0 && !u.known && !u.maybe && fresh {
 		return s, true, 0, nil
 	}
 	s, err = u.e.refresh(ctx, db, question{
