@@ -76,20 +76,21 @@ func (q *Queue) drain() {
 				q.Return(c, written)
 			}
 		}
-		if !q.events() || q.halted() {
-			return
-		}
-		atomic.StoreUint32(q.word(q.a.Used+4+8*uint64(q.a.Size)), uint32(q.avail))
-		if q.availIdx() == q.avail {
+		if !q.events() || !q.more() {
 			return
 		}
 	}
 }
 
-func (q *Queue) halted() bool {
+// more asks to be told of the next chain, and tells whether there is one already.
+func (q *Queue) more() bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return q.stopped
+	if q.stopped {
+		return false
+	}
+	atomic.StoreUint32(q.word(q.a.Used+4+8*uint64(q.a.Size)), uint32(q.avail))
+	return q.availIdx() != q.avail
 }
 
 func (q *Queue) word(phys uint64) *uint32 {
@@ -174,8 +175,10 @@ func (q *Queue) wanted(old uint16) bool {
 }
 
 // Lie puts an entry into the used ring, moves the index by jump, and
-// interrupts: a device that breaks the rules.
+// interrupts: a device that breaks the rules. It takes first what it was given: a driver
+// that believes a lie about a chain reuses the memory from which that is read.
 func (q *Queue) Lie(id, n uint32, jump uint16) {
+	q.drain()
 	q.mu.Lock()
 	q.put(id, n)
 	q.publish(q.used + jump)
