@@ -17,12 +17,15 @@ import (
 // ErrTail is damage near the end of a log or of the manifest.
 var ErrTail = errors.New("damaged where it was durable")
 
-// CheckTails looks at the ends of the newest log and of the manifest of a Pebble that is
-// about to be opened. A crash may leave a torn end there, and so Pebble takes what does
-// not decode for the end, and what comes behind it is lost without a word. But something
-// may come behind that says that it was durable: then it is damage, and ErrTail.
+// CheckTails looks at the logs and the manifest of a Pebble that is about to be opened. A
+// crash may leave a torn end there, and so Pebble takes what does not decode near the end
+// for the end, and what comes behind it is lost without a word. But something may come
+// behind that says that it was durable: then it is damage, and ErrTail.
 //
-//   - A chunk of the log tells up to where the log was durable before it was written.
+//   - A chunk of the log tells up to where the log was durable before it was written. It
+//     counts too little: of what is written at once, only what is in the last block.
+//   - What marks the end of a log that was closed, a chunk with the number of the next
+//     log, is the last that is written to it. Pebble looks no further, wherever it is.
 //   - A record of the manifest is written when those before it are durable.
 //
 // What was written last has nothing behind it, and a length that is wrong by more than a
@@ -52,16 +55,17 @@ func CheckTails(fs vfs.FS, dir string) error {
 	if err != nil {
 		return err
 	}
-	newest, number := "", uint64(0)
+	logs, newest := map[uint64]string{}, uint64(0)
 	for _, name := range names {
 		digits, isLog := strings.CutSuffix(name, ".log")
-		if n, err := strconv.ParseUint(digits, 10, 64); isLog && err == nil && n >= number {
-			newest, number = fs.PathJoin(dir, name), n
+		if n, err := strconv.ParseUint(digits, 10, 64); isLog && err == nil {
+			logs[n], newest = fs.PathJoin(dir, name), max(newest, n)
 		}
 	}
-	if newest != "" {
-		if err := checkLog(fs, newest, uint32(number)); err != nil {
-			return fmt.Errorf("%s: %w", newest, err)
+	for n, name := range logs {
+		l := logCheck{number: uint32(n), newest: n == newest}
+		if err := l.run(fs, name); err != nil {
+			return fmt.Errorf("%s: %w", name, err)
 		}
 	}
 	if err := checkManifest(fs, d.ManifestFilename); err != nil {
@@ -125,47 +129,84 @@ func chunkOf(b []byte, header int, length uint16, log uint32) (c chunk) {
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// checkLog looks at the last block of a log: of those before, Pebble itself notices it
-// by those behind. The file may be longer than the log, and hold an older one there. A
-// block of which the beginning is damaged looks as if it was not written, hence the one
-// behind.
-func checkLog(fs vfs.FS, name string, number uint32) error {
+// logCheck follows the chunks of a log.
+type logCheck struct {
+	number uint32
+	newest bool
+
+	bad   int64 // where the first chunk is that is not right; -1: nowhere
+	ended bool  // and it is said to be the end
+}
+
+// run looks for the end of the log where it is not, and at the last block of the newest:
+// in blocks before, and in other logs, Pebble itself notices other damage by what comes
+// behind. The file may be longer than the log, and hold an older one there. A block of
+// which the beginning is damaged looks as if it was not written, hence the one behind.
+func (l *logCheck) run(fs vfs.FS, name string) error {
 	return withFile(fs, name, func(f vfs.File, size int64) error {
-		b := make([]byte, 2*tailBlock)
-		at := (size - 1) / tailBlock * tailBlock
-		for ; at > 0; at -= tailBlock {
-			if _, err := f.ReadAt(b[:chunkSynced], at); err != nil && err != io.EOF {
-				return err
-			}
-			if c := b[6]; c >= firstSynced && c <= firstSynced+3 && binary.LittleEndian.Uint32(b[chunkFixed:]) == number {
-				break
-			}
-		}
-		n, err := f.ReadAt(b, max(at, 0))
-		if err != nil && err != io.EOF {
+		last, err := l.lastBlock(f, size)
+		if err != nil {
 			return err
 		}
-		err = checkBlock(b[:min(n, tailBlock)], at, number)
-		if err == nil && n > tailBlock {
-			err = checkBlock(b[tailBlock:n], at+tailBlock, number)
+		l.bad = -1
+		b := make([]byte, tailBlock)
+		for at := int64(0); at < size; at += tailBlock {
+			n, err := f.ReadAt(b, at)
+			if err != nil && err != io.EOF {
+				return err
+			}
+			tail := l.newest && (at == last || at == last+tailBlock)
+			if !l.ended && !tail && !l.ends(b[:n]) {
+				continue
+			}
+			if err := l.block(b[:n], at); err != nil {
+				return err
+			}
 		}
-		return err
+		return nil
 	})
 }
 
-// checkBlock follows the chunks of a block of a log that begins at a place in it.
-func checkBlock(b []byte, at int64, number uint32) error {
-	bad := int64(-1)
+// lastBlock is the place of the last block that begins with a chunk of this log, 0 if
+// there is none.
+func (l *logCheck) lastBlock(f vfs.File, size int64) (int64, error) {
+	var b [chunkSynced]byte
+	at := (size - 1) / tailBlock * tailBlock
+	for ; at > 0; at -= tailBlock {
+		if _, err := f.ReadAt(b[:], at); err != nil && err != io.EOF {
+			return 0, err
+		}
+		if c := b[6]; c >= firstSynced && c <= firstSynced+3 && binary.LittleEndian.Uint32(b[chunkFixed:]) == l.number {
+			break
+		}
+	}
+	return at, nil
+}
+
+// ends reports whether a chunk of the block says that the log ends there.
+func (l *logCheck) ends(b []byte) bool {
+	for len(b) >= chunkSynced && !l.isEnd(b) {
+		b = b[min(len(b), chunkSynced+int(binary.LittleEndian.Uint16(b[4:]))):]
+	}
+	return l.isEnd(b)
+}
+
+func (l *logCheck) isEnd(b []byte) bool {
+	return len(b) >= chunkNumber && b[6] > 0 && binary.LittleEndian.Uint32(b[chunkFixed:]) == l.number+1
+}
+
+// block follows the chunks of a block that begins at a place in the log.
+func (l *logCheck) block(b []byte, at int64) error {
 	for i := 0; i < len(b); {
-		c := chunkAt(b[i:], chunkSynced, number)
+		c := chunkAt(b[i:], chunkSynced, l.number)
 		if c.size == 0 {
 			break
 		}
 		switch {
-		case !c.right && bad < 0:
-			bad = at + int64(i)
-		case c.right && bad >= 0 && c.synced > bad:
-			return fmt.Errorf("byte %d: %w", bad, ErrTail)
+		case !c.right && l.bad < 0:
+			l.bad, l.ended = at+int64(i), l.isEnd(b[i:])
+		case c.right && l.bad >= 0 && (l.ended || c.synced > l.bad):
+			return fmt.Errorf("byte %d: %w", l.bad, ErrTail)
 		}
 		i += c.size
 	}

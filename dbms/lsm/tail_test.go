@@ -2,10 +2,12 @@ package lsm
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -158,6 +160,49 @@ func TestTails(t *testing.T) {
 	}
 }
 
+// TestEndMark makes chunks of a log say that it ends there, as one bit may do. Pebble
+// believes it.
+func TestEndMark(t *testing.T) {
+	fs := unclean(t)
+	name, _ := tails(t, fs)
+	number, err := strconv.ParseUint(strings.TrimSuffix(fs.PathBase(name), ".log"), 10, 32)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := contents(t, fs, name)
+	var chunks []int
+	for block := 0; block < len(b); block += tailBlock {
+		for at := block; ; {
+			c := chunkAt(b[at:min(block+tailBlock, len(b))], chunkSynced, uint32(number))
+			if !c.right {
+				break
+			}
+			chunks = append(chunks, at)
+			at += c.size
+		}
+	}
+	if len(chunks) < tailRows/3 || chunks[len(chunks)-1] < tailBlock {
+		t.Fatalf("%d chunks, the last at %d", len(chunks), chunks[len(chunks)-1])
+	}
+	for i, at := range chunks {
+		damaged := bytes.Clone(b)
+		binary.LittleEndian.PutUint32(damaged[at+chunkFixed:], uint32(number)+1)
+		copy := with(t, fs, name, damaged)
+		want := ErrTail
+		if i == len(chunks)-1 {
+			want = nil // this is where it ends
+		} else if rows, err := lost(t, with(t, fs, name, damaged)); err != nil || rows == 0 {
+			t.Errorf("chunk %d: Pebble notices it itself: %d rows are lost, %v", i, rows, err)
+		}
+		for _, newest := range []bool{true, false} {
+			l := logCheck{number: uint32(number), newest: newest}
+			if err := l.run(copy, name); !errors.Is(err, want) {
+				t.Errorf("chunk %d of %d, newest %v: %v", i, len(chunks), newest, err)
+			}
+		}
+	}
+}
+
 // TestTornTails cuts the files off, or leaves zeros or an older log from some place on:
 // that is what a crash leaves, and no damage.
 func TestTornTails(t *testing.T) {
@@ -233,7 +278,9 @@ func FuzzBlock(f *testing.F) {
 		if len(b) > tailBlock {
 			return
 		}
-		if err := checkBlock(b, 0, number); err != nil && !errors.Is(err, ErrTail) {
+		l := logCheck{number: number, bad: -1}
+		l.ends(b)
+		if err := l.block(b, 0); err != nil && !errors.Is(err, ErrTail) {
 			t.Error(err)
 		}
 	})

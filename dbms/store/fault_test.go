@@ -112,7 +112,9 @@ func workload(t *testing.T, disk *crash.Device, clients []*client) error {
 // finds whole, or names.
 //
 // Of a store that was not closed, damage in what was written last looks like what a power
-// cut leaves.
+// cut leaves. That is the last row and those that Pebble does not count as durable, for it
+// forgets what of a row was in the log's block before: less than a row in each block, and
+// it begins a new log after less than eight.
 func TestFlippedBits(t *testing.T) {
 	t.Run("closed", func(t *testing.T) { flipBits(t, true) })
 	t.Run("cut", func(t *testing.T) { flipBits(t, false) })
@@ -136,7 +138,7 @@ func flipBits(t *testing.T, closed bool) {
 	if closed {
 		check(t, s.Close())
 	} else {
-		last = 1
+		last = 10
 	}
 	const block = 4096
 	image := make([]byte, disk.Size())
