@@ -71,8 +71,8 @@ test-host:
 	@go tool staticcheck ./...
 	@echo '== tests on this host, with the race detector'
 	@go test -race -timeout 20m $$(go list ./... | grep -v -x -e '[^ ]*/qemu' -e '[^ ]*/cmd/tuplix')
-	@echo '== power cuts under the store, thousands of them, an error at each I/O, a disk that is full'
-	@GOMAXPROCS=4 go test -timeout 20m -run 'Crash$$|IOErrors$$' ./dbms/store -crash.seeds $(SEEDS) -faults.step 1
+	@echo '== power cuts under the store, thousands of them, an error at each I/O, a bit in each block, a disk that is full'
+	@GOMAXPROCS=4 go test -timeout 20m -run 'Crash$$|IOErrors$$|FlippedBits$$' ./dbms/store -crash.seeds $(SEEDS) -faults.step 1 -flips.step 1
 	@go test -timeout 20m -run 'Crash$$|Faults$$|Rewrite$$|EmptyModel$$' ./dbms/engine/embedded -crash.seeds 100 -faults.all
 	@go test -timeout 20m -run 'HundredThousandEntries$$' ./services/file
 

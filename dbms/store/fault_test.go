@@ -17,7 +17,10 @@ import (
 	"github.com/tuplix/tuplix/dbms/table"
 )
 
-var faultStep = flag.Int("faults.step", 7, "fail each `n`th operation in TestIOErrors")
+var (
+	faultStep = flag.Int("faults.step", 7, "fail each `n`th operation in TestIOErrors")
+	flipStep  = flag.Int("flips.step", 5, "flip a bit in each `n`th block in TestFlippedBits")
+)
 
 // TestIOErrors fails each operation of the device in a workload in turn, once or
 // from then on: reads, writes, flushes and discards, from the opening of the store
@@ -107,7 +110,7 @@ func workload(t *testing.T, disk *crash.Device, clients []*client) error {
 	return errors.Join(err, s.Close())
 }
 
-// TestFlippedBits changes a bit in every block of a small store, in turn. Whoever
+// TestFlippedBits changes a bit in the blocks of a small store, in turn. Whoever
 // reads gets what was written, or an error; and what gives no error, the check
 // finds whole, or names.
 //
@@ -148,9 +151,12 @@ func flipBits(t *testing.T, closed bool) {
 		check(t, s.Close())
 	}
 	r := rand.New(rand.NewPCG(2, 2))
-	flipped, noticed := 0, 0
+	written, flipped, noticed := 0, 0, 0
 	for at := 0; at < len(image); at += block {
 		if blank(image[at : at+block]) {
+			continue
+		}
+		if written++; written%*flipStep != 0 {
 			continue
 		}
 		bit := at*8 + r.IntN(block*8)
