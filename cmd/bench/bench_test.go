@@ -107,6 +107,31 @@ func TestWriteJSON(t *testing.T) {
 	}
 }
 
+func TestTimeOfProcess(t *testing.T) {
+	const stat = "711 (qemu) (x) R 1 2 3 4 5 6 7 8 9 10 257 31 14 15 20 0 4"
+	if got, err := parseTime(stat); err != nil || got != 2.88 {
+		t.Errorf("got %v, %v", got, err)
+	}
+	for _, bad := range []string{"", "711 (qemu) R 1 2", "711 (qemu) R 1 2 3 4 5 6 7 8 9 10 x 31 14"} {
+		if got, err := parseTime(bad); err == nil {
+			t.Errorf("%q is taken for %v", bad, got)
+		}
+	}
+	if got, err := timeOfProcess(os.Getpid()); err != nil || got < 0 {
+		t.Errorf("of this process: %v, %v", got, err)
+	}
+}
+
+// Each round's figures are in the log, in the order of the table.
+func TestShow(t *testing.T) {
+	e := experiment{figures: []spec{{"boot", "s", lower, 1}, {"memory", "MiB", lower, 1}, {"other", "s", lower, 1}}}
+	var log strings.Builder
+	e.show(&log, "Linux", map[string]float64{"memory": 271.25, "boot": 3.2})
+	if got, want := log.String(), "  boot, Linux: 3.2 s\n  memory, Linux: 271.2 MiB\n"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
 func TestParseResults(t *testing.T) {
 	got := parseResults("noise\r\nresult now 12.5\r\nresult hash x\nresult a b c\n")
 	if len(got) != 1 || got["now"] != 12.5 {

@@ -210,11 +210,21 @@ func (e *experiment) round(ctx context.Context, o *options, ours, peer *system, 
 		tell(s.name)
 		got, err := e.measure(ctx, o, s)
 		take(got, s == ours, err)
+		e.show(log, s.name, got)
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
 	}
 	return nil
+}
+
+// show prints what one round of one system gave, so that noise can be told from change.
+func (e *experiment) show(log io.Writer, who string, got map[string]float64) {
+	for _, s := range e.figures {
+		if v, ok := got[s.name]; ok {
+			fmt.Fprintf(log, "  %s, %s: %.4g %s\n", s.name, who, v, s.unit)
+		}
+	}
 }
 
 func (e *experiment) collect(values map[string]*samples, got map[string]float64, ours bool, err error) {
