@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"syscall"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
@@ -33,6 +34,10 @@ const (
 
 // pastInMemory is for how long a machine without a disk remembers.
 const pastInMemory = engine.MinRetention
+
+// calmAfter is for how long nothing is written before the store's log is put into
+// tables, which the next boot would do otherwise, before the program begins.
+const calmAfter = time.Second
 
 // leastDisk is the smallest disk that is taken, in bytes: on a smaller one the
 // store's own work fails before the disk is full.
@@ -78,7 +83,9 @@ func (f *files) mount(fs vfs.FS) (err error) {
 	files := max(budget/filesShare, file.MinMemory)
 	o := store.Options{Options: embedded.Options{Memory: budget - files, Log: say}}
 	fo := file.Options{Memory: files, Log: say}
-	if f.volume == nil {
+	if f.volume != nil {
+		o.FlushAfter = calmAfter
+	} else {
 		o.Retention, fo.Past = pastInMemory, int64(files)
 	}
 	if f.store, f.fs, err = file.OpenVolume(context.Background(), fs, o, fo, file.Tables()...); err != nil {

@@ -225,6 +225,7 @@ func (c *collection) sweepStep(low, high []byte, horizon version, goes func(key,
 	if err = errors.Join(storage(err), storage(it.Close())); err == nil && n > 0 {
 		if err = c.e.failed(); err == nil {
 			err = c.e.guard(func() error { return c.e.db.Apply(b, pebble.NoSync) })
+			c.e.calm.wrote()
 		}
 	}
 	if err == nil {

@@ -30,6 +30,7 @@
 //
 //	background: repair ──► collect, in short steps
 //	            make room on a device that fills up (policy.go, maker.go, pass.go)
+//	            empty the log once nothing has been written for a while (calm.go)
 //
 // # Guarantees
 //

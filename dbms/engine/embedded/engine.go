@@ -62,6 +62,7 @@ type Engine struct {
 	claimed    atomicVersion // history up to it is going early
 	troubles   atomic.Int64  // failures of background work since the last success
 	background background
+	calm       calm
 	failure    atomic.Pointer[error] // why no more transactions are taken
 	broken     atomic.Bool           // Pebble has given up: a write might never return
 	stalled    atomic.Bool           // a transaction waits within Pebble
@@ -202,6 +203,7 @@ func (e *Engine) Close() error {
 	e.watchers.close()
 	e.users.wait()
 	e.groups.timer.Stop()
+	e.calm.stop()
 	_ = e.applyOpen() // settleLog tells
 	return errors.Join(e.settleLog(), e.leaveWitness(), e.closeDB())
 }

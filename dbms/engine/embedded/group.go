@@ -212,6 +212,7 @@ func (e *Engine) applyGroup(g *group) error {
 		return err
 	}
 	g.applied = true
+	e.calm.wrote()
 	e.empty.wrote(&g.touched, g.gone, g.last)
 	if g.final != nil {
 		e.publish(g.final)

@@ -68,6 +68,7 @@ func Open(fs vfs.FS, dir string, opts Options) (*Engine, error) {
 	if !opts.NoBackground {
 		e.background.start(e)
 	}
+	e.calm.start(e)
 	return e, nil
 }
 
@@ -126,6 +127,7 @@ func (e *Engine) create() error {
 		b.Set(metaKey(metaRetention), newRetention(e.opts.Retention, e.born).encode(), nil))
 	if err == nil {
 		err = e.guard(func() error { return e.db.Apply(b, pebble.Sync) })
+		e.calm.wrote()
 	}
 	return err
 }

@@ -40,6 +40,11 @@ type Options struct {
 	// collects what is beyond retention: Collect does both.
 	NoBackground bool
 
+	// FlushAfter is for how long nothing must have been written before what is only
+	// in the log and in memory is put into tables, so that the next opening has
+	// nothing to replay. 0 is never: then it is done when memory is full.
+	FlushAfter time.Duration
+
 	// AcceptLoss opens a store whose newest transactions are lost to damage, which
 	// is refused otherwise.
 	AcceptLoss bool

@@ -102,6 +102,7 @@ func (e *Engine) repairKeys(keys [][]byte) error {
 	}
 	e.counters.superseded.Add(int64(t.superseded))
 	err := e.guard(func() error { return e.db.Apply(t.batch, pebble.NoSync) })
+	e.calm.wrote()
 	for _, key := range keys {
 		e.rows.drop(key)
 		e.empty.cut(key)
