@@ -16,8 +16,8 @@ type readAhead struct {
 	version uint64 // of the content in the window
 }
 
-// readAt is FS.readAt through the window.
-func (a *readAhead) readAt(fs *FS, in *inode, p []byte, off int64) (int, error) {
+// readAt is FS.readAt through the window, which does not reach beyond end.
+func (a *readAhead) readAt(fs *FS, in *inode, p []byte, off, end int64) (int, error) {
 	if len(p) >= aheadBytes || off < 0 {
 		return fs.readAt(in, p, off)
 	}
@@ -27,7 +27,7 @@ func (a *readAhead) readAt(fs *FS, in *inode, p []byte, off int64) (int, error) 
 	version, size := in.version, in.size
 	in.view.RUnlock()
 	if n := min(int64(len(p)), size-off); n > 0 && (version != a.version || off < a.off || off+n > a.off+int64(len(a.window))) {
-		if err := a.fill(fs, in, off, size); err != nil {
+		if err := a.fill(fs, in, off, min(size, end)); err != nil {
 			return 0, err
 		}
 		a.version = version // taken before reading: a change since then is noticed
@@ -42,13 +42,14 @@ func (a *readAhead) readAt(fs *FS, in *inode, p []byte, off int64) (int, error) 
 	return n, nil
 }
 
-// fill moves the window to off.
-func (a *readAhead) fill(fs *FS, in *inode, off, size int64) error {
-	if a.window == nil {
-		a.window = make([]byte, aheadBytes+maxSector)
-	}
+// fill moves the window to off; it ends at end at the latest.
+func (a *readAhead) fill(fs *FS, in *inode, off, end int64) error {
 	a.off = alignDown(off, fs.sector)
-	a.window = a.window[:min(int64(cap(a.window)), size-a.off)]
+	size := min(aheadBytes+maxSector, end-a.off)
+	if int64(cap(a.window)) < size {
+		a.window = make([]byte, size)
+	}
+	a.window = a.window[:size]
 	n, err := fs.readAt(in, a.window, a.off)
 	a.window = a.window[:n]
 	if err == io.EOF {

@@ -3,6 +3,7 @@ package blockfs
 import (
 	"errors"
 	"io"
+	"math"
 	"os"
 	"path"
 	"syscall"
@@ -58,6 +59,9 @@ func (f *file) Close() error {
 			err = errors.Join(err, f.fs.lastWriterGone(f.in))
 		}
 	}
+	if f.in.handles == 0 {
+		f.fs.fetches.forgetFile(f.in)
+	}
 	if f.in.handles == 0 && f.in.links == 0 {
 		f.fs.freeFile(f.in)
 	}
@@ -101,7 +105,7 @@ func (f *file) ReadAt(p []byte, off int64) (int, error) {
 	if f.in.isDir() {
 		return 0, pathError("read", f.name, syscall.EISDIR)
 	}
-	read := f.fs.readAt
+	read := f.fs.readFetched
 	if f.ahead != nil {
 		read = f.readAhead
 	}
@@ -113,7 +117,7 @@ func (f *file) ReadAt(p []byte, off int64) (int, error) {
 }
 
 func (f *file) readAhead(in *inode, p []byte, off int64) (int, error) {
-	return f.ahead.readAt(f.fs, in, p, off)
+	return f.ahead.readAt(f.fs, in, p, off, math.MaxInt64)
 }
 
 // Write implements vfs.File. p is not changed.
@@ -171,9 +175,15 @@ func (f *file) SyncTo(int64) (fullSync bool, err error) {
 	return false, pathError("sync", f.name, f.fs.drain(f.in, false, f.log))
 }
 
-// Prefetch implements vfs.File. There is no cache to fetch into; handles opened
-// with vfs.SequentialReadsOption read ahead by themselves.
-func (f *file) Prefetch(int64, int64) error { return nil }
+// Prefetch implements vfs.File: n bytes from off are about to be read, in this order.
+// They are read from the device in large pieces when the first of them is asked for.
+// Handles opened with vfs.SequentialReadsOption read ahead by themselves.
+func (f *file) Prefetch(off, n int64) error {
+	if f.ahead == nil && !f.in.isDir() && off >= 0 && n > 0 && n <= maxFetch {
+		f.fs.fetches.announce(f.in, off, off+n)
+	}
+	return nil
+}
 
 // Fd implements vfs.File: there is no descriptor.
 func (f *file) Fd() uintptr { return vfs.InvalidFd }

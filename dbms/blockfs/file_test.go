@@ -60,18 +60,27 @@ func compareAt(t *testing.T, f io.ReaderAt, model []byte, rng *rand.Rand) {
 	}
 }
 
-// TestReadAhead reads block by block while the file is written and grows.
+// TestReadAhead reads block by block while the file is written and grows, by a handle
+// that reads ahead, and by one that is told what comes.
 func TestReadAhead(t *testing.T) {
+	t.Run("sequential", func(t *testing.T) { testReadAhead(t, 0, vfs.SequentialReadsOption) })
+	t.Run("announced", func(t *testing.T) { testReadAhead(t, 100<<10) })
+}
+
+func testReadAhead(t *testing.T, announced int, opts ...vfs.OpenOption) {
 	_, fs := formatted(t, 16<<20, 512)
 	rng := rand.New(rand.NewPCG(1, 1))
 	model := pattern(1, 1<<20)
 	writeFile(t, fs, "f", model)
 	w, err := fs.OpenReadWrite("f", unspecified)
 	must(t, err)
-	r, err := fs.Open("f", vfs.SequentialReadsOption)
+	r, err := fs.Open("f", opts...)
 	must(t, err)
 	for off := 0; off < 1<<20; {
 		n := 1 + rng.IntN(9000)
+		if rng.IntN(8) == 0 {
+			must(t, r.Prefetch(int64(off), int64(announced)))
+		}
 		p := make([]byte, n)
 		got, err := r.ReadAt(p, int64(off))
 		want := model[off:min(off+n, len(model))]

@@ -30,6 +30,7 @@ type FS struct {
 	sector  int64 // of the device: the unit of writing data
 	alloc   allocator
 	barrier *barrier
+	fetches fetches
 
 	mu            sync.Mutex // see inode for the order of locks
 	changed       sync.Cond  // committing, committed, reclaiming or discards changed

@@ -60,6 +60,10 @@ const (
 	// aheadBytes is how much a handle opened for sequential reading reads at once
 	// (policy).
 	aheadBytes = 128 << 10
+	// maxFetches is how many stretches may be announced at a time, each with memory of
+	// aheadBytes, and maxFetch how long one may be in bytes (policy).
+	maxFetches = 4
+	maxFetch   = 1 << 20
 
 	// A growing file takes as much again as it has, within these bounds (policy).
 	maxGrowth = 1 << 20

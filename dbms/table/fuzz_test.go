@@ -2,6 +2,7 @@ package table
 
 import (
 	"bytes"
+	"encoding/binary"
 	"testing"
 	"unsafe"
 )
@@ -72,6 +73,24 @@ func FuzzRow(f *testing.F) {
 		}
 		if err := s.dynamic.decode(dynamicRow(values), k, again, nil); err != nil {
 			t.Fatal(err)
+		}
+	})
+}
+
+// FuzzUvarint holds the reader of integers against that of encoding/binary.
+func FuzzUvarint(f *testing.F) {
+	for shift := range 64 {
+		f.Add(append(binary.AppendUvarint(nil, 1<<shift), "what follows"...))
+		f.Add(binary.AppendUvarint(nil, 1<<shift-1))
+	}
+	f.Add([]byte("\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff"))
+	f.Add([]byte("\xff\xff\xff\xff\xff\xff\xff\xff\xff\x02  "))
+	f.Add([]byte("\x80\x80\x80\x80\x80\x80\x80\x80\x80\x00  "))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		want, size := binary.Uvarint(b)
+		got, n := uvarint(b)
+		if got != want || n != size {
+			t.Errorf("% x: %d of %d bytes, should be %d of %d", b, got, n, want, size)
 		}
 	})
 }

@@ -3,6 +3,7 @@ package table
 import (
 	"encoding/binary"
 	"errors"
+	"math"
 	"math/bits"
 	"unsafe"
 
@@ -42,7 +43,8 @@ type plan struct {
 type op struct {
 	slot  slot // formSkip if the column has been dropped since
 	class class
-	col   int // position, -1 if dropped
+	plain bool // an integer of 64 bits or a uint32, never null: most columns of most tables
+	col   int  // position, -1 if dropped
 }
 
 // filling is a column that the row does not have yet.
@@ -109,6 +111,8 @@ func (b *binding) makePlan(version uint32) *plan {
 		if null {
 			nullable++
 		}
+		o.plain = !null && (o.class == classUint && (o.slot.form == formUint64 || o.slot.form == formUint32) ||
+			o.class == classInt && o.slot.form == formInt64)
 		p.ops = append(p.ops, o)
 	}
 	p.nulls = (nullable + 7) / 8
@@ -125,6 +129,7 @@ func (p *plan) asValues(b *binding, version uint32) *plan {
 		if o.col >= 0 {
 			typ, null := b.cols[o.col].as(version)
 			o.slot = slot{form: formValue, typ: typ, nullable: null, offset: uintptr(i) * unsafe.Sizeof(Value{})}
+			o.plain = false
 		}
 		was.ops = append(was.ops, o)
 	}
@@ -239,7 +244,10 @@ func (e *encoder) column(o *op, row unsafe.Pointer) error {
 	return nil
 }
 
-var errShort = errors.New("it ends too early")
+var (
+	errShort = errors.New("it ends too early")
+	errRange = errors.New("a number is out of range")
+)
 
 // decode reads a row from its key, without the prefix, and its value. Texts go
 // to memory of their own, or to mem if it is not nil.
@@ -351,6 +359,25 @@ func (p *plan) decode(row unsafe.Pointer, nulls, fixed, text []byte) error {
 	bit, at := 0, 0
 	for i := range p.ops {
 		o := &p.ops[i]
+		if o.plain {
+			u, n := uvarint(fixed[min(at, len(fixed)):])
+			if n <= 0 {
+				return errShort
+			}
+			at += n
+			switch to := unsafe.Add(row, o.slot.offset); o.slot.form {
+			case formInt64:
+				*(*int64)(to) = int64(u>>1) ^ -int64(u&1)
+			case formUint64:
+				*(*uint64)(to) = u
+			default:
+				if u > math.MaxUint32 {
+					return errRange
+				}
+				*(*uint32)(to) = uint32(u)
+			}
+			continue
+		}
 		if o.slot.nullable {
 			null := nulls[bit/8]>>(bit%8)&1 != 0
 			bit++
@@ -362,16 +389,11 @@ func (p *plan) decode(row unsafe.Pointer, nulls, fixed, text []byte) error {
 		var u uint64
 		switch o.class {
 		case classUint, classInt, classText:
-			if at < len(fixed) && fixed[at] < 0x80 {
-				u = uint64(fixed[at])
-				at++
-			} else {
-				n := 0
-				if u, n = binary.Uvarint(fixed[min(at, len(fixed)):]); n <= 0 {
-					return errShort
-				}
-				at += n
+			n := 0
+			if u, n = uvarint(fixed[min(at, len(fixed)):]); n <= 0 {
+				return errShort
 			}
+			at += n
 		case classFixed:
 			if len(fixed)-at < 8 {
 				return errShort
@@ -410,7 +432,7 @@ func (p *plan) decode(row unsafe.Pointer, nulls, fixed, text []byte) error {
 		if o.slot.form == formUint64 || o.slot.form == formInt64 {
 			*(*uint64)(unsafe.Add(row, o.slot.offset)) = u
 		} else if !o.slot.setNumber(row, u) {
-			return errors.New("a number is out of range")
+			return errRange
 		}
 	}
 	if at != len(fixed) || len(text) != 0 {
@@ -427,5 +449,31 @@ func uvarint(b []byte) (uint64, int) {
 	if len(b) > 0 && b[0] < 0x80 {
 		return uint64(b[0]), 1
 	}
-	return binary.Uvarint(b)
+	return longUvarint(b)
+}
+
+// longUvarint is binary.Uvarint for numbers of several bytes, such as times, without a
+// step for each byte.
+func longUvarint(b []byte) (uint64, int) {
+	if len(b) < binary.MaxVarintLen64 {
+		return binary.Uvarint(b)
+	}
+	x := binary.LittleEndian.Uint64(b)
+	last := ^x & 0x8080808080808080 // the lowest of these bits is of the last byte
+	if last != 0 {
+		x &= last ^ (last - 1)
+	}
+	// Neighbours move together: groups of 7 bits, of 14, of 28.
+	x = x&0x007f007f007f007f | x&0x7f007f007f007f00>>1
+	x = x&0x00003fff00003fff | x&0x3fff00003fff0000>>2
+	x = x&0x000000000fffffff | x&0x0fffffff00000000>>4
+	switch {
+	case last != 0:
+		return x, bits.TrailingZeros64(last)/8 + 1
+	case b[8] < 0x80:
+		return x | uint64(b[8])<<56, 9
+	case b[9] <= 1:
+		return x | uint64(b[8]&0x7f)<<56 | uint64(b[9])<<63, 10
+	}
+	return binary.Uvarint(b) // it is too long
 }

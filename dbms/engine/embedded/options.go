@@ -6,6 +6,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/bloom"
+	"github.com/cockroachdb/pebble/v2/objstorage/objstorageprovider"
 	"github.com/cockroachdb/pebble/v2/sstable"
 	"github.com/cockroachdb/pebble/v2/vfs"
 
@@ -105,6 +106,10 @@ func pebbleOptions(fs vfs.FS, o *Options) *pebble.Options {
 		// blockfs has no descriptors to sync ranges of, so each would be a flush.
 		BytesPerSync: 1 << 30,
 	}
+	// Scans announce what they are about to read. Only compactions open files to read
+	// them from start to end, and so are known to the fence.
+	p.Local.ReadaheadConfig = objstorageprovider.NewReadaheadConfig()
+	p.Local.ReadaheadConfig.Set(objstorageprovider.FadviseSequential, objstorageprovider.SysReadahead)
 	// Compactions never have all processors: who waits for the disk must get one
 	// when that is done.
 	p.CompactionConcurrencyRange = func() (int, int) { return 1, min(max(runtime.GOMAXPROCS(0)-1, 1), maxCompactions) }
