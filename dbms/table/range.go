@@ -1,10 +1,15 @@
 package table
 
-import "github.com/tuplix/tuplix/dbms/engine"
+import (
+	"context"
+	"time"
+
+	"github.com/tuplix/tuplix/dbms/engine"
+)
 
 // Range returns the keys of the rows of a span of the primary key, for what
 // works on keys: Watch, Changes, Retain. The span's order and limit do not count.
-// Secondary indexes lie elsewhere (Tx.Ranges).
+// Secondary indexes lie elsewhere (Tx.KeysOf).
 func (r *Rows) Range(s Span) (engine.Range, error) { return r.b.bounds(r.b.primary(), s) }
 
 // JobsTable is the table of the catalog that says what DB.Work has to do: it has
@@ -25,4 +30,35 @@ func (x *reader[T]) Range(tx *Tx, s Span) (engine.Range, error) {
 		return engine.Range{}, err
 	}
 	return b.bounds(i, s)
+}
+
+// KeysOf returns the keys of the rows and indexes of tables, a range for each, for what
+// works on keys: Watch, Retain. What the catalog has of them lies elsewhere (Ranges).
+func (t *Tx) KeysOf(tables ...Declared) ([]engine.Range, error) {
+	ranges := make([]engine.Range, len(tables))
+	for i, d := range tables {
+		s, err := t.table(d.declared().def.Name)
+		if err != nil {
+			return nil, err
+		}
+		ranges[i] = s.everything()
+	}
+	return ranges, nil
+}
+
+// Retain has the engine keep what rows and index entries of tables were for so long (see
+// engine.Retain). Their definitions are kept as long as others: the catalog can be read
+// as of a moment only if nothing of it is missing, and without it no table can.
+func (db *DB) Retain(ctx context.Context, op *engine.Op, keep time.Duration, tables ...Declared) error {
+	var ranges []engine.Range
+	err := db.View(ctx, func(tx *Tx) (err error) {
+		ranges, err = tx.KeysOf(tables...)
+		return err
+	})
+	for _, r := range ranges {
+		if err == nil {
+			err = db.Engine().Retain(ctx, op, r, keep)
+		}
+	}
+	return err
 }

@@ -107,7 +107,7 @@ func (s *schema) ranges() ([]engine.Range, error) {
 	return ranges, nil
 }
 
-// Ranges returns the ranges of keys that make up a table: its rows and indexes,
+// Ranges returns the ranges of keys that make up a table, for restores: its rows and indexes,
 // and its rows of the catalog.
 func (t *Tx) Ranges(table string) ([]engine.Range, error) {
 	s, err := t.table(table)

@@ -115,11 +115,8 @@ func (c *Service) checkOverride() error {
 // declare brings the rows to what the declarations and this boot say. Rows of
 // settings that nobody declares any more stay: their program may come back.
 func (c *Service) declare(tx *table.Tx) error {
-	rows, err := tx.Rows(Settings.Name())
-	if err != nil {
-		return err
-	}
-	if c.area, err = rows.Range(table.Span{}); err != nil {
+	var err error
+	if c.area, err = Settings.Range(tx, table.Span{}); err != nil {
 		return err
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.declared)) {

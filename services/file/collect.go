@@ -159,16 +159,9 @@ func (fs *FS) expire(before engine.Version) error {
 
 // ranges are the keys of the rows of the tree of files.
 func (fs *FS) ranges() (ranges []engine.Range, err error) {
-	err = fs.view(func(tx *table.Tx) error {
-		ranges = nil
-		for _, t := range tree {
-			r, err := tx.Ranges(t.Name())
-			if err != nil {
-				return err
-			}
-			ranges = append(ranges, r[0])
-		}
-		return nil
+	err = fs.view(func(tx *table.Tx) (err error) {
+		ranges, err = tx.KeysOf(tree...)
+		return err
 	})
 	return ranges, err
 }
@@ -205,7 +198,7 @@ func (fs *FS) purge() error {
 func (fs *FS) horizon() (h engine.Version, err error) {
 	var r []engine.Range
 	err = fs.view(func(tx *table.Tx) (err error) {
-		r, err = tx.Ranges(extents.Name())
+		r, err = tx.KeysOf(extents)
 		return err
 	})
 	if err == nil {

@@ -43,7 +43,7 @@ func (fs *FS) separate() error {
 		return nil
 	}
 	return fs.view(func(tx *table.Tx) error {
-		r, err := tx.Ranges(data.Name())
+		r, err := tx.KeysOf(data)
 		if err == nil {
 			s.Separate(r[0])
 		}

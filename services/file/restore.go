@@ -84,16 +84,13 @@ func (fs *FS) restore(ctx context.Context, op *engine.Op, to time.Time, do func(
 
 // restoreAll restores the tables of the tree.
 func (fs *FS) restoreAll(tx *table.Tx, to engine.Version) error {
-	for _, t := range tree {
-		r, err := tx.Ranges(t.Name())
+	ranges, err := tx.KeysOf(tree...)
+	for _, r := range ranges {
 		if err == nil {
-			err = tx.Raw().Restore(r[0], to)
-		}
-		if err != nil {
-			return err
+			err = tx.Raw().Restore(r, to)
 		}
 	}
-	return nil
+	return err
 }
 
 // restorer restores what is below one name.

@@ -105,7 +105,7 @@ var (
 // tree are the tables that make up the tree of files, which is restored as a whole.
 // The counters are not of it: numbers are never used twice. os.loaded is, since what it
 // says is up to where the other tables have judged; loaded data has ids by the clock.
-var tree = []interface{ Name() string }{inodes, entries, extents, data, freed, shares, orphans, attributes, loaded}
+var tree = []table.Declared{inodes, entries, extents, data, freed, shares, orphans, attributes, loaded}
 
 // Tables returns the tables of the service.
 func Tables() []table.Declared {

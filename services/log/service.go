@@ -80,11 +80,8 @@ func Open(ctx context.Context, s *store.Store, c *config.Service, o Options) (*S
 // resume finds where the log ends, and has the engine keep no history of it.
 func (s *Service) resume(ctx context.Context) error {
 	err := s.store.View(ctx, func(tx *table.Tx) error {
-		rows, err := tx.Rows(Lines.Name())
-		if err != nil {
-			return err
-		}
-		if s.area, err = rows.Range(table.Span{}); err != nil {
+		var err error
+		if s.area, err = Lines.Range(tx, table.Span{}); err != nil {
 			return err
 		}
 		s.position, err = endOf(tx)
@@ -93,7 +90,7 @@ func (s *Service) resume(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return s.store.Engine().Retain(ctx, op("log.Open"), s.area, engine.MinRetention)
+	return s.store.Retain(ctx, op("log.Open"), engine.MinRetention, Lines)
 }
 
 func op(name string) *engine.Op { return user.Caller{User: user.Root, Program: "log"}.Op(name) }

@@ -45,23 +45,8 @@ func Open(ctx context.Context, s *store.Store, o Options) (*Service, error) {
 	if m.now == nil {
 		m.now = time.Now
 	}
-	var areas []engine.Range
-	err := s.View(ctx, func(tx *table.Tx) error {
-		for _, t := range []string{Messages.Name(), Counts.Name(), SentIDs.Name(), Publications.Name()} {
-			ranges, err := tx.Ranges(t)
-			if err != nil {
-				return err
-			}
-			areas = append(areas, ranges...)
-		}
-		return nil
-	})
 	op := user.Caller{User: user.Root, Program: "message"}.Op("message.Open")
-	for _, r := range areas {
-		if err == nil {
-			err = s.Engine().Retain(ctx, op, r, engine.MinRetention)
-		}
-	}
+	err := s.Retain(ctx, op, engine.MinRetention, Messages, Counts, SentIDs, Publications)
 	if err == nil {
 		err = m.clearRest(ctx)
 	}

@@ -81,15 +81,7 @@ func op(name string) *engine.Op {
 // prepare makes the tiers of a new store, and has the engine keep no more history
 // of samples than it must.
 func (s *Service) prepare(ctx context.Context) error {
-	var area engine.Range
 	_, err := s.store.Update(ctx, op("metric.Open"), func(tx *table.Tx) error {
-		rows, err := tx.Rows(Samples.Name())
-		if err != nil {
-			return err
-		}
-		if area, err = rows.Range(table.Span{}); err != nil {
-			return err
-		}
 		if _, err := Tiers.First(tx, table.Span{}); !errors.Is(err, table.ErrNotFound) {
 			return err
 		}
@@ -103,7 +95,7 @@ func (s *Service) prepare(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return s.store.Engine().Retain(ctx, op("metric.Open"), area, engine.MinRetention)
+	return s.store.Retain(ctx, op("metric.Open"), engine.MinRetention, Samples)
 }
 
 // run takes a sample at each step, and goes by the new step when it changes.

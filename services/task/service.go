@@ -2,7 +2,6 @@ package task
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"sync"
@@ -127,23 +126,5 @@ var system = user.Caller{User: user.Root, Program: "task"}
 
 // retain has the engine keep little history of rows that come and go.
 func (s *Service) retain(ctx context.Context) error {
-	var ranges []engine.Range
-	err := s.store.View(ctx, func(tx *table.Tx) error {
-		for _, name := range brief() {
-			rows, err := tx.Rows(name)
-			if err != nil {
-				return err
-			}
-			r, err := rows.Range(table.Span{})
-			if err != nil {
-				return err
-			}
-			ranges = append(ranges, r)
-		}
-		return nil
-	})
-	for _, r := range ranges {
-		err = errors.Join(err, s.store.Engine().Retain(ctx, system.Op("task.Open"), r, engine.MinRetention))
-	}
-	return err
+	return s.store.Retain(ctx, system.Op("task.Open"), engine.MinRetention, brief()...)
 }

@@ -239,18 +239,9 @@ func (s *Service) listen(ctx context.Context) {
 	known := map[string]uint64{}
 	var seen engine.Version
 	var areas []engine.Range
-	look := func(tx *table.Tx) error {
-		areas = areas[:0]
-		for _, name := range []string{Signals.Name(), Queues.Name(), Policies.Name()} {
-			rows, err := tx.Rows(name)
-			if err != nil {
-				return err
-			}
-			area, err := rows.Range(table.Span{})
-			if err != nil {
-				return err
-			}
-			areas = append(areas, area)
+	look := func(tx *table.Tx) (err error) {
+		if areas, err = tx.KeysOf(Signals, Queues, Policies); err != nil {
+			return err
 		}
 		seen = tx.Version()
 		queues, err := s.signaled(tx, known)

@@ -201,6 +201,6 @@ func Tables() []table.Declared {
 
 // brief are the tables whose rows come and go all the time; what they were a while
 // ago is of no use to anybody, the tasks themselves tell it.
-func brief() []string {
-	return []string{Readies.Name(), Timers.Name(), Leases.Name(), Loads.Name(), Signals.Name(), Workers.Name()}
+func brief() []table.Declared {
+	return []table.Declared{Readies, Timers, Leases, Loads, Signals, Workers}
 }

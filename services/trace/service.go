@@ -55,15 +55,7 @@ func Open(ctx context.Context, s *store.Store, c *config.Service, o Options) (*S
 		o.Failed = func(error) {}
 	}
 	x := &Service{store: s, config: c, o: o, wake: make(chan struct{}, 1), ended: make(chan struct{})}
-	var area engine.Range
 	err := s.View(ctx, func(tx *table.Tx) error {
-		rows, err := tx.Rows(Spans.Name())
-		if err != nil {
-			return err
-		}
-		if area, err = rows.Range(table.Span{}); err != nil {
-			return err
-		}
 		for _, err := range Spans.Scan(tx, table.Span{}) {
 			if err != nil {
 				return err
@@ -73,7 +65,7 @@ func Open(ctx context.Context, s *store.Store, c *config.Service, o Options) (*S
 		return nil
 	})
 	if err == nil {
-		err = s.Engine().Retain(ctx, op("trace.Open"), area, engine.MinRetention)
+		err = s.Retain(ctx, op("trace.Open"), engine.MinRetention, Spans)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("trace: %w", err)

@@ -111,7 +111,7 @@ func (s Suite) Run(t *testing.T) {
 }
 
 // patience is how long anything may take before a test gives up.
-const patience = 60 * time.Second
+const patience = 5 * time.Minute
 
 // open returns an empty store for one test, which ends with a check of it.
 func (s Suite) open(t *testing.T) *store {

@@ -124,15 +124,7 @@ func (s *Service) Flush(ctx context.Context) error {
 // connections of the last boot end.
 func (r *recorder) begin(ctx context.Context) error {
 	s := r.s.store
-	var areas []engine.Range
 	err := s.View(ctx, func(tx *table.Tx) error {
-		for _, t := range append(seen(), Problems) {
-			ranges, err := tx.Ranges(t.(interface{ Name() string }).Name())
-			if err != nil {
-				return err
-			}
-			areas = append(areas, ranges...)
-		}
 		last, err := Connections.First(tx, table.Span{}.Reverse())
 		r.base = last.ID
 		return gone(err)
@@ -140,14 +132,9 @@ func (r *recorder) begin(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, a := range areas {
-		o := op("net.Open")
-		o.NoWait = true
-		if err := s.Engine().Retain(ctx, o, a, engine.MinRetention); err != nil {
-			return err
-		}
-	}
-	return nil
+	o := op("net.Open")
+	o.NoWait = true
+	return s.Retain(ctx, o, engine.MinRetention, append(seen(), Problems)...)
 }
 
 // watch touches when the tables are not as they were written last: by a restore.

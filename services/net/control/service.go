@@ -298,20 +298,10 @@ func watch(ctx context.Context, s *store.Store, tables []table.Declared, changed
 
 // rangesOf returns the keys of the rows of tables, and at which version they are those.
 func rangesOf(ctx context.Context, s *store.Store, tables []table.Declared) (v engine.Version, ranges []engine.Range, err error) {
-	err = s.View(ctx, func(tx *table.Tx) error {
-		v, ranges = tx.Version(), nil
-		for _, t := range tables {
-			rows, err := tx.Rows(t.(interface{ Name() string }).Name())
-			if err != nil {
-				return err
-			}
-			r, err := rows.Range(table.Span{})
-			if err != nil {
-				return err
-			}
-			ranges = append(ranges, r)
-		}
-		return nil
+	err = s.View(ctx, func(tx *table.Tx) (err error) {
+		v = tx.Version()
+		ranges, err = tx.KeysOf(tables...)
+		return err
 	})
 	return v, ranges, err
 }
