@@ -45,6 +45,7 @@
 //	tree.go                 applies records: one way, live and at loading
 //	commit.go, barrier.go   makes changes durable, many at a time
 //	writer.go, reader.go    data, between buffer and device
+//	ahead.go, fetch.go      what is about to be read, in few large pieces
 //	alloc.go, reclaim.go    free blocks, and when they become free
 //	load.go, check.go       reading and proving a volume
 //	limits.go               every bound
