@@ -33,18 +33,14 @@ func (g *guesses) init(memory int) {
 	g.places = make([][2]atomic.Uint64, n)
 }
 
-// place is where key is, and its part of the hash, which is not 0.
-func (g *guesses) place(key []byte) (*[2]atomic.Uint64, uint64) {
-	h := hash(key)
+// place is where the key with a hash is, and its part of that, which is not 0.
+func (g *guesses) place(h uint64) (*[2]atomic.Uint64, uint64) {
 	return &g.places[h&uint64(len(g.places)-1)], h>>(64-counterBits) | 1
 }
 
-// history tells whether to look there first for key at t.
-func (g *guesses) history(key []byte, t version) bool {
-	if !g.some.Load() {
-		return false
-	}
-	p, tag := g.place(key)
+// history tells whether to look there first for the key with a hash, at t.
+func (g *guesses) history(hash uint64, t version) bool {
+	p, tag := g.place(hash)
 	for i := range p {
 		if n := p[i].Load(); n&guessTag == tag {
 			return version(n) > t
@@ -56,7 +52,7 @@ func (g *guesses) history(key []byte, t version) bool {
 // later notes that the present row of key is from since, and later than what was
 // read.
 func (g *guesses) later(key []byte, since version) {
-	p, tag := g.place(key)
+	p, tag := g.place(hash(key))
 	n := uint64(since)&^guessTag | tag
 	if old := p[0].Load(); old&guessTag != tag {
 		p[1].Store(old)

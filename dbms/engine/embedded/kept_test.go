@@ -55,11 +55,48 @@ func TestPastCacheIsRight(t *testing.T) {
 	r.put(stored)
 	c.put([]byte("k"), stored, 20)
 	for at, want := range map[version]bool{9: false, 10: true, 19: true, 20: false} {
-		if got := c.get(nil, []byte("k"), at) != nil; got != want {
+		if got := c.get(nil, []byte("k"), hash([]byte("k")), at) != nil; got != want {
 			t.Errorf("at %d: %v", at, got)
 		}
 	}
-	if c.get(nil, []byte("other"), 15) != nil {
+	if c.get(nil, []byte("other"), hash([]byte("other")), 15) != nil {
 		t.Error("another key has the row")
 	}
+}
+
+// TestPastWithoutGuess reads a row of history that is in memory when nothing is known of
+// its key any more: no iterator is needed for it. Versions beside it are looked for.
+func TestPastWithoutGuess(t *testing.T) {
+	e, err := Open(vfs.NewMem(), "store", Options{NoBackground: true})
+	must(t, err)
+	key := []byte("k")
+	var versions []engine.Version
+	for i := range 4 {
+		v, err := e.Update(ctx, nil, func(tx engine.Tx) error { return tx.Put(key, []byte{byte(i)}) })
+		must(t, err)
+		versions = append(versions, v)
+	}
+	read := func(i int) (iterators int) {
+		t.Helper()
+		e.kept.drop()
+		must(t, e.View(ctx, versions[i], func(r engine.Reader) error {
+			value, found, err := r.Get(key)
+			if !found || len(value) != 1 || int(value[0]) != i {
+				t.Errorf("version %d shows %x, found %v", i, value, found)
+			}
+			return err
+		}))
+		return len(e.kept.idle)
+	}
+	read(1) // its present row is later: that is noted
+	read(1) // now it is in memory
+	clear(e.guesses.places)
+	e.guesses.lean.Store(-maxLean)
+	if n := read(1); n != 0 {
+		t.Errorf("it took %d iterators", n)
+	}
+	for _, i := range []int{0, 2, 3, 1} {
+		read(i)
+	}
+	must(t, e.Close())
 }

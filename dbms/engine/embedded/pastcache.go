@@ -12,10 +12,10 @@ type pastCache struct{ rings }
 // pastShare is what the cache may take of the memory.
 const pastShare = 32
 
-// get appends to b the stored row of key that was in effect at t; nil if it is not
-// here.
-func (c *pastCache) get(b, key []byte, t version) []byte {
-	r, h := c.at(key)
+// get appends to b the stored row of key, which has that hash, that was in effect at t;
+// nil if it is not here.
+func (c *pastCache) get(b, key []byte, hash uint64, t version) []byte {
+	r, h := c.ofHash(hash)
 	defer r.mu.Unlock()
 	at, place := r.find(key, h)
 	if place == nil {

@@ -34,10 +34,13 @@ func (r *reader) pastAt(key []byte, t, came version, since bool) (state, error) 
 	return s, err
 }
 
-// pastOnly looks for key in history alone, and tells whether that was enough.
-func (r *reader) pastOnly(key []byte) (s state, decided bool, err error) {
-	r.release()
-	if raw := r.e.pasts.get(r.row[:0], key, r.at); raw != nil {
+// guessed looks for key where it is likely to be found without its present row: among
+// the rows of history in memory, and in history if the present row was later before.
+// It tells whether that was enough.
+func (r *reader) guessed(key []byte) (s state, decided bool, err error) {
+	h := hash(key)
+	if raw := r.e.pasts.get(r.row[:0], key, h, r.at); raw != nil {
+		r.release()
 		r.row = raw
 		row, err := parseRow(raw)
 		if err != nil {
@@ -45,6 +48,15 @@ func (r *reader) pastOnly(key []byte) (s state, decided bool, err error) {
 		}
 		return state{row: row, present: true}, true, nil
 	}
+	if !r.e.guesses.history(h, r.at) {
+		return state{}, false, nil
+	}
+	return r.pastOnly(key)
+}
+
+// pastOnly looks for key in history alone, and tells whether that was enough.
+func (r *reader) pastOnly(key []byte) (s state, decided bool, err error) {
+	r.release()
 	it, _, err := r.e.kept.take(r.at)
 	if err != nil {
 		return state{}, false, err

@@ -212,8 +212,8 @@ func (r *reader) Get(key []byte) (value []byte, found bool, err error) {
 	if coveredBy(r.active, key) {
 		return r.getHidden(key)
 	}
-	if r.at < r.e.last.Load() && r.e.guesses.history(key, r.at) {
-		s, decided, err := r.pastOnly(key)
+	if r.at < r.e.last.Load() && r.e.guesses.some.Load() {
+		s, decided, err := r.guessed(key)
 		if err != nil {
 			return nil, false, err
 		}

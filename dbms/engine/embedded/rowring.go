@@ -43,8 +43,9 @@ func (s *rings) init(bytes int) {
 }
 
 // at is the ring of key, locked, and the key's hash.
-func (s *rings) at(key []byte) (*rowRing, uint64) {
-	h := hash(key)
+func (s *rings) at(key []byte) (*rowRing, uint64) { return s.ofHash(hash(key)) }
+
+func (s *rings) ofHash(h uint64) (*rowRing, uint64) {
 	r := &s[h%cacheRings]
 	r.mu.Lock()
 	return r, h / cacheRings
