@@ -18,6 +18,7 @@ type binding struct {
 	slots   []slot // by position
 	fresh   *plan  // of rows as they are written
 	keyText bool   // there is text in the primary key
+	keyOnly *slot  // the primary key, if it is one uint64 in a Go struct; or nil
 
 	mu    sync.Mutex
 	plans map[uint64]*plan // of older rows
@@ -28,6 +29,9 @@ func (s *schema) bind(slots []slot) *binding {
 	b.fresh = b.makePlan(s.version)
 	for _, p := range s.parts {
 		b.keyText = b.keyText || p.Form == key.FormText || p.Form == key.FormDecimal
+	}
+	if len(s.parts) == 1 && !s.parts[0].Descending && slots[s.parts[0].col].form == formUint64 {
+		b.keyOnly = &slots[s.parts[0].col]
 	}
 	return b
 }
@@ -97,6 +101,12 @@ func (s *slot) appendKey(dst []byte, row unsafe.Pointer) ([]byte, error) {
 // decodeKey reads the columns of the primary key from a key without its prefix.
 // text is where text goes; it must have room for it.
 func (b *binding) decodeKey(row unsafe.Pointer, k, text []byte) error {
+	if b.keyOnly != nil { // the usual case first
+		if u, n, err := key.Uint(k); err == nil && n == len(k) {
+			*(*uint64)(unsafe.Add(row, b.keyOnly.offset)) = u
+			return nil
+		}
+	}
 	for i := range b.parts {
 		p := &b.parts[i]
 		n, err := 0, error(nil)

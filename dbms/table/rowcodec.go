@@ -280,7 +280,7 @@ func (b *binding) decode(row unsafe.Pointer, k, v []byte, mem *texts) error {
 			err = b.decodeWidened(p, row, nulls, fixed, text)
 		}
 	}
-	if err == nil {
+	if err == nil && len(p.missing) > 0 {
 		err = b.fill(p, row)
 	}
 	if err != nil {
@@ -324,6 +324,7 @@ const (
 // take returns n bytes.
 func (t *texts) take(n int) []byte {
 	switch {
+	case n <= len(t.free) && n <= textsRow && !t.latest: // most often
 	case t.latest:
 		if len(t.free) < n {
 			t.free = make([]byte, 2*n)

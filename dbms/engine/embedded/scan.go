@@ -64,10 +64,18 @@ type presentCursor struct {
 }
 
 func (c *presentCursor) Next() bool {
-	if c.err != nil || !c.walk.step() {
+	if c.err != nil {
 		return c.end()
 	}
-	it := c.walk.it
+	it, ok := c.walk.it, false
+	if c.walk.plain && !c.walk.reverse {
+		ok = it.Next() // most steps are this, so it is worth the calls that it saves
+	} else {
+		ok = c.walk.step()
+	}
+	if !ok {
+		return c.end()
+	}
 	raw := it.Value() // nil on an error, which parse then finds
 	c.key = it.Key()[1:]
 	if c.recalls != nil && raw != nil {
