@@ -128,8 +128,21 @@ func (w *world) fewRows() (*fewStore, error) {
 	if _, err = f.fresh.db.Update(w.ctx, op("insert"), f.fresh.insert(f.fresh.indexed)); err != nil {
 		return nil, err
 	}
+	if err := errors.Join(f.fresh.engine.Compact(w.ctx), f.old.engine.Compact(w.ctx)); err != nil {
+		return nil, err
+	}
 	w.few = f
-	return f, errors.Join(f.fresh.engine.Compact(w.ctx), f.old.engine.Compact(w.ctx))
+	return f, f.old.readAt(w.ctx, f.halfway, fewRows)
+}
+
+// readAt reads rows as they were, each once.
+func (s *ourStore) readAt(ctx context.Context, at engine.Version, rows uint64) error {
+	return s.db.ViewAt(ctx, at, func(tx *table.Tx) (err error) {
+		for id := uint64(0); id < rows && err == nil; id++ {
+			sink, err = s.items.Get(tx, id)
+		}
+		return err
+	})
 }
 
 func (w *world) smallStore(name string) (*ourStore, error) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -17,6 +18,7 @@ import (
 // the background. Its clock can be put forward, so that versions get too old.
 type tailStore struct {
 	*ourStore
+	dir   string
 	ahead atomic.Int64 // of the wall clock, nanoseconds
 }
 
@@ -32,7 +34,7 @@ func (w *world) tailStore() (*tailStore, error) {
 		return w.tails, nil
 	}
 	w.loading("a store whose clock can be put forward")
-	t := new(tailStore)
+	t := &tailStore{dir: w.path("tails")}
 	now := func() time.Time { return time.Now().Add(time.Duration(t.ahead.Load())) }
 	var err error
 	if t.ourStore, err = w.openOurs("tails", embedded.Options{Now: now, Retention: engine.MinRetention}); err != nil {
@@ -114,6 +116,9 @@ func (w *world) tailCollecting(ctx context.Context) (float64, error) {
 			return 0, err
 		}
 	}
+	if err := t.settle(ctx); err != nil { // replacing is not what is measured
+		return 0, err
+	}
 	t.ahead.Add(int64(2 * engine.MinRetention))
 	return t.beside(ctx, func() error {
 		c, err := t.engine.Collect(ctx)
@@ -122,6 +127,31 @@ func (w *world) tailCollecting(ctx context.Context) (float64, error) {
 		}
 		return err
 	})
+}
+
+// settle compacts, and waits until the tables that are replaced by that are removed: on a
+// file system that tells the disk at once what has become free, a flush waits for it.
+func (t *tailStore) settle(ctx context.Context) error {
+	if err := t.engine.Compact(ctx); err != nil {
+		return err
+	}
+	look := time.NewTicker(10 * time.Millisecond)
+	defer look.Stop()
+	for {
+		tables := int64(0)
+		for _, n := range t.engine.Metrics().LevelFiles {
+			tables += n
+		}
+		files, err := filepath.Glob(filepath.Join(t.dir, "*.sst"))
+		if err != nil || int64(len(files)) <= tables {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-look.C:
+		}
+	}
 }
 
 // tailIndexing measures beside the building of an index.

@@ -17,6 +17,7 @@ type DB struct {
 	changing  atomic.Int64            // transactions under way that change the catalog
 	current   atomic.Pointer[catalog] // exclusive only: the newest, unless changing
 	idle      sync.Pool               // of *Tx
+	commits   atomic.Int64            // of this DB, so that jobs know whether others are at work
 
 	mu       sync.Mutex
 	known    map[string]*catalog // by epoch
@@ -108,6 +109,7 @@ func (db *DB) Update(ctx context.Context, op *engine.Op, fn func(*Tx) error) (v 
 		return err
 	})
 	if err == nil {
+		db.commits.Add(1)
 		db.tell(t.restored)
 	}
 	return v, err

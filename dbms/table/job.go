@@ -70,7 +70,7 @@ func (db *DB) Work(ctx context.Context, op *engine.Op) error {
 
 // work does one job.
 func (db *DB) work(ctx context.Context, op *engine.Op, j *jobRow) error {
-	rest := pause{begun: time.Now()}
+	rest := pause{db: db, begun: time.Now(), seen: db.commits.Load()}
 	for done := false; !done; {
 		if err := rest.after(ctx); err != nil {
 			return err
@@ -79,6 +79,7 @@ func (db *DB) work(ctx context.Context, op *engine.Op, j *jobRow) error {
 			done, err = tx.step(j.Table, j.ID)
 			return err
 		})
+		rest.steps++
 		if errors.Is(err, ErrUnique) {
 			_, noted := db.Update(ctx, op, func(tx *Tx) error { return tx.note(j.Table, j.ID, err.Error()) })
 			return errors.Join(err, noted)
@@ -112,17 +113,27 @@ func (db *DB) Run(ctx context.Context, op *engine.Op, failed func(error)) error 
 }
 
 // pause has a job rest for as long as it works, so that transactions which wait
-// for it, or for a processor, get their turn.
-type pause struct{ begun time.Time }
+// for it, or for a processor, get their turn; and for longer while others commit.
+type pause struct {
+	db    *DB
+	begun time.Time
+	seen  int64 // transactions until it rested last
+	steps int64 // its own since then
+}
 
-const workSlice = time.Millisecond
+const (
+	workSlice = time.Millisecond
+
+	// busyRest is how many times as long as it works a job rests while others commit.
+	busyRest = 8
+)
 
 func (p *pause) after(ctx context.Context) error {
 	worked := time.Since(p.begun)
 	if worked < workSlice {
 		return ctx.Err()
 	}
-	t := time.NewTimer(worked)
+	t := time.NewTimer(worked * p.share())
 	defer t.Stop()
 	select {
 	case <-ctx.Done():
@@ -131,6 +142,17 @@ func (p *pause) after(ctx context.Context) error {
 	}
 	p.begun = time.Now()
 	return nil
+}
+
+// share is how many times as long as it has worked the job rests.
+func (p *pause) share() time.Duration {
+	now := p.db.commits.Load()
+	others := now - p.seen - p.steps
+	p.seen, p.steps = now, 0
+	if others > 0 {
+		return busyRest
+	}
+	return 1
 }
 
 // note writes down why a job cannot go on.

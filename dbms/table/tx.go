@@ -76,6 +76,7 @@ func (t *Tx) Commit(ctx context.Context) (engine.Version, error) {
 	v, err := t.raw.Commit(ctx)
 	t.finish(v, err)
 	if err == nil {
+		t.db.commits.Add(1)
 		t.db.tell(restored)
 	}
 	return v, err

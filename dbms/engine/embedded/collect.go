@@ -22,7 +22,9 @@ func (e *Engine) Collect(ctx context.Context) (engine.Collected, error) {
 		return engine.Collected{}, err
 	}
 	defer e.leave()
-	return e.collect(ctx, e.hurriedPace())
+	p := e.hurriedPace()
+	p.others = &e.counters.commits
+	return e.collect(ctx, p)
 }
 
 func (e *Engine) collect(ctx context.Context, p pace) (engine.Collected, error) {
@@ -256,6 +258,9 @@ type pace struct {
 	share int          // rests so many times as long as it works; 0: never
 	hurry *atomic.Bool // it does not rest while this is set; may be nil
 	begun time.Time
+
+	others *atomic.Int64 // if this has risen meanwhile, it rests as the background does; may be nil
+	seen   int64         // of others, when it last looked
 }
 
 func (p *pace) begin() {
@@ -285,7 +290,7 @@ func (p *pace) rest(ctx context.Context) error {
 		runtime.Gosched()
 		return ctx.Err()
 	}
-	t := time.NewTimer(worked * time.Duration(p.share))
+	t := time.NewTimer(worked * time.Duration(p.shareNow()))
 	defer t.Stop()
 	select {
 	case <-ctx.Done():
@@ -293,4 +298,18 @@ func (p *pace) rest(ctx context.Context) error {
 	case <-t.C:
 		return nil
 	}
+}
+
+// shareNow is how many times as long as it has worked it rests.
+func (p *pace) shareNow() int {
+	if p.others == nil {
+		return p.share
+	}
+	now := p.others.Load()
+	alone := now == p.seen
+	p.seen = now
+	if alone {
+		return p.share
+	}
+	return max(p.share, restShare)
 }
