@@ -67,7 +67,7 @@ func openWorkspace(ctx context.Context, root, from string) (*workspace, error) {
 		return nil, err
 	}
 	for _, step := range []func() error{
-		func() error { return w.join(ctx, e) }, w.shadowGoroot, w.addGate, w.quickenCastagnoli,
+		func() error { return w.join(ctx, e) }, w.shadowGoroot, w.addGate,
 	} {
 		if err := step(); err != nil {
 			w.Close()
