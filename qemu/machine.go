@@ -3,6 +3,7 @@ package qemu
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -266,7 +267,23 @@ func (m *Machine) end(quit bool) {
 }
 
 // Reset restarts the machine as its reset button would.
-func (m *Machine) Reset() error { return m.monitor.execute("system_reset") }
+func (m *Machine) Reset() error {
+	_, err := m.monitor.execute("system_reset", nil)
+	return err
+}
+
+// Registers is what QEMU tells of the registers of all processors, to be read by people:
+// where a machine is that does not answer. It blocks for some seconds at most.
+func (m *Machine) Registers() (string, error) {
+	// The machine protocol has no command of its own for it.
+	told, err := m.monitor.execute("human-monitor-command", map[string]string{"command-line": "info registers -a"})
+	if err != nil {
+		return "", err
+	}
+	var text string
+	err = json.Unmarshal(told, &text)
+	return strings.ReplaceAll(text, "\r\n", "\n"), err
+}
 
 // PID is the process id of the emulator.
 func (m *Machine) PID() int { return m.cmd.Process.Pid }

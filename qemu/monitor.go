@@ -49,38 +49,42 @@ type reply struct {
 	Error  *struct{ Desc string }
 }
 
-// execute runs one command without arguments and waits for the reply.
-func (m *monitor) execute(command string) error {
+// execute runs one command and waits for what it returns; arguments may be nil.
+func (m *monitor) execute(command string, arguments map[string]string) (json.RawMessage, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if err := m.conn.SetDeadline(time.Now().Add(monitorPatience)); err != nil {
-		return fmt.Errorf("qemu monitor: %w", err)
+		return nil, fmt.Errorf("qemu monitor: %w", err)
 	}
 	if !m.ready {
-		if err := m.exchange("qmp_capabilities"); err != nil {
-			return err
+		if _, err := m.exchange("qmp_capabilities", nil); err != nil {
+			return nil, err
 		}
 		m.ready = true
 	}
-	return m.exchange(command)
+	return m.exchange(command, arguments)
 }
 
 // exchange sends a command and reads until its reply, over the greeting and
 // events.
-func (m *monitor) exchange(command string) error {
-	if err := json.NewEncoder(m.conn).Encode(map[string]string{"execute": command}); err != nil {
-		return fmt.Errorf("qemu monitor: %s: %w", command, err)
+func (m *monitor) exchange(command string, arguments map[string]string) (json.RawMessage, error) {
+	request := struct {
+		Execute   string            `json:"execute"`
+		Arguments map[string]string `json:"arguments,omitempty"`
+	}{command, arguments}
+	if err := json.NewEncoder(m.conn).Encode(request); err != nil {
+		return nil, fmt.Errorf("qemu monitor: %s: %w", command, err)
 	}
 	for {
 		var r reply
 		if err := m.in.Decode(&r); err != nil {
-			return fmt.Errorf("qemu monitor: %s: %w", command, err)
+			return nil, fmt.Errorf("qemu monitor: %s: %w", command, err)
 		}
 		switch {
 		case r.Error != nil:
-			return fmt.Errorf("qemu monitor: %s: %s", command, r.Error.Desc)
+			return nil, fmt.Errorf("qemu monitor: %s: %s", command, r.Error.Desc)
 		case r.Return != nil:
-			return nil
+			return r.Return, nil
 		}
 	}
 }

@@ -85,6 +85,23 @@ func TestScriptFailures(t *testing.T) {
 	}
 }
 
+// TestRegisters asks a machine that runs where its processors are.
+func TestRegisters(t *testing.T) {
+	needQEMU(t)
+	m, err := Start(t.Context(), Config{Image: echoImage(t), Memory: 32, CPUs: 2, Accel: TCG}, NewConsole())
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := m.Registers()
+	if err != nil || strings.Count(text, "\nRIP=")+strings.Count(text, "\nEIP=") != 2 || strings.Contains(text, "\r") {
+		t.Errorf("%v, %q", err, text)
+	}
+	m.Kill()
+	if _, err := m.Wait(); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestStartErrors(t *testing.T) {
 	needQEMU(t)
 	dir := t.TempDir()
@@ -100,7 +117,7 @@ func TestStartErrors(t *testing.T) {
 		t.Fatal(err)
 	}
 	// The first machine has the lock once it answers.
-	if err := first.monitor.execute("query-status"); err != nil {
+	if _, err := first.monitor.execute("query-status", nil); err != nil {
 		t.Fatal(err)
 	}
 	second, err := Start(ctx, c, NewConsole())

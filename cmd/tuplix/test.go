@@ -226,8 +226,6 @@ func (t *tester) boot(ctx context.Context, p image.TestPackage, file, data strin
 	config.Line.Env = append(config.Line.Env, "PWD="+p.Dir, "GOROOT="+t.goroot, "HOME=/")
 	config.Line.Args = append(config.Line.Args, t.args...)
 
-	ctx, cancel := context.WithTimeout(ctx, t.timeout+endPatience)
-	defer cancel()
 	out := &testOutput{}
 	if t.verbose {
 		out.live = t.out
@@ -237,14 +235,36 @@ func (t *tester) boot(ctx context.Context, p image.TestPackage, file, data strin
 	if err != nil {
 		return false, err
 	}
+	where := make(chan string, 1)
+	late := time.AfterFunc(t.timeout+endPatience, func() {
+		where <- whereIs(m)
+		m.Kill()
+	})
 	exit, err := m.Wait()
+	late.Stop()
 	if err != nil {
 		return false, err
 	}
-	if exit.Killed && ctx.Err() != context.DeadlineExceeded {
+	select {
+	case w := <-where:
+		if _, err := io.WriteString(out, w); err != nil {
+			return false, err
+		}
+	default:
+	}
+	if exit.Killed && ctx.Err() != nil {
 		return false, ctx.Err()
 	}
 	return t.report(p, out, exit, time.Since(start)), nil
+}
+
+// whereIs tells where a machine is that has not ended by itself.
+func whereIs(m *qemu.Machine) string {
+	registers, err := m.Registers()
+	if err != nil {
+		return err.Error() + "\n"
+	}
+	return "\nthe machine's processors:\n" + registers
 }
 
 // report prints the result of one package as go test does.
