@@ -2,6 +2,7 @@ package blockfs
 
 import (
 	"bytes"
+	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -60,6 +61,51 @@ func TestPrefetch(t *testing.T) {
 	must(t, f.Close())
 	if n := len(fs.fetches.list); n != 0 {
 		t.Errorf("%d stretches of a file that was closed are kept", n)
+	}
+	must(t, fs.Close())
+}
+
+// TestPrefetchTogether has several readers announce and read the same files, each by
+// handles that it closes, so that stretches come and go under the others.
+func TestPrefetchTogether(t *testing.T) {
+	const readers, size, block = 4, 256 << 10, 8 << 10
+	_, fs := formatted(t, 16<<20, 512)
+	names := []string{"a", "b", "c"}
+	models := make([][]byte, len(names))
+	for i, name := range names {
+		models[i] = pattern(i+1, size)
+		writeFile(t, fs, name, models[i])
+	}
+	var wg sync.WaitGroup
+	for r := range readers {
+		wg.Go(func() {
+			p := make([]byte, block)
+			for turn := range 2 * len(names) {
+				i := (r + turn) % len(names)
+				f, err := fs.Open(names[i])
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				for off := 0; off < size; off += block {
+					if off%(4*block) == 0 {
+						if err := f.Prefetch(int64(off), 8*block); err != nil {
+							t.Error(err)
+						}
+					}
+					if _, err := f.ReadAt(p, int64(off)); err != nil || !bytes.Equal(p, models[i][off:off+block]) {
+						t.Errorf("%s at %d: other bytes (%v)", names[i], off, err)
+					}
+				}
+				if err := f.Close(); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if n := len(fs.fetches.list); n != 0 {
+		t.Errorf("%d stretches of files that were closed are kept", n)
 	}
 	must(t, fs.Close())
 }

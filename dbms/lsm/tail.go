@@ -14,7 +14,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
-// ErrTail is damage near the end of a log or of the manifest.
+// ErrTail is damage of a log or of the manifest that would pass for its end.
 var ErrTail = errors.New("damaged where it was durable")
 
 // CheckTails looks at the logs and the manifest of a Pebble that is about to be opened. A

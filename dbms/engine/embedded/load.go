@@ -27,7 +27,7 @@ import (
 // So their bytes pass neither the log nor a memtable, and nothing merges with them. The
 // file has its blocks on the device from the beginning: a Put does not run out of room.
 // What a crash leaves of a file that was not taken in is removed when the store is
-// opened.
+// opened. What a restore does to loads that are under way is in underway.go.
 //
 // Blocks are not compressed, and have the other of Pebble's two checksums: as safe, and
 // of a third of the cost where CRC32's instruction is emulated.
