@@ -24,8 +24,8 @@ const (
 
 // Of one step.
 const (
-	stepRows  = 32 // to build or repair
-	stepClear = 64 // keys
+	stepRows  = 16 // to build or repair
+	stepClear = 32 // keys
 )
 
 // everything is the range of all that a table has outside of the catalog.
@@ -113,27 +113,36 @@ func (db *DB) Run(ctx context.Context, op *engine.Op, failed func(error)) error 
 }
 
 // pause has a job rest for as long as it works, so that transactions which wait
-// for it, or for a processor, get their turn; and for longer while others commit.
+// for it, or for a processor, get their turn. While others commit it rests for longer,
+// and after each step: they wait for the step that is under way, and would wait for
+// those that follow it without a rest.
 type pause struct {
 	db    *DB
-	begun time.Time
-	seen  int64 // transactions until it rested last
-	steps int64 // its own since then
+	begun time.Time // of its work since the last rest
+	seen  int64     // transactions, when it looked last
+	steps int64     // its own since then
+	heard time.Time // when it has last seen that others had committed
 }
 
 const (
+	// workSlice is for how long a job works before it rests while nobody else commits.
 	workSlice = time.Millisecond
 
 	// busyRest is how many times as long as it works a job rests while others commit.
 	busyRest = 8
+
+	// busyFor is for how long others who have committed are expected to do so again.
+	busyFor = 100 * time.Millisecond
 )
 
+// after rests, if it is time for that.
 func (p *pause) after(ctx context.Context) error {
-	worked := time.Since(p.begun)
-	if worked < workSlice {
+	now := time.Now()
+	rest := p.rest(now)
+	if rest == 0 {
 		return ctx.Err()
 	}
-	t := time.NewTimer(worked * p.share())
+	t := time.NewTimer(rest)
 	defer t.Stop()
 	select {
 	case <-ctx.Done():
@@ -144,15 +153,26 @@ func (p *pause) after(ctx context.Context) error {
 	return nil
 }
 
-// share is how many times as long as it has worked the job rests.
-func (p *pause) share() time.Duration {
-	now := p.db.commits.Load()
-	others := now - p.seen - p.steps
-	p.seen, p.steps = now, 0
-	if others > 0 {
-		return busyRest
+// rest is for how long the job is to rest now.
+func (p *pause) rest(now time.Time) time.Duration {
+	worked := now.Sub(p.begun)
+	switch {
+	case p.busy(now):
+		return busyRest * worked
+	case worked >= workSlice:
+		return worked
 	}
-	return 1
+	return 0
+}
+
+// busy tells whether others commit.
+func (p *pause) busy(now time.Time) bool {
+	commits := p.db.commits.Load()
+	if commits-p.seen > p.steps {
+		p.heard = now
+	}
+	p.seen, p.steps = commits, 0
+	return !p.heard.IsZero() && now.Sub(p.heard) < busyFor
 }
 
 // note writes down why a job cannot go on.

@@ -6,30 +6,39 @@ import (
 	"time"
 )
 
-// TestPause sees that a job rests for longer while others commit, and that its own
-// steps are not others.
+// TestPause sees that a job rests after each step, and for longer, while others commit
+// and for a while after that, and that its own steps are not others.
 func TestPause(t *testing.T) {
 	db := openDB(t)
-	p := pause{db: db, seen: db.commits.Load()}
+	begun := time.Now()
+	p := pause{db: db, begun: begun, seen: db.commits.Load()}
 	nothing := func(*Tx) error { return nil }
 	step := func() {
 		update(t, db, nothing)
 		p.steps++
 	}
-	share := func(when string, want time.Duration) {
+	const short = workSlice / 4
+	rest := func(when string, at, worked, want time.Duration) {
 		t.Helper()
-		if got := p.share(); got != want {
-			t.Errorf("%s it rests %d times as long as it works; want %d", when, got, want)
+		now := begun.Add(at)
+		p.begun = now.Add(-worked)
+		if got := p.rest(now); got != want {
+			t.Errorf("%s, after %v of work it rests for %v; want %v", when, worked, got, want)
 		}
 	}
-	share("at first", 1)
+	rest("at first", 0, 0, 0)
+	step()
+	rest("after a step", 1, short, 0)
 	step()
 	step()
-	share("after its own steps", 1)
+	rest("after its own steps", 2, 2*workSlice, 2*workSlice)
 	step()
 	update(t, db, nothing)
-	share("beside a procedure", busyRest)
-	share("after that", 1)
+	rest("beside a procedure", 3, short, busyRest*short)
+	step()
+	rest("soon after that", busyFor, short, busyRest*short)
+	step()
+	rest("later", 3+busyFor, short, 0)
 	tx, err := db.Begin(context.Background(), testOp)
 	if err == nil {
 		_, err = tx.Commit(context.Background())
@@ -37,5 +46,5 @@ func TestPause(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	share("beside an interactive transaction", busyRest)
+	rest("beside an interactive transaction", 4+busyFor, short, busyRest*short)
 }
