@@ -18,6 +18,7 @@ const (
 	apicCurrent  = 0x390
 	apicDivide   = 0x3E0
 
+	lvtNMI      = 4 << 8
 	lvtMasked   = 1 << 16
 	lvtDeadline = 2 << 17
 )
@@ -77,6 +78,10 @@ func initAPIC() uint32 {
 	}
 	return id
 }
+
+// enableNMI lets this processor have the machine's non-maskable interrupts, by which
+// people and failing hardware ask for a report: they come in by LINT1.
+func enableNMI() { apicWrite(apicLINT1, lvtNMI) }
 
 // enableTimer unmasks the timer, once the frequencies are known. A deadline is
 // taken in the mode for it only, and its WRMSR would not wait for a mode that is

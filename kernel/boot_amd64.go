@@ -60,6 +60,7 @@ func boot(start uint64) {
 	initClock()
 	findEmulator()
 	enableTimer()
+	enableNMI()
 	gather()
 	threads = makeTable(maxThreads, threadSize)
 	initDescriptors()

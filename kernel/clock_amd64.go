@@ -140,19 +140,18 @@ func calibrate(host kvmClock) {
 	if hz, ok := numberOption("tsc"); ok && hz >= 1e6 {
 		tscHz, tscSource = uint64(hz), sourceLine
 	}
-	startTimer(0xFFFFFFFF)
-	t0 := rdtsc()
+	timer := reference{kind: referenceAPIC, mask: 1<<32 - 1}
+	startTimer(1<<32 - 1)
+	first := timer.sample()
 	if tscHz == 0 {
 		tscHz = measureTSC()
 	} else {
-		for rdtsc()-t0 < tscHz/1000 {
+		for rdtsc()-first.tsc < tscHz/1000 {
 			pause()
 		}
 	}
-	ticks := 0xFFFFFFFF - uint64(timerNow())
-	t1 := rdtsc()
+	timerHz = timer.rate(first, timer.sample(), tscHz)
 	startTimer(0)
-	timerHz = uint64(float64(ticks) * float64(tscHz) / float64(t1-t0))
 	if timerHz == 0 && !deadlines {
 		crash("the processor's timer does not run")
 	}

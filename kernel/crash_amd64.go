@@ -1,9 +1,6 @@
 package kernel
 
-import (
-	"runtime"
-	"sync/atomic"
-)
+import "sync/atomic"
 
 // The end: panics of the kernel, power-off and reset.
 
@@ -181,21 +178,23 @@ func reportRegisters(frame uintptr) {
 	trace(uintptr(*at[uint64](frame + 48)))
 }
 
-// reportPC names the function that pc lies in. The line would need the
-// runtime's cache, which belongs to an M.
+// functionAt names the function that pc lies in and where that begins; "" if none
+// does. The image's runtime sets it (board/pc/_goroot, zz_trace_linux.go) when it
+// starts.
+var functionAt func(pc uintptr) (name string, entry uintptr)
+
+// reportPC names the function that pc lies in.
 func reportPC(pc uintptr) {
 	var n, m number
 	emit("  ")
 	emit(n.hex(uint64(pc)))
-	if threadCount.Load() == 0 {
-		emit("\n") // the runtime has no tables yet
-		return
-	}
-	if f := runtime.FuncForPC(pc); f != nil {
-		emit(" ")
-		emit(f.Name())
-		emit("+0x")
-		emit(m.hex(uint64(pc - f.Entry())))
+	if functionAt != nil {
+		if name, entry := functionAt(pc); name != "" {
+			emit(" ")
+			emit(name)
+			emit("+0x")
+			emit(m.hex(uint64(pc - entry)))
+		}
 	}
 	emit("\n")
 }

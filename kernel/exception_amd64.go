@@ -4,6 +4,7 @@ import "sync/atomic"
 
 // Interrupt vectors.
 const (
+	vecNMI       = 2
 	vecPageFault = 14
 	vecDevice    = 0x30 // to vecDevices: devices
 	vecDevices   = 0xEF
@@ -108,10 +109,16 @@ func newInterrupt() uintptr {
 	return fd<<8 | v
 }
 
+// nmiCame is why a machine reports that somebody, or its hardware, has asked to.
+const nmiCame = "non-maskable interrupt"
+
 // exception turns a fault of the program into its signal.
 func exception(c *processor, vector, code uint64) {
 	t := c.thread()
-	if t == nil || c.current == nobody {
+	switch {
+	case vector == vecNMI:
+		crashAt(nmiCame, vector, code)
+	case t == nil || c.current == nobody:
 		crashAt("exception while idle", vector, code)
 	}
 	var sig uint
@@ -181,6 +188,9 @@ func onKernelFault(frame uintptr, vector, code uint64) {
 		return
 	}
 	why := "fault in the kernel"
+	if vector == vecNMI {
+		why = nmiCame
+	}
 	if va := uintptr(readCR2()); vector == vecPageFault && va >= stackBase && va < deviceBase {
 		why = "kernel stack overflow"
 	}

@@ -25,6 +25,7 @@ const (
 	referenceHPET
 	referencePM
 	referencePIT
+	referenceAPIC // the processor's timer, which is measured itself
 )
 
 // reading is a reference's count and the TSC at that moment.
@@ -42,6 +43,8 @@ func (r *reference) read() uint64 {
 		return uint64(load32(r.base + 0xF0))
 	case referencePM:
 		return uint64(in32(r.port)) & r.mask
+	case referenceAPIC: // counts down
+		return -uint64(timerNow()) & r.mask
 	}
 	out8(0x43, 0) // latches channel 0
 	lo := in8(0x40)
@@ -64,6 +67,11 @@ func (r *reference) sample() (best reading) {
 
 // passed is the counts between two readings, less than once around.
 func (r *reference) passed(from, to reading) uint64 { return (to.count - from.count) & r.mask }
+
+// rate is the counter's frequency by two readings, that of the TSC being known.
+func (r *reference) rate(from, to reading, hz uint64) uint64 {
+	return uint64(float64(r.passed(from, to)) * float64(hz) / float64(to.tsc-from.tsc))
+}
 
 // references lists what the machine has.
 func references() (list [2]reference) {

@@ -285,6 +285,13 @@ func (m *Machine) Registers() (string, error) {
 	return strings.ReplaceAll(text, "\r\n", "\n"), err
 }
 
+// Report has the guest stop with a kernel panic, which reports what all its goroutines
+// do: by a non-maskable interrupt, which a machine takes whatever else it is stuck in.
+func (m *Machine) Report() error {
+	_, err := m.monitor.execute("inject-nmi", nil)
+	return err
+}
+
 // PID is the process id of the emulator.
 func (m *Machine) PID() int { return m.cmd.Process.Pid }
 

@@ -25,6 +25,9 @@ const testMemory = "1G"
 // program keeps itself, to boot and to end.
 const endPatience = 2 * time.Minute
 
+// reportPatience is what it gets then, to report what all goroutines do.
+const reportPatience = 30 * time.Second
+
 // tester is one run of "tuplix test".
 type tester struct {
 	build   buildFlags
@@ -237,20 +240,18 @@ func (t *tester) boot(ctx context.Context, p image.TestPackage, file, data strin
 	}
 	where := make(chan string, 1)
 	late := time.AfterFunc(t.timeout+endPatience, func() {
-		where <- whereIs(m)
-		m.Kill()
+		where <- t.whereIs(m)
+		askReport(m)
 	})
 	exit, err := m.Wait()
-	late.Stop()
+	inTime := late.Stop()
 	if err != nil {
 		return false, err
 	}
-	select {
-	case w := <-where:
-		if _, err := io.WriteString(out, w); err != nil {
+	if !inTime {
+		if _, err := io.WriteString(out, <-where); err != nil {
 			return false, err
 		}
-	default:
 	}
 	if exit.Killed && ctx.Err() != nil {
 		return false, ctx.Err()
@@ -259,12 +260,23 @@ func (t *tester) boot(ctx context.Context, p image.TestPackage, file, data strin
 }
 
 // whereIs tells where a machine is that has not ended by itself.
-func whereIs(m *qemu.Machine) string {
+func (t *tester) whereIs(m *qemu.Machine) string {
 	registers, err := m.Registers()
 	if err != nil {
-		return err.Error() + "\n"
+		registers = err.Error() + "\n"
 	}
-	return "\nthe machine's processors:\n" + registers
+	return fmt.Sprintf("\nthe machine had not ended after %v; its processors then:\n%s", t.timeout+endPatience, registers)
+}
+
+// askReport has a machine report what its goroutines do, and ends it.
+func askReport(m *qemu.Machine) {
+	if m.Report() == nil {
+		select {
+		case <-m.Done():
+		case <-time.After(reportPatience):
+		}
+	}
+	m.Kill()
 }
 
 // report prints the result of one package as go test does.
@@ -283,8 +295,6 @@ func (t *tester) report(p image.TestPackage, out *testOutput, exit qemu.Exit, to
 		fmt.Fprint(t.out, out.lines())
 	}
 	switch {
-	case exit.Killed:
-		fmt.Fprintf(t.out, "the machine has not ended within %v\n", t.timeout+endPatience)
 	case err != nil:
 		fmt.Fprintln(t.out, err)
 	case status == 0:

@@ -51,6 +51,7 @@ var ends = map[string]func(argument string){
 	"stress":   func(a string) { os.Exit(stress(time.Duration(number(a)) * time.Millisecond)) },
 	"high":     func(string) { os.Exit(high()) },
 	"features": func(string) { fmt.Printf("x2APIC %v\n", features()&hasX2APIC != 0) },
+	"stay":     stay,
 	"stats":    func(string) { fmt.Printf("%+v\n", kernel.ReadStats()) },
 }
 

@@ -12,6 +12,18 @@ import (
 	"github.com/tuplix/tuplix/kernel"
 )
 
+// stay never ends: it waits, calculates or calls the kernel all the time, and two
+// goroutines that wait are there to be reported.
+func stay(how string) {
+	work := map[string]func(){"waiting": func() { select {} }, "busy": func() {}, "calling": func() { syscall.Getuid() }}[how]
+	go func() { select {} }()
+	go func() { select {} }()
+	fmt.Println("it stays,", how)
+	for {
+		work()
+	}
+}
+
 // allThreads: a call that every thread is to make is made once where it concerns
 // the whole process, and by each thread where it is the kernel's own.
 func allThreads() (string, error) {
