@@ -3,8 +3,9 @@ package linux
 import (
 	"crypto/rand"
 	"fmt"
-	"runtime/metrics"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // Restart says how reboot(2) ends the machine.
@@ -50,14 +51,16 @@ func randomID() string {
 	return fmt.Sprintf("%x-%x-%x-%x-%x\n", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
 }
 
-// busy is the processor time used so far, of all processors together, as the
-// Go runtime last counted it (with each garbage collection).
-func busy() time.Duration {
-	samples := []metrics.Sample{
-		{Name: "/cpu/classes/total:cpu-seconds"},
-		{Name: "/cpu/classes/idle:cpu-seconds"},
+// busy is the processor time that the program has used so far, of all processors
+// together.
+func busy() time.Duration { return cpuClock(unix.CLOCK_PROCESS_CPUTIME_ID) }
+
+// cpuClock reads one of the clocks that count processor time. They cannot fail: the
+// kernel has them.
+func cpuClock(clock int32) time.Duration {
+	var t unix.Timespec
+	if err := unix.ClockGettime(clock, &t); err != nil {
+		panic("linux: the kernel has no clock of processor time: " + err.Error())
 	}
-	metrics.Read(samples)
-	seconds := samples[0].Value.Float64() - samples[1].Value.Float64()
-	return time.Duration(seconds * float64(time.Second))
+	return time.Duration(t.Nano())
 }

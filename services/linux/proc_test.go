@@ -5,9 +5,12 @@ import (
 	"net/netip"
 	"os"
 	"regexp"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
+	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -125,5 +128,32 @@ func TestProcSockets(t *testing.T) {
 		if got := s.readAll(path); !regexp.MustCompile(want).MatchString(got) {
 			t.Errorf("%s: %q does not match %s", path, got, want)
 		}
+	}
+}
+
+// TestProcessorTime: what a program is told of its processor time goes on while it
+// calculates, without a garbage collection.
+func TestProcessorTime(t *testing.T) {
+	s := newSystem(t)
+	const enough = 20 * time.Millisecond
+	usage := func(who int) time.Duration {
+		var u unix.Rusage
+		s.must(unix.SYS_GETRUSAGE, who, unsafe.Pointer(&u))
+		if u.Maxrss == 0 {
+			t.Fatal("no memory is used")
+		}
+		return time.Duration(u.Utime.Nano())
+	}
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	self, thread := usage(unix.RUSAGE_SELF), usage(unix.RUSAGE_THREAD)
+	for begun := cpuClock(unix.CLOCK_THREAD_CPUTIME_ID); cpuClock(unix.CLOCK_THREAD_CPUTIME_ID)-begun < enough; {
+	}
+	// The fields count whole microseconds.
+	if used := usage(unix.RUSAGE_SELF) - self; used < enough-time.Microsecond {
+		t.Errorf("the process used %v more, and one of its threads %v", used, enough)
+	}
+	if used := usage(unix.RUSAGE_THREAD) - thread; used < enough-time.Microsecond {
+		t.Errorf("the thread used %v more, and calculated for %v", used, enough)
 	}
 }

@@ -218,14 +218,17 @@ func (s *System) getrusage(a *[6]uintptr) (int, syscall.Errno) {
 	}
 	*out = unix.Rusage{}
 	switch int32(a[0]) {
-	case unix.RUSAGE_SELF, unix.RUSAGE_THREAD:
-		total, available := s.machine.Memory()
+	case unix.RUSAGE_SELF:
 		out.Utime = unix.NsecToTimeval(int64(busy()))
-		out.Maxrss = int64(total-available) / 1024
+	case unix.RUSAGE_THREAD:
+		out.Utime = unix.NsecToTimeval(int64(cpuClock(unix.CLOCK_THREAD_CPUTIME_ID)))
 	case unix.RUSAGE_CHILDREN:
+		return 0, 0
 	default:
 		return 0, syscall.EINVAL
 	}
+	total, available := s.machine.Memory()
+	out.Maxrss = int64(total-available) / 1024
 	return 0, 0
 }
 
