@@ -32,6 +32,12 @@ type pageRef struct {
 // inlined is the data of a pageRef whose page lies in the extent itself.
 const inlined = ^uint64(0)
 
+// mostInline is the size in bytes up to which the only page of a file lies in its
+// extent: one row less to write and to read. But a row that goes is copied to history,
+// which is as much again, and a row of os.data is not. (Extents with a longer page are
+// older.)
+const mostInline = 1024
+
 // extent is a decoded row of os.extents. It does not change once it is shown.
 type extent struct {
 	refs   [chunkPages]pageRef

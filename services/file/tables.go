@@ -36,7 +36,7 @@ type EntryRow struct {
 type ExtentRow struct {
 	Inode  uint64 `table:"key"` // the file
 	Chunk  uint64 `table:"key"` // offset in the file, in units of 64 KiB
-	Inline []byte // the chunk's data, if that is its first page only
+	Inline []byte // the chunk's data, if that is its first page only, and short
 	Pieces []byte // which rows of os.data have its pages, see piece.go
 }
 

@@ -257,7 +257,7 @@ func (w *writer) fit(next *extent, pages *[chunkPages][]byte, inline []byte) err
 		beyondFirst = beyondFirst || pages[i] != nil || next.refs[i].data != 0
 	}
 	switch {
-	case pages[0] != nil && !beyondFirst:
+	case pages[0] != nil && !beyondFirst && len(pages[0]) <= mostInline:
 		next.inline, next.refs[0] = pages[0], pageRef{data: inlined, pages: 1}
 		pages[0] = nil
 	case next.refs[0].data == inlined && !beyondFirst:
