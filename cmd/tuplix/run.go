@@ -67,6 +67,9 @@ func runRun(ctx context.Context, f *flag.FlagSet, args []string) (int, error) {
 	if config.Image, err = m.image(ctx, &b, target); err != nil {
 		return 0, err
 	}
+	if err := checkMemory(&config); err != nil {
+		return 0, m.discardNew(err)
+	}
 	m.report()
 	exit, err := qemu.Run(ctx, config)
 	if err != nil {

@@ -224,6 +224,9 @@ func (t *tester) boot(ctx context.Context, p image.TestPackage, file, data strin
 		return false, err
 	}
 	config.Image, config.Initrd = file, data
+	if err := checkMemory(&config); err != nil {
+		return false, err
+	}
 	config.Line.Set("quiet", "")
 	config.Line.Set("cwd", p.Dir)
 	config.Line.Env = append(config.Line.Env, "PWD="+p.Dir, "GOROOT="+t.goroot, "HOME=/")
