@@ -56,11 +56,11 @@ func (p *proc) assign() error {
 	if err != nil {
 		return err
 	}
-	all, err := p.waiting()
-	if err != nil || len(all) == 0 {
+	fresh, some, err := p.waiting(pol)
+	if err != nil || !some {
 		return err
 	}
-	a := assignment{p: p, policy: pol, lanes: all}
+	a := assignment{p: p, policy: pol, lanes: fresh}
 	if err := a.enter(); err != nil {
 		return err
 	}
@@ -86,40 +86,43 @@ func (p *proc) assign() error {
 	return nil
 }
 
-// waiting returns the lanes with tasks. Where nothing else waits, new tasks go
-// straight to a worker: it is never written that they were ready.
-func (p *proc) waiting() ([]*lane, error) {
-	all, err := p.s.lanes.list(p.tx)
-	if err != nil || len(p.fresh) == 0 {
-		return all, err
+// waiting reports whether tasks wait. Where nothing else does, new tasks go straight to
+// a worker, from the lanes that it returns: it is never written that they were ready.
+func (p *proc) waiting(pol *policy) (fresh []*lane, some bool, err error) {
+	n, err := p.s.lanes.look(p.tx, pol)
+	if err != nil || n > 0 && len(p.fresh) == 0 {
+		return nil, n > 0, err
 	}
-	if len(all) == 0 {
-		return p.freshLanes(), nil
+	if n == 0 {
+		return p.freshLanes(), len(p.fresh) > 0, nil
 	}
-	if err := p.settle(); err != nil {
-		return nil, err
-	}
-	return p.s.lanes.list(p.tx)
+	return nil, true, p.settle()
 }
 
 // assignment is the tasks and claimers of one procedure.
 type assignment struct {
 	p      *proc
 	policy *policy
-	lanes  []*lane
-	opened []*lane // whose tasks' rows have been read
-	want   int     // how many tasks claimers have room for
+	lanes  []*lane        // from which each claimer picks the best; nil: the first of the queue is the best
+	opened map[*lane]bool // lanes of which the first tasks' rows have been read, and whether there may be more tasks
+	aside  []*lane        // of the queue of lanes, those whose tasks nobody may take now
+	want   int            // how many tasks claimers have room for
+	seat   seat
 }
 
 // leave forgets what holds for one procedure only.
 func (a *assignment) leave() {
-	for _, l := range a.opened {
-		a.p.s.lanes.again(l)
+	for _, l := range a.aside {
+		a.p.s.lanes.set(l, false)
+	}
+	for l, more := range a.opened {
+		a.p.s.lanes.again(l, more)
 	}
 }
 
 // enter works out how many tasks each claimer may get.
 func (a *assignment) enter() error {
+	alike := !a.policy.share && !a.policy.rows
 	for _, c := range a.p.claimers {
 		row, err := a.p.worker(c.worker)
 		c.row, c.built, c.heap, c.room, c.err = row, false, c.heap[:0], 0, nil
@@ -132,6 +135,10 @@ func (a *assignment) enter() error {
 		}
 		c.room = min(c.most, int(row.Slots)-int(row.Running))
 		a.want += max(c.room, 0)
+		alike = alike && len(row.Queues) == 0
+	}
+	if len(a.lanes) == 0 && !alike {
+		a.lanes = a.p.s.lanes.list()
 	}
 	return nil
 }
@@ -153,6 +160,9 @@ func (c *claimer) load() float64 {
 
 // pick returns the seat with the best task for a claimer, or none.
 func (a *assignment) pick(c *claimer) (*seat, error) {
+	if len(a.lanes) == 0 {
+		return a.first(c)
+	}
 	if !c.built {
 		if err := a.build(c); err != nil {
 			return nil, err
@@ -180,6 +190,34 @@ func (a *assignment) pick(c *claimer) (*seat, error) {
 			continue
 		}
 		return s, nil
+	}
+	return nil, nil
+}
+
+// first is pick where the same task is the best for all claimers, who have the same
+// user: it is that of the first lane of the queue.
+func (a *assignment) first(c *claimer) (*seat, error) {
+	ls := &a.p.s.lanes
+	for l := ls.first(); l != nil; l = ls.first() {
+		e, there, err := ls.next(a.p.tx, l, a.want)
+		if err != nil {
+			return nil, err
+		}
+		if there && ls.first() != l {
+			continue // what was read of it is not the best
+		}
+		a.seat = seat{lane: l, head: e}
+		if there {
+			there, err = a.enterQueue(c, &a.seat)
+		}
+		if err != nil {
+			return nil, err
+		}
+		if there && a.admitted(a.seat.queue) {
+			return &a.seat, nil
+		}
+		ls.set(l, true)
+		a.aside = append(a.aside, l)
 	}
 	return nil, nil
 }
@@ -272,7 +310,7 @@ func (a *assignment) admitted(q *queueState) bool {
 
 // head returns the task of a lane that is the best for a claimer.
 func (a *assignment) head(l *lane, c *claimer) (entry, bool, error) {
-	if a.policy.rows && !l.fresh && !slices.Contains(a.opened, l) {
+	if _, open := a.opened[l]; a.policy.rows && !l.fresh && !open {
 		if err := a.open(l); err != nil {
 			return entry{}, false, err
 		}
@@ -286,19 +324,20 @@ func (a *assignment) head(l *lane, c *claimer) (entry, bool, error) {
 
 // open reads the first tasks of a lane, with their rows.
 func (a *assignment) open(l *lane) error {
-	ls := &a.p.s.lanes
-	ls.again(l)
-	if err := ls.read(a.p.tx, l, max(min(window, mostWindows/len(a.lanes)), 1)); err != nil {
+	more, err := a.p.s.lanes.window(a.p.tx, l, max(min(window, mostWindows/len(a.lanes)), 1))
+	if err != nil {
 		return err
 	}
-	l.more = false
-	a.opened = append(a.opened, l)
+	if a.opened == nil {
+		a.opened = map[*lane]bool{}
+	}
+	a.opened[l] = more
 	for i := range l.rows {
 		t, err := a.p.task(l.rows[i].id)
 		if err != nil {
 			return err
 		}
-		l.rows[i].task = &t
+		a.p.s.lanes.know(l, i, &t)
 	}
 	return nil
 }
@@ -311,8 +350,7 @@ func (a *assignment) best(l *lane, c *claimer) entry {
 			best = i
 		}
 	}
-	l.rows[l.at], l.rows[best] = l.rows[best], l.rows[l.at]
-	return l.rows[l.at]
+	return a.p.s.lanes.bring(l, best)
 }
 
 // compare is negative if a claimer's task x goes before y.

@@ -65,7 +65,7 @@
 //	claim.go     workers and leases      cancel.go    stop, retry     timer.go    what is due
 //	worker.go    goroutines that run     context.go   for programs    schedule.go cron, boot
 //	wait.go      wait, get, list         numbers.go   numbers         check.go    proof
-//	settings.go  queues and policy       forget.go    old tasks
+//	settings.go  queues and policy       forget.go    old tasks       lanequeue.go  their order
 //
 // # Limits
 //

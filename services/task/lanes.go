@@ -2,7 +2,9 @@ package task
 
 import (
 	"cmp"
+	"container/heap"
 	"errors"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -22,8 +24,8 @@ import (
 // passed over; changes by other means (SQL, a restore) are told by a Watch.
 type lanes struct {
 	mu       sync.Mutex
-	all      map[laneKey]*lane
-	order    []*lane // all of them, in any order
+	all      map[laneKey]*lane // and some that have no tasks any more
+	queue    laneQueue         // those that may have tasks
 	doubtful bool
 }
 
@@ -44,7 +46,8 @@ type lane struct {
 	more  bool // there may be tasks behind them
 	moved int  // counts how often the head was lowered
 	fresh bool // it is not in the table: its tasks are new
-	place int  // in lanes.order
+	aside bool // nobody may take its tasks in this procedure
+	place int  // in lanes.queue, -1: nowhere
 }
 
 // entry is a task that is ready, with its row if the policy looks at that.
@@ -68,6 +71,12 @@ func (ls *lanes) init() {
 	ls.all = map[laneKey]*lane{}
 	ls.doubtful = true
 }
+
+// Lanes without tasks.
+const (
+	mostEmpty = 4096 // are kept, besides as many as have some
+	mostLarge = 64   // may keep the memory of the tasks that they had
+)
 
 // doubt has the next procedure read all heads.
 func (ls *lanes) doubt() {
@@ -99,8 +108,7 @@ func (ls *lanes) add(queue string, priority int8, due time.Time, id uint64) {
 	l := ls.all[k]
 	switch {
 	case l == nil && !ls.doubtful: // no lane is missing that has tasks
-		ls.enter(&lane{laneKey: k, due: e.due, id: e.id, rows: []entry{e}})
-		return
+		l = ls.enter(k, e.due, e.id)
 	case l == nil, l.more, len(l.rows)-l.at >= mostKept:
 		ls.lowerTo(k, e.due, e.id)
 		return
@@ -114,14 +122,17 @@ func (ls *lanes) add(queue string, priority int8, due time.Time, id uint64) {
 	}
 	l.rows = append(l.rows, e)
 	l.moved++
+	if len(l.rows)-l.at == 1 {
+		ls.put(l)
+	}
 }
 
 func (ls *lanes) lowerTo(k laneKey, due int64, id uint64) {
 	l := ls.all[k]
 	if l == nil {
-		ls.enter(&lane{laneKey: k, due: due, id: id, more: true})
-		return
+		l = ls.enter(k, due, id)
 	}
+	defer ls.put(l)
 	l.more = true
 	l.moved++
 	if n := len(l.rows); n > 0 && !before(l.rows[n-1].due, l.rows[n-1].id, entry{due: due, id: id}) {
@@ -140,44 +151,62 @@ func (ls *lanes) lowerTo(k laneKey, due int64, id uint64) {
 
 func before(due int64, id uint64, e entry) bool { return due < e.due || due == e.due && id < e.id }
 
-// enter adds a lane.
-func (ls *lanes) enter(l *lane) {
-	l.place = len(ls.order)
-	ls.all[l.laneKey], ls.order = l, append(ls.order, l)
+// enter adds a lane that begins at a task.
+func (ls *lanes) enter(k laneKey, due int64, id uint64) *lane {
+	l := &lane{laneKey: k, due: due, id: id, place: -1}
+	ls.all[k] = l
+	return l
 }
 
-// remove removes a lane.
-func (ls *lanes) remove(l *lane) {
-	if ls.all[l.laneKey] != l {
-		return // it was removed before
+// put brings a lane to its place in the queue, after its head has changed.
+func (ls *lanes) put(l *lane) {
+	if l.fresh {
+		return
 	}
-	delete(ls.all, l.laneKey)
-	last := len(ls.order) - 1
-	ls.order[l.place] = ls.order[last]
-	ls.order[l.place].place = l.place
-	ls.order[last] = nil
-	ls.order = ls.order[:last]
+	there := !l.aside && (l.at < len(l.rows) || l.more)
+	switch {
+	case there && l.place < 0:
+		heap.Push(&ls.queue, l)
+	case there:
+		heap.Fix(&ls.queue, l.place)
+	case l.place >= 0:
+		heap.Remove(&ls.queue, l.place)
+		if !l.aside && len(ls.all) > mostLarge {
+			l.rows, l.at = nil, 0
+		}
+	}
 }
 
-// list returns the lanes, after reading their heads if they are in doubt.
-func (ls *lanes) list(tx *table.Tx) ([]*lane, error) {
+// look reads the heads of all lanes if they are in doubt, and brings the lanes into the
+// order of a policy. It returns how many there are with tasks.
+func (ls *lanes) look(tx *table.Tx, pol *policy) (int, error) {
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
 	if ls.doubtful {
 		clear(ls.all)
-		clear(ls.order)
-		ls.order = ls.order[:0]
+		clear(ls.queue.list)
+		ls.queue.list = ls.queue.list[:0]
 		if err := heads(tx, func(r Ready) { ls.lowerTo(laneKey{r.Queue, r.Priority}, r.Due.UnixMicro(), r.Task) }); err != nil {
-			return nil, err
+			return 0, err
 		}
 		ls.doubtful = false
 	}
-	for i := len(ls.order) - 1; i >= 0; i-- {
-		if l := ls.order[i]; l.at == len(l.rows) && !l.more {
-			ls.remove(l) // the last was taken
-		}
+	n := len(ls.queue.list)
+	if len(ls.all) > 2*n+mostEmpty {
+		maps.DeleteFunc(ls.all, func(_ laneKey, l *lane) bool { return l.place < 0 })
 	}
-	return slices.Clone(ls.order), nil
+	if ls.queue.policy == nil || ls.queue.policy.text != pol.text {
+		ls.queue.policy = pol
+		heap.Init(&ls.queue)
+	}
+	return n, nil
+}
+
+// list returns the lanes that may have tasks.
+func (ls *lanes) list() []*lane {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	return slices.Clone(ls.queue.list)
 }
 
 // heads calls each for the first entry of every lane, in the order of the table.
@@ -241,13 +270,6 @@ func (ls *lanes) next(tx *table.Tx, l *lane, want int) (entry, bool, error) {
 		}
 		e, ok, more = ls.peek(l)
 	}
-	if !ok && !l.fresh {
-		ls.mu.Lock()
-		if l.at == len(l.rows) && !l.more {
-			ls.remove(l)
-		}
-		ls.mu.Unlock()
-	}
 	return e, ok, nil
 }
 
@@ -266,11 +288,7 @@ func (ls *lanes) guesses(list []*lane, each func(*lane, entry)) {
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
 	for _, l := range list {
-		if l.at < len(l.rows) {
-			each(l, l.rows[l.at])
-		} else {
-			each(l, entry{due: l.due, id: l.id})
-		}
+		each(l, l.head())
 	}
 }
 
@@ -280,6 +298,7 @@ func (ls *lanes) taken(l *lane, e entry) {
 	defer ls.mu.Unlock()
 	if l.at < len(l.rows) && l.rows[l.at] == e {
 		l.at++
+		ls.put(l)
 	}
 }
 
@@ -311,6 +330,7 @@ func (ls *lanes) read(tx *table.Tx, l *lane, n int) error {
 		l.rows, l.at = rows, 0
 	}
 	l.more = len(rows) == n
+	ls.put(l)
 	return nil
 }
 
@@ -335,13 +355,47 @@ func prefetch(tx *table.Tx, rows []entry) error {
 	return nil
 }
 
-// again has a lane read from its first task that was not taken.
-func (ls *lanes) again(l *lane) {
+// again has a lane read from its first task that was not taken. If there is none, more
+// says whether there may be others behind those that were read.
+func (ls *lanes) again(l *lane, more bool) {
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
 	if l.at < len(l.rows) {
 		l.due, l.id = l.rows[l.at].due, l.rows[l.at].id
 		l.rows, l.at = l.rows[:0], 0
+		more = true
 	}
-	l.more = true
+	l.more = l.more || more
+	ls.put(l)
+}
+
+// window reads the first tasks of a lane, and returns whether there may be more. Only
+// those are in the lane then.
+func (ls *lanes) window(tx *table.Tx, l *lane, n int) (more bool, err error) {
+	ls.again(l, true)
+	if err := ls.read(tx, l, n); err != nil {
+		return false, err
+	}
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	more, l.more = l.more, false
+	return more, nil
+}
+
+// know notes the row of one of the tasks that were read.
+func (ls *lanes) know(l *lane, i int, t *Task) {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	l.rows[i].task = t
+}
+
+// bring has one of the tasks that were read be the next. The others stay in their
+// order: from the first of them on the lane is read again.
+func (ls *lanes) bring(l *lane, i int) entry {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	e := l.rows[i]
+	copy(l.rows[l.at+1:i+1], l.rows[l.at:i])
+	l.rows[l.at] = e
+	return e
 }
