@@ -69,7 +69,9 @@ func (c *Context) Finish(name string, value []byte, fn func(*table.Tx) error) er
 	c.mu.Lock()
 	c.finished = true
 	c.mu.Unlock()
-	c.s.group.settle(p)
+	for _, w := range c.s.group.settle(p) {
+		c.s.waiters.release(w, nil)
+	}
 	c.s.dispatch()
 	return nil
 }

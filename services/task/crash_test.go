@@ -56,9 +56,12 @@ var attempts = table.Declare[attempt]("attempts")
 type crashing struct {
 	t    *testing.T
 	rand *rand.Rand
+	disk *crash.Device
 
 	mu    sync.Mutex
 	acked []uint64
+	lease uint64 // the highest fencing token that a task has shown
+	past  uint64 // and that before the last crash
 }
 
 func runCrash(t *testing.T, seed uint64) {
@@ -73,6 +76,7 @@ func runCrash(t *testing.T, seed uint64) {
 		var err error
 		disk, err = disk.Crash(x.rand)
 		check(t, err)
+		x.past = x.lease
 	}
 	s, st := x.open(disk)
 	x.finish(s)
@@ -84,6 +88,9 @@ func runCrash(t *testing.T, seed uint64) {
 
 func (x *crashing) open(disk *crash.Device) (*task.Service, *store.Store) {
 	x.t.Helper()
+	x.mu.Lock()
+	x.disk = disk
+	x.mu.Unlock()
 	volume, err := blockfs.Open(disk, blockfs.Options{FormatBlank: true})
 	check(x.t, err)
 	ctx := context.Background()
@@ -93,10 +100,28 @@ func (x *crashing) open(disk *crash.Device) (*task.Service, *store.Store) {
 	s, err := task.Open(ctx, st, task.Options{Lease: 3 * time.Second, Grace: 50 * time.Millisecond})
 	check(x.t, err)
 	whole(x.t, st)
-	check(x.t, s.Register(ctx, task.Program{Name: "once"}, once))
-	check(x.t, s.Register(ctx, task.Program{Name: "never", OnCrash: task.NotTwice}, never))
+	check(x.t, s.Register(ctx, task.Program{Name: "once"}, x.fenced(once)))
+	check(x.t, s.Register(ctx, task.Program{Name: "never", OnCrash: task.NotTwice}, x.fenced(never)))
 	check(x.t, s.SetQueue(ctx, task.Queue{Name: "narrow", Concurrency: 2, Weight: 1}))
 	return s, st
+}
+
+// fenced is a program whose attempts show that their fencing tokens are larger than
+// all before the crash: also than those of attempts that the crash has undone, which
+// began before it was on the disk that they were taken.
+func (x *crashing) fenced(program task.Func) task.Func {
+	return func(c *task.Context) ([]byte, error) {
+		x.mu.Lock()
+		lease := c.Token().Lease
+		if lease <= x.past {
+			x.t.Errorf("task %d runs under lease %d, after a crash before which there was lease %d", c.Task.ID, lease, x.past)
+		}
+		if !x.disk.Cut() { // what follows the crash has not happened
+			x.lease = max(x.lease, lease)
+		}
+		x.mu.Unlock()
+		return program(c)
+	}
 }
 
 // once has an effect in its last transaction, if it does not fail before.

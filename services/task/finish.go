@@ -147,7 +147,7 @@ func (p *proc) release(t *Task) error {
 func (p *proc) conclude(t *Task, state State, status int32, r Result) error {
 	t.State, t.Status = state, status
 	t.Ended = sql.Null[time.Time]{V: p.now, Valid: true}
-	p.finished = append(p.finished, t.ID)
+	p.ended(t, &r)
 	if t.Deadline.Valid {
 		if err := p.dropTimer(t.Deadline.V, t.ID, timeDeadline); err != nil {
 			return err

@@ -19,7 +19,8 @@ import (
 //	do ---> queue ---(leader)---> one Update: parts, then assign to idle workers
 //	                                 |
 //	                next leader <----+----> answers ----> sync, then answers to those
-//	                                                      who want it on the disk
+//	                                                      who want it on the disk, or
+//	                                                      wait for tasks that ended
 //
 // Parts of one procedure have the same user, who is its provenance.
 type group struct {
@@ -33,7 +34,8 @@ type group struct {
 
 	// The leader's.
 	proc    proc
-	deliver []func() // hands tasks to workers, when they may begin
+	deliver []func()  // hands tasks to workers, when they may begin
+	woken   []*waiter // whose tasks have ended
 }
 
 // mostParts bounds one procedure: others wait for it.
@@ -66,6 +68,7 @@ type flushing struct {
 	version engine.Version
 	parts   []*request // who wait for that
 	deliver []func()   // what is done then
+	waiters []*waiter  // whose tasks have ended by it
 }
 
 // do runs a part, in a procedure with others.
@@ -92,18 +95,18 @@ func (g *group) do(ctx context.Context, r *request) error {
 		case answered:
 			return r.err
 		case toFlush:
-			g.flush(ctx, r)
+			g.flush(r.flush, r)
 			return r.err
 		}
 	}
 	runtime.Gosched() // let those who are about to call come along
 	parts := g.take()
 	v := g.lead(parts)
-	deliver := g.deliver
-	g.deliver = nil
+	f := &flushing{version: v, deliver: g.deliver, waiters: g.woken}
+	g.deliver, g.woken = nil, nil
 	g.pass()
-	if g.answer(r, parts, &flushing{version: v, deliver: deliver}) {
-		g.flush(ctx, r)
+	if g.answer(r, parts, f) {
+		g.flush(f, r)
 	}
 	return r.err
 }
@@ -122,21 +125,21 @@ func (g *group) answer(leader *request, parts []*request, f *flushing) bool {
 	}
 	switch {
 	case slices.Contains(f.parts, leader), len(f.parts) == 0 && len(f.deliver) > 0:
-		leader.flush = f
 		return true
 	case len(f.parts) > 0:
 		f.parts[0].flush = f
 		f.parts[0].turn <- toFlush
+		return false
 	}
-	return false
+	return len(f.waiters) > 0 && !slices.ContainsFunc(f.waiters, func(w *waiter) bool { return g.s.waiters.hand(w, f) })
 }
 
-// flush waits for the disk for all who want to, and answers the others.
-func (g *group) flush(ctx context.Context, r *request) {
-	f := r.flush
+// flush waits for the disk for all who want to, and answers the others. r is the
+// caller's own part, if it has one.
+func (g *group) flush(f *flushing, r *request) {
 	var err error
 	if f.version != "" {
-		err = g.s.store.Engine().Sync(context.WithoutCancel(ctx), f.version)
+		err = g.s.store.Engine().Sync(context.Background(), f.version)
 	}
 	for _, hand := range f.deliver {
 		hand()
@@ -148,6 +151,9 @@ func (g *group) flush(ctx context.Context, r *request) {
 		if p != r {
 			p.turn <- answered
 		}
+	}
+	for _, w := range f.waiters {
+		g.s.waiters.release(w, err)
 	}
 }
 
@@ -236,7 +242,7 @@ func (g *group) run(parts []*request) (v engine.Version, err error) {
 		p.claimers = p.claimers[:0]
 		return "", err
 	}
-	g.settle(p)
+	g.woken = append(g.woken, g.settle(p)...)
 	hand := p.deliver()
 	if p.mustSync {
 		g.deliver = append(g.deliver, hand)
@@ -249,8 +255,9 @@ func (g *group) run(parts []*request) (v engine.Version, err error) {
 	return v, nil
 }
 
-// settle does what follows a procedure's commit.
-func (g *group) settle(p *proc) {
+// settle does what follows a procedure's commit. It returns those who are to be told
+// that their tasks have ended, when that is durable.
+func (g *group) settle(p *proc) (woken []*waiter) {
 	g.mu.Lock()
 	for _, c := range p.claimers {
 		i := slices.Index(g.idle, c)
@@ -272,12 +279,15 @@ func (g *group) settle(p *proc) {
 	for _, l := range p.stopping {
 		g.s.runs.stop(l)
 	}
-	for _, id := range p.finished {
-		g.s.waiters.wake(id)
+	for i := range p.finished {
+		if w := g.s.waiters.take(&p.finished[i]); w != nil {
+			woken = append(woken, w)
+		}
 	}
 	if g.s.sweeper.count(len(p.finished)) {
 		g.s.timer.look()
 	}
+	return woken
 }
 
 // leave takes a claimer that waits no longer out of those that do.

@@ -47,7 +47,12 @@ type lane struct {
 	moved int  // counts how often the head was lowered
 	fresh bool // it is not in the table: its tasks are new
 	aside bool // nobody may take its tasks in this procedure
-	place int  // in lanes.queue, -1: nowhere
+
+	// While a procedure looks at all that has been read, it stays as it is.
+	open  bool
+	later []entry // to what it is to be lowered then
+
+	place int // in lanes.queue, -1: nowhere
 }
 
 // entry is a task that is ready, with its row if the policy looks at that.
@@ -131,6 +136,10 @@ func (ls *lanes) lowerTo(k laneKey, due int64, id uint64) {
 	l := ls.all[k]
 	if l == nil {
 		l = ls.enter(k, due, id)
+	}
+	if l.open {
+		l.later = append(l.later, entry{due: due, id: id})
+		return
 	}
 	defer ls.put(l)
 	l.more = true
@@ -366,6 +375,11 @@ func (ls *lanes) again(l *lane, more bool) {
 		more = true
 	}
 	l.more = l.more || more
+	later := l.later
+	l.open, l.later = false, nil
+	for _, e := range later {
+		ls.lowerTo(l.laneKey, e.due, e.id)
+	}
 	ls.put(l)
 }
 
@@ -378,7 +392,7 @@ func (ls *lanes) window(tx *table.Tx, l *lane, n int) (more bool, err error) {
 	}
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
-	more, l.more = l.more, false
+	more, l.more, l.open = l.more, false, true
 	return more, nil
 }
 

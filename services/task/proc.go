@@ -31,7 +31,7 @@ type proc struct {
 	mustSync bool      // tasks were taken that must not be begun twice
 	earliest time.Time // of the timers that were set, zero: none
 	stopping []Token   // tasks that were told to stop, or whose lease ended
-	finished []uint64  // tasks that have ended
+	finished []ending  // tasks that have ended
 }
 
 func (p *proc) begin(s *Service, tx *table.Tx, c user.Caller) {
@@ -50,6 +50,7 @@ func (p *proc) begin(s *Service, tx *table.Tx, c user.Caller) {
 		c.got = nil
 	}
 	clear(p.fresh)
+	clear(p.finished)
 	p.fresh = p.fresh[:0]
 	p.claimers, p.stopping, p.finished = p.claimers[:0], p.stopping[:0], p.finished[:0]
 }

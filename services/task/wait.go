@@ -1,6 +1,7 @@
 package task
 
 import (
+	"bytes"
 	"context"
 	"iter"
 	"sync"
@@ -11,7 +12,9 @@ import (
 )
 
 // waiters are those who wait for the end of tasks. They cost a channel each, and
-// nothing while they wait: the procedure that ends a task wakes them.
+// nothing while they wait: the procedure that ends a task tells them how it ended, when
+// that is durable, so that they need not look. One of them sees to the flush if nobody
+// else waits for it (group.go).
 type waiters struct {
 	mu     sync.Mutex
 	of     map[uint64]*waiter
@@ -22,6 +25,12 @@ type waiters struct {
 type waiter struct {
 	n     int
 	ended chan struct{} // closed when the task has ended, or the service
+
+	// waiters.mu guards these.
+	flush   *flushing // for one of them to do, and then for the others it is not durable yet
+	end     *Status   // how it ended, nil: they have to look
+	durable bool      // the end is, or err says why not
+	err     error
 }
 
 func (ws *waiters) init() { ws.of = map[uint64]*waiter{} }
@@ -42,21 +51,81 @@ func (ws *waiters) enter(id uint64) *waiter {
 	return w
 }
 
-func (ws *waiters) leave(id uint64, w *waiter) {
+// leave returns what is left to do for who waits no longer, if nobody else is there.
+func (ws *waiters) leave(id uint64, w *waiter) (duty *flushing) {
 	ws.mu.Lock()
 	defer ws.mu.Unlock()
-	if w.n--; w.n == 0 && ws.of[id] == w {
+	if w.n--; w.n > 0 {
+		return nil
+	}
+	if ws.of[id] == w {
 		delete(ws.of, id)
+	}
+	duty, w.flush = w.flush, nil
+	return duty
+}
+
+// awaited reports whether somebody waits for a task.
+func (ws *waiters) awaited(id uint64) bool {
+	ws.mu.Lock()
+	defer ws.mu.Unlock()
+	return ws.of[id] != nil
+}
+
+// take removes the waiter of a task that has ended, which is then to be released.
+func (ws *waiters) take(e *ending) *waiter {
+	ws.mu.Lock()
+	defer ws.mu.Unlock()
+	w := ws.of[e.id]
+	if w != nil {
+		delete(ws.of, e.id)
+		w.end = e.status
+	}
+	return w
+}
+
+// hand has one who waits see to a flush. It reports false if nobody does any more.
+func (ws *waiters) hand(w *waiter, f *flushing) bool {
+	ws.mu.Lock()
+	defer ws.mu.Unlock()
+	if w.n == 0 {
+		return false
+	}
+	w.flush = f
+	close(w.ended)
+	return true
+}
+
+// duty returns the flush that is for the caller to do, if any.
+func (ws *waiters) duty(w *waiter) *flushing {
+	ws.mu.Lock()
+	defer ws.mu.Unlock()
+	f := w.flush
+	w.flush = nil
+	return f
+}
+
+// release wakes those who wait, when the end of their task is durable or, by err, never
+// will be.
+func (ws *waiters) release(w *waiter, err error) {
+	ws.mu.Lock()
+	defer ws.mu.Unlock()
+	w.durable, w.err = true, err
+	select {
+	case <-w.ended: // one of them has seen to it
+	default:
+		close(w.ended)
 	}
 }
 
-func (ws *waiters) wake(id uint64) {
+// told returns how the task of a waiter ended, nil if that is to be looked up.
+func (ws *waiters) told(w *waiter) (*Status, error) {
 	ws.mu.Lock()
 	defer ws.mu.Unlock()
-	if w := ws.of[id]; w != nil {
-		delete(ws.of, id)
-		close(w.ended)
+	if !w.durable {
+		return nil, nil
 	}
+	return w.end, w.err
 }
 
 func (ws *waiters) close() {
@@ -67,6 +136,21 @@ func (ws *waiters) close() {
 		delete(ws.of, id)
 		close(w.ended)
 	}
+}
+
+// ending is a task that has ended, and how if somebody waits for it.
+type ending struct {
+	id     uint64
+	status *Status
+}
+
+// ended notes the end of a task.
+func (p *proc) ended(t *Task, r *Result) {
+	e := ending{id: t.ID}
+	if p.s.waiters.awaited(t.ID) {
+		e.status = &Status{Task: *t, Value: r.Value, Failure: r.Error, Stack: r.Stack}
+	}
+	p.finished = append(p.finished, e)
 }
 
 // Status is a task with what came out of it.
@@ -83,18 +167,43 @@ func (s *Service) Wait(ctx context.Context, id uint64) (Status, error) {
 		w := s.waiters.enter(id)
 		st, err := s.endOf(ctx, id)
 		if err != nil || st.State.Ended() {
-			s.waiters.leave(id, w)
+			s.forgo(id, w)
 			return st, err
 		}
 		select {
 		case <-ctx.Done():
-			s.waiters.leave(id, w)
+			s.forgo(id, w)
 			return st, ctx.Err()
 		case <-w.ended:
+		}
+		if f := s.waiters.duty(w); f != nil {
+			s.group.flush(f, nil)
 		}
 		if s.closed() {
 			return st, ErrClosed
 		}
+		// The user of a task may see it, and that it is the caller does not change.
+		end, err := s.waiters.told(w)
+		if err != nil {
+			return st, err
+		}
+		if end != nil && end.User == user.From(ctx).User {
+			return end.copy(), nil
+		}
+	}
+}
+
+// copy is for one of those who wait: what is theirs they may change.
+func (st *Status) copy() Status {
+	c := *st
+	c.Value = bytes.Clone(st.Value)
+	return c
+}
+
+// forgo is for who waits no longer.
+func (s *Service) forgo(id uint64, w *waiter) {
+	if f := s.waiters.leave(id, w); f != nil {
+		s.group.flush(f, nil)
 	}
 }
 

@@ -35,6 +35,7 @@ type Engine struct {
 	deleted atomicVersion
 
 	commit     sync.Mutex // held by the one transaction that runs
+	syncing    sync.Mutex // held by who flushes what is applied already
 	groups     groups     // of transactions on their way to Pebble
 	log        commitLog
 	who        *whoTable
@@ -149,11 +150,16 @@ func (e *Engine) Sync(ctx context.Context, v engine.Version) error {
 	return e.sync(want)
 }
 
-// sync makes the log durable up to v, which has been published. Many that wait
-// at once share a flush, Pebble sees to that.
+// sync makes the log durable up to v, which has been published. Of those who wait at
+// once the first flushes, and then one of those who came meanwhile, for all of them: each
+// flush is an entry of the log, and a place in Pebble's queues.
 func (e *Engine) sync(v version) error {
-	// Transactions after the last that wrote something have nothing to be flushed.
-	if version(e.durable.Load()) >= min(v, e.started.Load()) {
+	if e.isDurable(v) {
+		return nil
+	}
+	e.syncing.Lock()
+	defer e.syncing.Unlock()
+	if e.isDurable(v) {
 		return nil
 	}
 	if err := e.failed(); err != nil {
@@ -166,6 +172,12 @@ func (e *Engine) sync(v version) error {
 	}
 	e.synced(upTo, begun)
 	return e.failed()
+}
+
+// isDurable tells whether the log is durable up to v. Transactions after the last that
+// wrote something have nothing to be flushed.
+func (e *Engine) isDurable(v version) bool {
+	return version(e.durable.Load()) >= min(v, e.started.Load())
 }
 
 // synced notes that a flush which began after v was published has succeeded.
