@@ -43,6 +43,7 @@ type Engine struct {
 	retention  retention
 	window     window
 	gaps       gaps
+	walks      walks
 	empty      emptySpans
 	watchers   watchers
 	counters   counters

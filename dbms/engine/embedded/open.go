@@ -39,6 +39,7 @@ func Open(fs vfs.FS, dir string, opts Options) (*Engine, error) {
 	e.room.options = func(total int64) policy { return newPolicy(total, e.opts.History, p) }
 	p.Logger = pebbleLogger{e}
 	p.EventListener = e.listener()
+	p.Comparer = e.walks.comparer()
 	e.loads.init(p)
 	err := e.checkTails(fs, dir)
 	if err == nil {
@@ -201,7 +202,9 @@ func guarded() bool {
 func (e *Engine) listener() *pebble.EventListener {
 	return &pebble.EventListener{
 		BackgroundError: e.backgroundError,
-		CompactionEnd:   func(pebble.CompactionInfo) { e.kept.sweep() },
+		CompactionBegin: func(pebble.CompactionInfo) { e.walks.begin() },
+		CompactionEnd:   func(pebble.CompactionInfo) { e.walks.end(); e.kept.sweep() },
+		FlushBegin:      func(pebble.FlushInfo) { e.walks.begin() },
 		FlushEnd:        e.flushEnd,
 		DataCorruption:  func(i pebble.DataCorruptionInfo) { e.opts.Log("store: damaged data: %v", i) },
 		WriteStallBegin: func(pebble.WriteStallBeginInfo) { e.stallBegun() },
@@ -243,6 +246,7 @@ func (e *Engine) poke() {
 // flushEnd is told of each flush. Those that fail for want of room count, too: they
 // have all that there is, and without them no transaction goes on.
 func (e *Engine) flushEnd(i pebble.FlushInfo) {
+	e.walks.end()
 	e.kept.sweep()
 	switch {
 	case i.Err == nil:
