@@ -187,3 +187,32 @@ type Separator interface {
 	// only, and holds until the engine is closed.
 	Separate(r Range)
 }
+
+// Observable may be implemented by an Engine.
+type Observable interface {
+	// Observe has o told of each transaction that changes a key of the ranges, until
+	// stop is called: of those that are committed when it returns it is not told, of
+	// all later ones it is. Stop returns when o will not be told any more; neither may
+	// be called by o, or in a transaction.
+	Observe(o Observer, ranges ...Range) (stop func())
+}
+
+// Observer keeps in memory what follows from keys in the store. For an Update under
+// way it is up to date: it has been told of each transaction that this one builds on,
+// and of no later one. A View that begins when it has been told of a transaction sees
+// that; it may see one more, of which it is told in a moment.
+//
+// Changed and Restored are called between transactions: they must be quick, take no lock
+// that is held while the engine is called, and not call it.
+type Observer interface {
+	// Changed tells that a key was put, or deleted. Key is valid during the call.
+	Changed(key []byte, deleted bool)
+
+	// Restored tells that keys of r were restored. It overlaps one of the ranges.
+	Restored(r Range)
+
+	// Committed is called after the others, by whoever has run the transaction, when
+	// others may run. Calls for several transactions come in any order, and at the
+	// same time.
+	Committed()
+}

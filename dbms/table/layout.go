@@ -47,6 +47,7 @@ type slot struct {
 	offset   uintptr
 	valid    uintptr      // of sql.Null's Valid, if nullable and not formValue
 	goType   reflect.Type // of formJSON
+	nilMap   bool         // goType is a map without methods for JSON: nil is null
 }
 
 func (s *slot) null(row unsafe.Pointer) bool {
@@ -192,7 +193,7 @@ func slotOf(t reflect.Type, asJSON bool) (slot, error) {
 		return s, err
 	}
 	if asJSON {
-		return slot{form: formJSON, typ: value.JSON, goType: t}, nil
+		return slot{form: formJSON, typ: value.JSON, goType: t, nilMap: t.Kind() == reflect.Map && reflect.PointerTo(t).NumMethod() == 0}, nil
 	}
 	switch t {
 	case reflect.TypeFor[time.Time]():

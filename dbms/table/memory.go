@@ -94,6 +94,8 @@ func setValue(v *Value, t Type, n uint64) bool {
 	return true
 }
 
+const jsonNull = "null"
+
 // text reads a column of a string, bytes, JSON or decimal as the bytes that rows
 // hold of it; scratch may be used for them.
 func (s *slot) text(row unsafe.Pointer, scratch []byte) ([]byte, error) {
@@ -104,13 +106,16 @@ func (s *slot) text(row unsafe.Pointer, scratch []byte) ([]byte, error) {
 	case formBytes:
 		b := *(*[]byte)(p)
 		if s.typ == value.JSON && len(b) == 0 {
-			return []byte("null"), nil
+			return []byte(jsonNull), nil
 		}
 		return b, nil
 	case formDecimal:
 		d := *(*decimal.Decimal)(p)
 		return key.AppendDecimal(scratch[:0], d.Coefficient(), int(d.Exponent()))
 	case formJSON:
+		if s.nilMap && *(*unsafe.Pointer)(p) == nil { // a map is a pointer
+			return append(scratch[:0], jsonNull...), nil
+		}
 		return json.Marshal(reflect.NewAt(s.goType, p).Interface())
 	}
 	v := (*Value)(p).Text()
@@ -133,6 +138,9 @@ func (s *slot) setText(row unsafe.Pointer, b []byte) error {
 		*(*decimal.Decimal)(p) = decimal.NewFromBigInt(c, int32(e))
 	case formJSON:
 		s.clear(p)
+		if s.nilMap && string(b) == jsonNull {
+			return nil
+		}
 		return json.Unmarshal(b, reflect.NewAt(s.goType, p).Interface())
 	case formValue:
 		if s.typ == value.Decimal {

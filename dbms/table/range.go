@@ -16,6 +16,10 @@ func (r *Rows) Range(s Span) (engine.Range, error) { return r.b.bounds(r.b.prima
 // no rows when all is done.
 const JobsTable = "catalog.jobs"
 
+// StoreTable is the table of the catalog that changes whenever the definition of any
+// table does.
+const StoreTable = "catalog.store"
+
 // Range returns the keys of a span of the index, for engine.Watch. Those of a
 // secondary index change when a row comes into the span or leaves it, or moves
 // within; not when other columns of a row change, and not by a restore of some rows
@@ -30,6 +34,13 @@ func (x *reader[T]) Range(tx *Tx, s Span) (engine.Range, error) {
 		return engine.Range{}, err
 	}
 	return b.bounds(i, s)
+}
+
+// Current reports whether what an engine.Observer keeps of the keys of r is what this
+// transaction sees: that is so in a procedure, which has the newest state to itself,
+// until it writes there.
+func (t *Tx) Current(r engine.Range) bool {
+	return t.db.exclusive && !t.interactive && t.raw.Writable() && !t.raw.Touches(r)
 }
 
 // KeysOf returns the keys of the rows and indexes of tables, a range for each, for what

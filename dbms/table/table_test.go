@@ -4,6 +4,7 @@ import (
 	"database/sql"
 	"encoding/json"
 	"errors"
+	"maps"
 	"reflect"
 	"testing"
 	"time"
@@ -168,4 +169,33 @@ func TestIndexes(t *testing.T) {
 		return nil
 	})
 	checkDB(t, db)
+}
+
+// A map that is kept as JSON comes back as it was, nil or empty.
+func TestMaps(t *testing.T) {
+	type row struct {
+		ID uint8          `table:"key"`
+		M  map[string]int `table:"json"`
+	}
+	rows := Declare[row]("maps")
+	db := openDB(t, rows)
+	for i, want := range []map[string]int{nil, {}, {"a": 1}} {
+		update(t, db, func(tx *Tx) error { return rows.Put(tx, &row{ID: 1, M: want}) })
+		view(t, db, func(tx *Tx) error {
+			got, err := rows.Get(tx, uint8(1))
+			if (got.M == nil) != (want == nil) || !maps.Equal(got.M, want) {
+				t.Errorf("%d: %v came back as %v", i, want, got.M)
+			}
+			values, rerr := tx.Rows("maps")
+			if rerr == nil {
+				var v []Value
+				v, rerr = values.Get("", 1)
+				text, _ := json.Marshal(want)
+				if rerr == nil && v[1].Text() != string(text) {
+					t.Errorf("%d: %v is stored as %s", i, want, v[1].Text())
+				}
+			}
+			return errors.Join(err, rerr)
+		})
+	}
 }

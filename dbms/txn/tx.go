@@ -216,6 +216,16 @@ func (t *Tx) RollbackTo(m Mark) {
 	t.restores = t.restores[:m.restores]
 }
 
+// Touches reports whether the transaction has written, or restored, keys of r.
+func (t *Tx) Touches(r engine.Range) bool {
+	for _, s := range t.restores {
+		if s.rng.Overlaps(r) {
+			return true
+		}
+	}
+	return t.writes.touches(r)
+}
+
 func (t *Tx) mayWrite(key []byte) error {
 	switch {
 	case t.reader == nil:

@@ -18,7 +18,8 @@
 // and background work makes it true of the rows (hide.go, restore.go, repair.go).
 // Large rows that nobody knows of yet become a table of Pebble at once (load.go).
 // Provenance rides on the rows and is gathered in blocks (commit.go, block.go,
-// commitlog.go).
+// commitlog.go). Who keeps in memory what follows from rows is told of each transaction
+// before the next one runs (observe.go), others wait for changes (watch.go).
 //
 //	Update ──► tx: Get, Put, Delete, Restore ──► batch ──► group ──► Pebble ──► flush
 //	               │                               │

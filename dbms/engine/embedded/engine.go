@@ -46,6 +46,7 @@ type Engine struct {
 	walks      walks
 	empty      emptySpans
 	watchers   watchers
+	observers  observers
 	counters   counters
 	transacted sync.Pool // of *tx
 	readers    readerPool

@@ -80,23 +80,27 @@ func (gs *gaps) contain(key []byte) bool {
 }
 
 // cut takes key out of the gap in which it lies. What is left of it is the part
-// behind key, where more rows are likely to be added; but if key has little in common
-// with where the gap begins, it is a row of another table: then what is left is the
-// part before it, where those that the gap was found for are added.
+// behind key, where more rows are likely to be added; and if key has little in common
+// with where the gap begins, which may be another table, the part before it, too, where
+// those may be added that the gap was found for.
 func (gs *gaps) cut(key []byte) {
 	i, ok := gs.at(key)
 	if !ok {
 		return
 	}
 	g := gs.list[i]
-	if common(g.low, key) >= len(key)/2 {
-		g.low = append(append(g.low[:0], key...), 0)
+	if common(g.low, key) < len(key)/2 && bytes.Compare(g.low, key) < 0 {
+		before := &gap{low: g.low, high: bytes.Clone(key), place: g.place, used: g.used}
+		g.low = append(bytes.Clone(key), 0)
+		gs.list = slices.Insert(gs.list, i, before)
+		i++
 	} else {
-		g.high = append(g.high[:0], key...)
+		g.low = append(append(g.low[:0], key...), 0)
 	}
 	if g.high != nil && bytes.Compare(g.low, g.high) >= 0 {
 		gs.list = slices.Delete(gs.list, i, i+1)
 	}
+	gs.bound()
 }
 
 // common is how many bytes two keys have in common at their beginning.
@@ -147,6 +151,11 @@ func (gs *gaps) add(g *gap) {
 		end++
 	}
 	gs.list = slices.Replace(gs.list, i, end, g)
+	gs.bound()
+}
+
+// bound forgets gaps that were not used lately, as long as there are too many.
+func (gs *gaps) bound() {
 	for len(gs.list) > maxGaps {
 		gs.hand %= len(gs.list)
 		if o := gs.list[gs.hand]; o.used {

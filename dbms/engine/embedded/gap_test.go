@@ -106,13 +106,17 @@ func TestGapOfTwoTables(t *testing.T) {
 }
 
 func TestGapCut(t *testing.T) {
-	for _, tt := range []struct{ low, high, key, wantLow, wantHigh string }{
-		{"tasks.1", "", "tasks.4", "tasks.4\x00", ""},           // behind is where more are added
-		{"tasks.1", "users", "timer", "tasks.1", "timer"},       // another table's
-		{"tasks.1", "", "users", "tasks.1", "users"},            // likewise, and after all
-		{"tasks.1", "users", "tasks.1", "tasks.1\x00", "users"}, // the first
-		{"tasks.1", "users", "tasks.0", "tasks.1", "users"},     // before it
-		{"tasks.1", "users", "users", "tasks.1", "users"},       // after it
+	for _, tt := range []struct {
+		low, high, key, wantLow, wantHigh string
+		want                              int // gaps that are left
+	}{
+		{"tasks.1", "", "tasks.4", "tasks.4\x00", "", 1},           // behind is where more are added
+		{"tasks.1", "users", "timer", "tasks.1", "timer", 2},       // another table's
+		{"tasks.1", "", "users", "tasks.1", "users", 2},            // likewise, and after all
+		{"tasks.1", "users\x00", "users", "tasks.1", "users", 1},   // likewise, with nothing behind it
+		{"tasks.1", "users", "tasks.1", "tasks.1\x00", "users", 1}, // the first
+		{"tasks.1", "users", "tasks.0", "tasks.1", "users", 1},     // before it
+		{"tasks.1", "users", "users", "tasks.1", "users", 1},       // after it
 	} {
 		g := &gap{low: []byte(tt.low)}
 		if tt.high != "" {
@@ -124,6 +128,9 @@ func TestGapCut(t *testing.T) {
 		if string(got.low) != tt.wantLow || string(got.high) != tt.wantHigh {
 			t.Errorf("%q taken out of %q to %q leaves %q to %q, want %q to %q",
 				tt.key, tt.low, tt.high, got.low, got.high, tt.wantLow, tt.wantHigh)
+		}
+		if n := len(gs.list); n != tt.want || n == 2 && (string(gs.list[1].low) != tt.key+"\x00" || string(gs.list[1].high) != tt.high) {
+			t.Errorf("%q taken out of %q to %q leaves %d gaps, want %d; the last is %+v", tt.key, tt.low, tt.high, n, tt.want, gs.list[n-1])
 		}
 		if got.contains([]byte(tt.key)) {
 			t.Errorf("%q is in the gap from %q to %q", tt.key, got.low, got.high)

@@ -27,8 +27,8 @@ import (
 //   - Every call but an Update first sees that what was committed before it is
 //     applied (enterSettled), and so does a transaction that reads more than single
 //     rows, or a row that is in the group and not in the cache.
-//   - A transaction nobody waits for closes a group that is full. A timer sees to
-//     the last of them.
+//   - A transaction nobody waits for closes a group that is full, or in which there is
+//     what a Watch waits for. A timer sees to the last of them.
 //
 // So that a group is not seen as such: an Update that is not waited for has taken
 // effect when it returns, as every later call sees it.
@@ -56,8 +56,7 @@ type group struct {
 	synced  chan struct{} // if somebody waits for its flush: closed after that
 	applied bool          // guarded by apply
 
-	keys     keyList // what watchers wait for, perhaps
-	restores []*hide
+	hits []*waiter // who waits for something that is in it
 
 	touched keyList // what was written, for the empty spans
 	gone    []int   // of these, what was deleted
@@ -149,10 +148,7 @@ func (e *Engine) join(t *tx, final bool) error {
 	g.touch(e, t)
 	gs.newest.Store(t.version)
 	if e.watchers.count.Load() > 0 { // after newest: see watchers
-		for i := range t.keys.len() {
-			g.keys.add(t.keys.at(i))
-		}
-		g.restores = append(g.restores, t.restores...)
+		g.hits = e.watchers.hit(g.hits, t)
 	}
 	return nil
 }
@@ -172,11 +168,13 @@ func (g *group) touch(e *Engine, t *tx) {
 	}
 }
 
-// full tells whether the open group should be closed.
-func (gs *groups) full() bool {
+// due tells whether the open group should be closed: it is full, or somebody waits
+// for what is in it.
+func (gs *groups) due() bool {
 	gs.mu.Lock()
 	defer gs.mu.Unlock()
-	return gs.open != nil && (gs.open.commits >= groupCommits || gs.open.batch.Len() >= groupBytes)
+	g := gs.open
+	return g != nil && (g.commits >= groupCommits || g.batch.Len() >= groupBytes || len(g.hits) > 0)
 }
 
 // applyOpen closes the open group, and returns when it and all before it are
@@ -222,8 +220,8 @@ func (e *Engine) applyGroup(g *group) error {
 		// It only goes back to Pebble's pool; what it did has been judged.
 		_ = g.batch.Close()
 	}
-	if g.keys.len() > 0 || len(g.restores) > 0 {
-		e.watchers.wake(&g.keys, g.restores, g.last)
+	if len(g.hits) > 0 {
+		e.watchers.wake(g.hits, g.last)
 	}
 	return nil
 }
@@ -317,7 +315,7 @@ func (e *Engine) flushGroup(g *group) {
 // linger sees that the open group, for which nobody waits, is applied.
 func (e *Engine) linger() error {
 	gs := &e.groups
-	if gs.full() || e.watchers.count.Load() > 0 {
+	if gs.due() {
 		return e.applyOpen()
 	}
 	if !gs.armed.Load() && e.pending() {

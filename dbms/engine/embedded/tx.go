@@ -40,8 +40,9 @@ type running struct {
 	version    version
 	after      version // of a transaction that writes nothing: the last that did
 	now        time.Time
-	err        error  // of a Put or the like: the transaction must not commit
-	group      *group // if somebody waits until it is durable
+	err        error       // of a Put or the like: the transaction must not commit
+	group      *group      // if somebody waits until it is durable
+	observed   []*observer // who is to hear that it is committed
 	restores   []*hide
 	retain     stretches // the retention that is set, or nil
 	read       uint64

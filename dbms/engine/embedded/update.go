@@ -52,6 +52,9 @@ func (e *Engine) Update(ctx context.Context, op *engine.Op, fn func(engine.Tx) e
 	if len(t.restores) > 0 {
 		e.background.wake()
 	}
+	for _, o := range t.observed {
+		o.Committed()
+	}
 	err := e.settle(t)
 	e.freeTx(t)
 	if err != nil {
@@ -60,7 +63,7 @@ func (e *Engine) Update(ctx context.Context, op *engine.Op, fn func(engine.Tx) e
 	return v.external(), nil
 }
 
-// execute runs fn and makes its effects visible.
+// execute runs fn, makes its effects visible and tells those who follow them.
 func (e *Engine) execute(ctx context.Context, t *tx, fn func(engine.Tx) error) error {
 	e.commit.Lock()
 	defer e.commit.Unlock()
@@ -100,7 +103,11 @@ func (e *Engine) execute(ctx context.Context, t *tx, fn func(engine.Tx) error) e
 			return err
 		}
 	}
-	return e.apply(t)
+	if err := e.apply(t); err != nil {
+		return err
+	}
+	e.observers.show(t)
+	return nil
 }
 
 // apply commits what t has written. The commit lock is held.

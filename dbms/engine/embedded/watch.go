@@ -15,7 +15,7 @@ import (
 //
 // No wake-up is lost: a waiter enters itself, and then has applied what is
 // committed and looks whether it has changed something; a transaction is committed
-// first, and then looks for waiters.
+// first, and then looks for waiters. They are woken when it is visible.
 type watchers struct {
 	count atomic.Int64 // of waiters
 	woken atomic.Int64 // since the store was opened
@@ -30,6 +30,7 @@ type watchers struct {
 type waiter struct {
 	nodes []interval
 	woken chan struct{} // closed, once, with version set
+	hit   bool          // it is in the list of a group
 	done  bool
 	v     version
 }
@@ -107,24 +108,35 @@ func (ws *watchers) leave(w *waiter) {
 	ws.count.Add(-1)
 }
 
-// wake wakes those who wait for what has changed, and is visible up to v.
-func (ws *watchers) wake(keys *keyList, restores []*hide, v version) {
+// hit adds those who wait for what t has changed to a list, each once.
+func (ws *watchers) hit(list []*waiter, t *tx) []*waiter {
 	ws.mu.Lock()
 	defer ws.mu.Unlock()
-	visit := func(w *waiter) { ws.wakeOne(w, v) }
-	for i := range keys.len() {
-		ws.tree.holding(keys.at(i), visit)
+	visit := func(w *waiter) {
+		if !w.hit {
+			w.hit = true
+			list = append(list, w)
+		}
 	}
-	for _, h := range restores {
+	for i := range t.keys.len() {
+		ws.tree.holding(t.keys.at(i), visit)
+	}
+	for _, h := range t.restores {
 		ws.tree.overlapping(h.r, visit)
 	}
+	return list
 }
 
-func (ws *watchers) wakeOne(w *waiter, v version) {
-	if !w.done {
-		w.done, w.v = true, v
-		close(w.woken)
-		ws.woken.Add(1)
+// wake wakes those who wait for what is visible up to v.
+func (ws *watchers) wake(hits []*waiter, v version) {
+	ws.mu.Lock()
+	defer ws.mu.Unlock()
+	for _, w := range hits {
+		if !w.done {
+			w.done, w.v = true, v
+			close(w.woken)
+			ws.woken.Add(1)
+		}
 	}
 }
 
