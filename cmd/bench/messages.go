@@ -31,7 +31,8 @@ const (
 // messageContests are the figures of package message.
 func messageContests() []contest {
 	return []contest{
-		{spec{"message there and back, median", "us", lower, 0.5}, grpcThan, pingPongOurs, pingPongGRPC, true},
+		{spec{"message there and back, median", "us", lower, 0.5}, grpcThan, bounce, pingPongGRPC, true},
+		{spec{"call and answer by messages, median", "us", lower, record}, grpcThan, call, pingPongGRPC, true},
 		{spec{"messages to 40 subscribers", "1/s", higher, 3}, grpcThan, fanOutOurs, fanOutGRPC, true},
 		{spec{"memory of a receiver that waits", "B", lower, 1}, "10 KB", crowd(waiting).memory(waitingBoxes), fixed(waitingBound), true},
 		{spec{"processor for 10,000 that wait", "share", lower, 1}, "1 %", crowd(waiting).processor, fixed(idleBound), true},
@@ -52,13 +53,47 @@ func medianTrip(trip func() error) (float64, error) {
 	return float64(took[len(took)/2].Nanoseconds()) * microsPerNano, nil
 }
 
-// pingPongOurs has two tasks, each of which takes a message and sends the next in
-// one transaction.
-func pingPongOurs(ctx context.Context) (us float64, err error) {
-	err = withSystem(ctx, func(s *services.System) error {
-		m := s.Message
+// bounce has two tasks pass a message to and fro: each takes it and sends the next in
+// one transaction. It measures the trips of the second one.
+func bounce(ctx context.Context) (us float64, err error) {
+	err = withPartner(ctx, func(m *message.Service) error {
+		if _, err := m.Send(ctx, "ping", message.Outgoing{Body: make([]byte, messageBytes)}); err != nil {
+			return err
+		}
+		us, err = medianTrip(func() error { return passOn(ctx, m, "pong", "ping") })
+		return err
+	})
+	return us, err
+}
+
+// call has a task send a message and then take the answer, in a transaction for each.
+func call(ctx context.Context) (us float64, err error) {
+	body := make([]byte, messageBytes)
+	err = withPartner(ctx, func(m *message.Service) error {
+		us, err = medianTrip(func() error {
+			if _, err := m.Send(ctx, "ping", message.Outgoing{Body: body}); err != nil {
+				return err
+			}
+			return m.Process(ctx, "pong", func(*table.Tx, message.Message) error { return nil })
+		})
+		return err
+	})
+	return us, err
+}
+
+// passOn takes a message from a mailbox and sends it to another in one transaction.
+func passOn(ctx context.Context, m *message.Service, from, to string) error {
+	return m.Process(ctx, from, func(tx *table.Tx, x message.Message) error {
+		_, err := m.In(ctx, tx).Send(to, message.Outgoing{Body: x.Body})
+		return err
+	})
+}
+
+// withPartner runs fn while another task answers each message of ping with one of pong.
+func withPartner(ctx context.Context, fn func(m *message.Service) error) error {
+	return withSystem(ctx, func(s *services.System) error {
 		for _, name := range []string{"ping", "pong"} {
-			if err := m.CreateMailbox(ctx, message.Mailbox{Name: name}); err != nil {
+			if err := s.Message.CreateMailbox(ctx, message.Mailbox{Name: name}); err != nil {
 				return err
 			}
 		}
@@ -67,19 +102,10 @@ func pingPongOurs(ctx context.Context) (us float64, err error) {
 		var answered error
 		other.Go(func() {
 			for answered == nil {
-				answered = m.Process(answering, "ping", func(tx *table.Tx, x message.Message) error {
-					_, err := m.In(answering, tx).Send("pong", message.Outgoing{Body: x.Body})
-					return err
-				})
+				answered = passOn(answering, s.Message, "ping", "pong")
 			}
 		})
-		body := make([]byte, messageBytes)
-		us, err = medianTrip(func() error {
-			if _, err := m.Send(ctx, "ping", message.Outgoing{Body: body}); err != nil {
-				return err
-			}
-			return m.Process(ctx, "pong", func(*table.Tx, message.Message) error { return nil })
-		})
+		err := fn(s.Message)
 		cancel()
 		other.Wait()
 		if !errors.Is(answered, context.Canceled) {
@@ -87,7 +113,6 @@ func pingPongOurs(ctx context.Context) (us float64, err error) {
 		}
 		return err
 	})
-	return us, err
 }
 
 // fanOutOurs publishes to subscribers who all read all.
@@ -161,7 +186,7 @@ func waiting(ctx context.Context, fn func(before int64)) error {
 				}
 			})
 		}
-		for s.Store.Engine().Metrics().Watchers < waitingBoxes && ctx.Err() == nil {
+		for s.Message.Waiting() < waitingBoxes && ctx.Err() == nil {
 			runtime.Gosched()
 		}
 		fn(before)

@@ -39,9 +39,20 @@
 //
 // # Waiting
 //
-// Nothing polls. A receiver that finds nothing waits by Watch for a message that
-// becomes ready, and by a timer for the next lease or delay that ends. Of several
-// that wait at one mailbox, one looks, and passes the baton on.
+// Nothing polls, and who waits has nothing registered below: the service is told by
+// the engine of each transaction as it is committed (engine.Observer), and keeps in
+// memory which messages are ready, per mailbox, and the last messages of topics that are
+// read, for all readers together.
+//
+//	commit ──► Changed: desk of the mailbox (desk.go) ──► Committed: wakes the first
+//	                    feed of the topic (feed.go)       who waits there; he has the
+//	                                                      others woken, if there is more
+//
+// So a receiver takes a message in one procedure that reads it by its number, without
+// a search, and one that finds nothing need not look before it waits. While a procedure
+// runs, what is in memory is what it sees but for its own writes; where it has made some,
+// in transactions of another kind, and after a restore, the tables are searched. A
+// timer for each mailbox at which somebody waits ends leases and delays.
 //
 // # Durability
 //

@@ -32,6 +32,10 @@ func real(t testing.TB) (*store.Store, *message.Service) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
+		if err := m.CheckMemory(context.Background()); err != nil {
+			t.Error(err)
+		}
+		m.Close()
 		err := s.Check(context.Background(), func(p engine.Problem) { t.Error(p) })
 		if err := errors.Join(err, s.Close()); err != nil {
 			t.Error(err)
@@ -50,7 +54,7 @@ func create(t testing.TB, m *message.Service, boxes ...message.Mailbox) {
 }
 
 func deadline(t testing.TB) context.Context {
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	t.Cleanup(cancel)
 	return ctx
 }
@@ -224,6 +228,9 @@ func TestExactlyOnce(t *testing.T) {
 	}
 	for ctx.Err() == nil {
 		audit()
+		if err := m.CheckMemory(t.Context()); err != nil {
+			t.Error(err)
+		}
 	}
 	wg.Wait()
 	audit()

@@ -37,7 +37,7 @@ func (t *Tx) take(mailbox string) (x Message, found bool, err error) {
 	if err != nil {
 		return x, false, err
 	}
-	if x, found, err = t.next(&m); err != nil || !found {
+	if x, found, err = t.next(m); err != nil || !found {
 		return x, false, err
 	}
 	x.Deliveries++
@@ -45,17 +45,20 @@ func (t *Tx) take(mailbox string) (x Message, found bool, err error) {
 }
 
 // receiver returns a mailbox from which the caller may receive.
-func (t *Tx) receiver(mailbox string) (m Mailbox, err error) {
+func (t *Tx) receiver(mailbox string) (*Mailbox, error) {
 	if err := t.check(user.Claim, user.KindMailbox, mailbox); err != nil {
-		return m, err
+		return nil, err
 	}
-	m, err = Mailboxes.Get(t.tx, mailbox)
-	return m, missing(err, ErrNoMailbox, mailbox)
+	return t.box(mailbox)
 }
 
 // next finds the first message that is ready, after those have become so whose
 // time has come. What nobody received in time is dead.
 func (t *Tx) next(m *Mailbox) (x Message, found bool, err error) {
+	x, found, known, err := t.nextKnown(m)
+	if known || err != nil {
+		return x, found, err
+	}
 	if err := t.expire(m); err != nil {
 		return x, false, err
 	}
@@ -71,6 +74,26 @@ func (t *Tx) next(m *Mailbox) (x Message, found bool, err error) {
 			return x, false, err
 		}
 	}
+}
+
+// nextKnown is next for what the mailbox's desk knows. Known is false if it does not
+// know enough.
+func (t *Tx) nextKnown(m *Mailbox) (x Message, found, known bool, err error) {
+	if current, err := t.current(m.Name); err != nil || !current {
+		return x, false, false, err
+	}
+	number, found, known := t.head(m.Name)
+	if !known {
+		if err := t.learn(m.Name); err != nil {
+			return x, false, false, err
+		}
+		number, found, known = t.head(m.Name)
+	}
+	if !found {
+		return x, false, known, nil
+	}
+	x, err = Messages.Get(t.tx, m.Name, number)
+	return x, true, err == nil && (m.Keep == 0 || t.now.Sub(x.Sent) < m.Keep), err
 }
 
 // lease gives a message to a receiver.

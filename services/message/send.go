@@ -33,16 +33,26 @@ func (s *Service) Send(ctx context.Context, mailbox string, o Outgoing) (number 
 
 // SendWait is Send, but waits for room in a mailbox that is full.
 func (s *Service) SendWait(ctx context.Context, mailbox string, o Outgoing) (uint64, error) {
+	s.countSenders(1)
+	defer s.countSenders(-1)
+	var w *waiter
 	for {
-		since, area, err := s.roomOf(ctx, mailbox)
-		if err != nil {
-			return 0, err
-		}
+		s.mu.Lock()
+		d := s.deskOf(mailbox)
+		seen := d.room
+		s.mu.Unlock()
 		number, err := s.Send(ctx, mailbox, o)
 		if !errors.Is(err, ErrFull) {
+			s.wakeSender(d)
 			return number, err
 		}
-		if _, err := s.store.Engine().Watch(ctx, since, area); err != nil {
+		again := w != nil
+		if again {
+			s.passRoom(d)
+		} else {
+			w = newWaiter()
+		}
+		if err := s.awaitRoom(ctx, d, mailbox, seen, w, again); err != nil {
 			return 0, err
 		}
 	}
@@ -53,9 +63,9 @@ func (t *Tx) Send(mailbox string, o Outgoing) (uint64, error) {
 	if err := t.check(user.Submit, user.KindMailbox, mailbox); err != nil {
 		return 0, err
 	}
-	m, err := Mailboxes.Get(t.tx, mailbox)
+	m, err := t.box(mailbox)
 	if err != nil {
-		return 0, missing(err, ErrNoMailbox, mailbox)
+		return 0, err
 	}
 	if err := o.valid(); err != nil {
 		return 0, err
@@ -69,7 +79,7 @@ func (t *Tx) Send(mailbox string, o Outgoing) (uint64, error) {
 			return 0, err
 		}
 	}
-	return t.put(&m, &Message{
+	return t.put(m, &Message{
 		Key: o.Key, Body: o.Body, Headers: o.Headers, User: t.caller.User, Task: t.caller.Task, Sent: t.now, Due: t.now.Add(o.Delay),
 	}, o.ID)
 }

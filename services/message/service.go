@@ -34,19 +34,32 @@ type Service struct {
 	store *store.Store
 	now   func() time.Time
 
-	mu    sync.Mutex
-	desks map[string]*desk // of mailboxes at which somebody waits
+	areas areas
+	stop  func() // being told of what is committed
+
+	mu                   sync.Mutex
+	desks                map[string]*desk // of mailboxes
+	feeds                map[string]*feed // of topics
+	mostDesks, mostFeeds int              // how many there may be until some are dropped
+	calledDesks          []*desk          // at which somebody is to be woken
+	calledFeeds          []*feed          // likewise
+	senders              int              // who wait for room, or may soon
+	waiting              int              // who is in a queue, or was taken off and does not run yet
+	scratch              []byte
 }
 
 // Open goes on with the messages of a store. The engine is told to keep no more
 // history of messages than it must, as they come and go.
 func Open(ctx context.Context, s *store.Store, o Options) (*Service, error) {
-	m := &Service{store: s, now: o.Now, desks: map[string]*desk{}}
+	m := &Service{store: s, now: o.Now, desks: map[string]*desk{}, feeds: map[string]*feed{}, mostDesks: idleDesks, mostFeeds: idleFeeds}
 	if m.now == nil {
 		m.now = time.Now
 	}
 	op := user.Caller{User: user.Root, Program: "message"}.Op("message.Open")
 	err := s.Retain(ctx, op, engine.MinRetention, Messages, Counts, SentIDs, Publications)
+	if err == nil {
+		err = m.observe(ctx)
+	}
 	if err == nil {
 		err = m.clearRest(ctx)
 	}
@@ -56,17 +69,34 @@ func Open(ctx context.Context, s *store.Store, o Options) (*Service, error) {
 	return m, nil
 }
 
+// observe has the service told of what is committed from now on.
+func (s *Service) observe(ctx context.Context) error {
+	e, ok := s.store.Engine().(engine.Observable)
+	if !ok {
+		return errors.New("the store's engine does not tell what is committed")
+	}
+	if err := s.findAreas(ctx); err != nil {
+		return err
+	}
+	s.stop = e.Observe(observer{s}, s.areas.all()...)
+	return nil
+}
+
+// Close ends what the service keeps in memory. Nobody may use it any more.
+func (s *Service) Close() { s.stop() }
+
 // Tx is messages inside a transaction of the caller's.
 type Tx struct {
-	tx     *table.Tx
-	caller user.Caller
-	now    time.Time
+	service *Service
+	tx      *table.Tx
+	caller  user.Caller
+	now     time.Time
 }
 
 // In returns messages as a part of a transaction: what is sent and taken takes
 // effect if it commits.
 func (s *Service) In(ctx context.Context, tx *table.Tx) *Tx {
-	return &Tx{tx, user.From(ctx), s.now()}
+	return &Tx{s, tx, user.From(ctx), s.now()}
 }
 
 // update runs a procedure of the caller's.

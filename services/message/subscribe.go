@@ -1,17 +1,15 @@
 package message
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 
-	"github.com/tuplix/tuplix/dbms/engine"
 	"github.com/tuplix/tuplix/dbms/table"
 	"github.com/tuplix/tuplix/services/user"
 )
-
-// fetchAtOnce is how many messages of a topic a reader takes into memory.
-const fetchAtOnce = 64
 
 // From says where a reader of a topic begins.
 type From int
@@ -70,11 +68,8 @@ type Reader struct {
 	topic   string
 	name    string // of the subscription; "" for none
 	token   uint64
-	next    uint64 // offset of the next message
-	area    engine.Range
-
-	fetched []Publication // that Next has not returned yet
-	at      engine.Version
+	next    uint64        // offset of the next message
+	fetched []Publication // that Next has not returned yet; others have them, too
 }
 
 // Follow reads a topic without a subscription: where it stands is known to the
@@ -89,7 +84,7 @@ func (s *Service) Follow(ctx context.Context, topic string, from From) (*Reader,
 		if from == Newest {
 			r.next = x.Next
 		}
-		return r.start(tx)
+		return nil
 	})
 	if err != nil {
 		return nil, err
@@ -111,7 +106,7 @@ func (s *Service) Resume(ctx context.Context, topic, name string) (*Reader, erro
 		}
 		row.Token++
 		r.token, r.next = row.Token, row.Offset+1
-		return errors.Join(Subscriptions.Update(t.tx, &row), r.start(t.tx))
+		return Subscriptions.Update(t.tx, &row)
 	})
 	if err != nil {
 		return nil, err
@@ -119,52 +114,48 @@ func (s *Service) Resume(ctx context.Context, topic, name string) (*Reader, erro
 	return r, nil
 }
 
-func (r *Reader) start(tx *table.Tx) (err error) {
-	r.area, err = Publications.Range(tx, table.Prefix(r.topic))
-	return err
-}
-
 // Next waits for the next message. Offsets have gaps where messages are kept no
 // longer.
-func (r *Reader) Next(ctx context.Context) (Publication, error) {
-	for {
-		x, err := r.TryNext(ctx)
-		if !errors.Is(err, ErrEmpty) {
+func (r *Reader) Next(ctx context.Context) (x Publication, err error) {
+	var w *waiter
+	for len(r.fetched) == 0 {
+		rows, f, seen, err := r.service.fetch(ctx, r.topic, r.next)
+		if err != nil {
 			return x, err
 		}
-		if _, err := r.service.store.Engine().Watch(ctx, r.at, r.area); err != nil {
+		if r.fetched = rows; len(rows) > 0 {
+			break
+		}
+		if w == nil {
+			w = newWaiter()
+		}
+		if err := r.service.awaitFeed(ctx, f, r.topic, seen, w); err != nil {
 			return x, err
 		}
 	}
+	return r.take(), nil
 }
 
 // TryNext is Next that fails with ErrEmpty instead of waiting.
 func (r *Reader) TryNext(ctx context.Context) (x Publication, err error) {
 	if len(r.fetched) == 0 {
-		if err := r.fetch(ctx); err != nil {
+		if r.fetched, err = r.service.look(ctx, r.topic, r.next); err != nil {
 			return x, err
 		}
 	}
 	if len(r.fetched) == 0 {
 		return x, ErrEmpty
 	}
-	x, r.fetched = r.fetched[0], r.fetched[1:]
-	r.next = x.Offset + 1
-	return x, nil
+	return r.take(), nil
 }
 
-func (r *Reader) fetch(ctx context.Context) error {
-	r.fetched = r.fetched[:0]
-	return r.service.store.View(ctx, func(tx *table.Tx) error {
-		r.at = tx.Version()
-		for x, err := range Publications.Scan(tx, table.From(r.topic, r.next).Through(r.topic).Limit(fetchAtOnce)) {
-			if err != nil {
-				return err
-			}
-			r.fetched = append(r.fetched, x)
-		}
-		return nil
-	})
+// take returns the first of those that were fetched, as the caller's own.
+func (r *Reader) take() Publication {
+	x := r.fetched[0]
+	r.fetched = r.fetched[1:]
+	r.next = x.Offset + 1
+	x.Body, x.Headers = bytes.Clone(x.Body), maps.Clone(x.Headers)
+	return x
 }
 
 // Ack notes that the subscription is done with all messages up to an offset. It

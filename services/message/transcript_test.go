@@ -53,6 +53,10 @@ func (f *fixture) close() {
 	if f.store == nil {
 		return
 	}
+	if err := f.CheckMemory(context.Background()); err != nil {
+		f.Error(err)
+	}
+	f.Service.Close()
 	err := f.store.Check(context.Background(), func(p engine.Problem) { f.Error(p) })
 	if err := errors.Join(err, f.store.Close()); err != nil {
 		f.Fatal(err)
@@ -94,6 +98,9 @@ func (s *script) run(line string) string {
 	}
 	if err := s.command(ctx, words[0], plain, args); err != nil {
 		fmt.Fprintln(&s.out, "error:", err)
+	}
+	if err := s.CheckMemory(s.Context()); err != nil {
+		s.Errorf("after %q: %v", line, err)
 	}
 	return s.out.String()
 }

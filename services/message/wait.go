@@ -2,51 +2,17 @@ package message
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"time"
 
-	"github.com/tuplix/tuplix/dbms/engine"
 	"github.com/tuplix/tuplix/dbms/table"
+	"github.com/tuplix/tuplix/services/user"
 )
 
-// desk is where receivers of one mailbox wait. Who has the baton looks for a
-// message, and watches; the others wait for the baton.
-type desk struct {
-	baton   chan struct{} // has the baton while nobody does
-	waiting int           // receivers; guarded by Service.mu
-}
-
-// sit enters a receiver, who leaves by stand.
-func (s *Service) sit(mailbox string) *desk {
+// Waiting returns how many receivers, and readers of topics, wait.
+func (s *Service) Waiting() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	d := s.desks[mailbox]
-	if d == nil {
-		d = &desk{baton: make(chan struct{}, 1)}
-		d.baton <- struct{}{}
-		s.desks[mailbox] = d
-	}
-	d.waiting++
-	return d
-}
-
-func (s *Service) stand(mailbox string, d *desk) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if d.waiting--; d.waiting == 0 {
-		delete(s.desks, mailbox)
-	}
-}
-
-// Waiting returns how many receivers are waiting, or looking.
-func (s *Service) Waiting() (n int) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, d := range s.desks {
-		n += d.waiting
-	}
-	return n
+	return s.waiting
 }
 
 // Receive waits for a message and leases it to the caller, for as long as the
@@ -82,10 +48,10 @@ func (d *Delivery) lease(mailbox string) func(t *Tx) (bool, error) {
 			return false, err
 		}
 		found := false
-		if d.Message, found, err = t.next(&m); err != nil || !found {
+		if d.Message, found, err = t.next(m); err != nil || !found {
 			return false, err
 		}
-		return true, t.lease(&m, &d.Message, m.Lease)
+		return true, t.lease(m, &d.Message, m.Lease)
 	}
 }
 
@@ -112,95 +78,104 @@ func (s *Service) once(ctx context.Context, fn func(t *Tx) (bool, error)) (found
 	return found, err
 }
 
-// wait runs a procedure until it finds a message.
+// wait runs a procedure until it finds a message. It runs it once at least, unless
+// the caller may do all and nothing is there.
 func (s *Service) wait(ctx context.Context, mailbox string, fn func(t *Tx) (bool, error)) error {
-	d := s.sit(mailbox)
-	defer s.stand(mailbox, d)
-	select {
-	case <-d.baton:
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-	defer func() { d.baton <- struct{}{} }()
-	for {
-		if found, err := s.once(ctx, fn); found || err != nil {
-			return err
+	var w *waiter
+	for looked := user.From(ctx).User == user.Root; ; looked = true {
+		s.mu.Lock()
+		d := s.deskOf(mailbox)
+		seen, empty := d.changes, looked && d.empty(s.now())
+		s.mu.Unlock()
+		if !empty {
+			found, err := s.once(ctx, fn)
+			if found || err != nil {
+				s.passOn(d)
+				return err
+			}
 		}
-		if err := s.watch(ctx, mailbox); err != nil {
+		again := w != nil
+		if !again {
+			w = newWaiter()
+		}
+		if err := s.awaitDesk(ctx, d, mailbox, seen, w, again); err != nil {
 			return err
 		}
 	}
 }
 
-// watch returns when the mailbox may have a message that is ready.
-func (s *Service) watch(ctx context.Context, mailbox string) error {
-	var w watched
-	err := s.store.View(ctx, func(tx *table.Tx) (err error) {
-		w, err = s.toWatch(tx, mailbox)
-		return err
-	})
-	if err != nil || w.already {
-		return err
+// passOn has the next receiver look, if there may be something left.
+func (s *Service) passOn(d *desk) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if d.queue.first != nil && !d.empty(s.now()) {
+		d.queue.wake()
 	}
-	if w.until.IsZero() {
-		_, err = s.store.Engine().Watch(ctx, w.at, w.areas[:]...)
-		return err
+}
+
+// awaitDesk waits for news of a mailbox since those that were seen.
+func (s *Service) awaitDesk(ctx context.Context, d *desk, mailbox string, seen uint64, w *waiter, again bool) error {
+	s.mu.Lock()
+	if s.desks[mailbox] != d || d.changes != seen {
+		s.mu.Unlock()
+		return ctx.Err()
 	}
-	timed, cancel := context.WithTimeout(ctx, w.until.Sub(s.now()))
-	defer cancel()
-	_, err = s.store.Engine().Watch(timed, w.at, w.areas[:]...)
-	if timed.Err() != nil && ctx.Err() == nil {
-		return nil
+	d.queue.push(w, again)
+	s.waiting++
+	s.arm(d)
+	s.mu.Unlock()
+	return s.block(ctx, &d.queue, w)
+}
+
+// block waits until w, which is in a queue, is woken.
+func (s *Service) block(ctx context.Context, q *queue, w *waiter) (err error) {
+	select {
+	case <-w.woken:
+	case <-ctx.Done():
+		err = ctx.Err()
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.waiting--
+	if err != nil {
+		q.leave(w)
 	}
 	return err
 }
 
-// watched is what a receiver waits for.
-type watched struct {
-	at      engine.Version
-	areas   [4]engine.Range // keys that change when there may be something
-	until   time.Time       // when the first lease or delay ends; zero: there is none
-	already bool            // there is something ready
+// countSenders counts those for whom it matters how much room there is.
+func (s *Service) countSenders(n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.senders += n
 }
 
-// toWatch finds what may bring the mailbox a message that is ready: one that comes
-// or is unblocked; a lease or delay that ends, or a new one that ends before the
-// first of those; that the mailbox is removed; a restore of some rows.
-func (s *Service) toWatch(tx *table.Tx, mailbox string) (w watched, err error) {
-	w.at = tx.Version()
-	switch _, err := ready.First(tx, table.Prefix(mailbox)); {
-	case err == nil:
-		w.already = true
-		return w, nil
-	case !errors.Is(err, table.ErrNotFound):
-		return w, err
-	}
-	early := table.Prefix(mailbox)
-	switch first, err := due.First(tx, early); {
-	case err == nil:
-		w.until = first.Due
-		early = table.From(mailbox).To(mailbox, first.Due)
-	case !errors.Is(err, table.ErrNotFound):
-		return w, err
-	}
-	jobs, err := tx.Rows(table.JobsTable)
-	if err != nil {
-		return w, err
-	}
-	var errs [4]error
-	w.areas[0], errs[0] = ready.Range(tx, table.Prefix(mailbox))
-	w.areas[1], errs[1] = due.Range(tx, early)
-	w.areas[2], errs[2] = Mailboxes.Range(tx, table.Prefix(mailbox))
-	w.areas[3], errs[3] = jobs.Range(table.Span{})
-	return w, errors.Join(errs[:]...)
+// wakeSender has the next one try who waits for room.
+func (s *Service) wakeSender(d *desk) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	d.senders.wake()
 }
 
-// roomOf returns what changes when a mailbox gets room, and the version since when.
-func (s *Service) roomOf(ctx context.Context, mailbox string) (at engine.Version, r engine.Range, err error) {
-	err = s.store.View(ctx, func(tx *table.Tx) error {
-		at = tx.Version()
-		r, err = Counts.Range(tx, table.Prefix(mailbox))
-		return err
-	})
-	return at, r, err
+// passRoom is for who was woken in vain: where messages are counted by their bytes,
+// what was too little for this one may do for the next.
+func (s *Service) passRoom(d *desk) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if d.box == nil || d.box.Bytes > 0 {
+		d.senders.wake()
+	}
+}
+
+// awaitRoom waits until a mailbox may have more room than when that was seen.
+func (s *Service) awaitRoom(ctx context.Context, d *desk, mailbox string, seen uint64, w *waiter, again bool) error {
+	s.mu.Lock()
+	if s.desks[mailbox] != d || d.room != seen {
+		s.mu.Unlock()
+		return ctx.Err()
+	}
+	d.senders.push(w, again)
+	s.waiting++
+	s.mu.Unlock()
+	return s.block(ctx, &d.senders, w)
 }

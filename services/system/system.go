@@ -144,6 +144,9 @@ func (s *System) Close() error {
 	if s.Task != nil {
 		s.Task.Close()
 	}
+	if s.Message != nil {
+		s.Message.Close()
+	}
 	if s.Net != nil && !s.here {
 		s.Net.Close()
 	}
