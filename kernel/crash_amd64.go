@@ -48,11 +48,9 @@ func crashFrame(why string, frame uintptr, vector, code uint64) {
 	if silent {
 		repeatLog()
 	}
-	var n, m, k number
 	say("kernel panic: ", why)
 	if frame != 0 {
-		say("  vector ", n.dec(vector), "  code ", m.hex(code), "  cr2 ", k.hex(readCR2()))
-		reportRegisters(frame)
+		reportFault(frame, vector, code)
 	} else {
 		trace(framePointer())
 	}
@@ -156,6 +154,13 @@ var crashEnd int64
 
 // resumeNow goes to the current thread and does not return.
 func resumeNow()
+
+// reportFault tells of a fault and where it was, by the registers saved at frame.
+func reportFault(frame uintptr, vector, code uint64) {
+	var n, m, k number
+	say("  vector ", n.dec(vector), "  code ", m.hex(code), "  cr2 ", k.hex(readCR2()))
+	reportRegisters(frame)
+}
 
 func reportRegisters(frame uintptr) {
 	names := [...]string{"ax", "bx", "cx", "dx", "si", "di", "bp", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15"}

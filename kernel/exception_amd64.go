@@ -41,7 +41,7 @@ func onInterrupt(vector, code uint64) {
 	c.awake()
 	switch {
 	case crashing.Load():
-		crashInterrupt(c, vector)
+		crashInterrupt(c, vector, code)
 	case vector < 32:
 		exception(c, vector, code)
 	case vector == vecTimer:
@@ -61,8 +61,9 @@ func onInterrupt(vector, code uint64) {
 
 // crashInterrupt serves what comes after a panic to the processor that reports:
 // the fault that the dying program may still have, and the end of its time.
-func crashInterrupt(c *processor, vector uint64) {
+func crashInterrupt(c *processor, vector, code uint64) {
 	switch {
+	case vector == vecNMI: // asked again, or twice at once: it is on its way
 	case vector == vecPageFault && resolve(uintptr(readCR2()), true, false):
 	case vector == vecTimer && monotonic() < crashEnd:
 		endInterrupt()
@@ -72,6 +73,7 @@ func crashInterrupt(c *processor, vector uint64) {
 		end(1)
 	case vector < 32:
 		emit("\nthe program failed while it reported\n")
+		reportFault(c.regs, vector, code)
 		end(1)
 	default:
 		endInterrupt()
@@ -184,7 +186,10 @@ func onKernelFault(frame uintptr, vector, code uint64) {
 	if isStopped() {
 		stopHere()
 	}
-	if vector == vecPageFault && resolve(uintptr(readCR2()), code&2 != 0, false) {
+	switch {
+	case vector == vecPageFault && resolve(uintptr(readCR2()), code&2 != 0, false):
+		return
+	case vector == vecNMI && crashing.Load():
 		return
 	}
 	why := "fault in the kernel"

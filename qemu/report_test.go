@@ -2,8 +2,13 @@ package qemu
 
 import (
 	"context"
+	"fmt"
+	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/tuplix/tuplix/cmd/tuplix/image"
@@ -54,4 +59,48 @@ func TestReport(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestReportAtSignal sends a SIGQUIT to a process that runs a machine.
+func TestReportAtSignal(t *testing.T) {
+	needQEMU(t)
+	if image := os.Getenv("QEMU_TEST_IMAGE"); image != "" {
+		c := Config{Image: image, Memory: 64, Accel: TCG}
+		c.Network.None = true
+		c.Line.Args = []string{"stay:waiting"}
+		exit, err := Run(t.Context(), c)
+		fmt.Printf("%+v, %v\n", exit, err)
+		return
+	}
+	file := filepath.Join(t.TempDir(), "metal.elf")
+	if err := image.Build(t.Context(), image.Options{Dir: "testdata/metal", Output: file}); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), metalDeadline)
+	defer cancel()
+	console := NewConsole()
+	cmd := exec.CommandContext(ctx, os.Args[0], "-test.run=^TestReportAtSignal$")
+	cmd.Env = append(os.Environ(), "QEMU_TEST_IMAGE="+file)
+	cmd.Stdout = console
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		if err := cmd.Wait(); err != nil {
+			t.Error(err)
+		}
+	}()
+	for _, want := range []string{"it stays, waiting", "kernel panic: non-maskable interrupt", `main\.stay\.func\d+`, `\{Reported:true Status:2 `} {
+		if _, err := console.Expect(regexp.MustCompile(want), ended, metalDeadline); err != nil {
+			t.Fatalf("%v\n%s", err, console.Text())
+		}
+		if strings.HasPrefix(want, "it stays") {
+			if err := cmd.Process.Signal(syscall.SIGQUIT); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	<-ended
 }

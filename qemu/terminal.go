@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
+	"syscall"
 
 	"golang.org/x/term"
 )
@@ -19,7 +21,8 @@ const (
 // Run boots a machine on this process's standard input and output and waits
 // for its end. On a terminal every key goes to the guest; Ctrl-A x ends the
 // machine. When a pipe or a file at the input ends, the guest gets a Ctrl-D.
-// QEMU's own messages go to standard error.
+// QEMU's own messages go to standard error. A SIGQUIT to this process has the
+// machine report what its goroutines do, and end, as it would a Go program.
 func Run(ctx context.Context, c Config) (Exit, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -34,6 +37,10 @@ func Run(ctx context.Context, c Config) (Exit, error) {
 	if err != nil {
 		return Exit{}, err
 	}
+	quit := make(chan os.Signal, 1)
+	signal.Notify(quit, syscall.SIGQUIT)
+	defer signal.Stop(quit)
+	go reportAt(quit, m)
 	// The copying goroutine may be left in a read of standard input when the
 	// machine ends; it ends with the process.
 	go func() {
@@ -44,6 +51,20 @@ func Run(ctx context.Context, c Config) (Exit, error) {
 		}
 	}()
 	return m.Wait()
+}
+
+// reportAt has the machine report at each signal, until it ends.
+func reportAt(quit <-chan os.Signal, m *Machine) {
+	for {
+		select {
+		case <-quit:
+			if err := m.Report(); err != nil {
+				fmt.Fprintf(os.Stderr, "asking the machine for a report: %v\r\n", err)
+			}
+		case <-m.Done():
+			return
+		}
+	}
 }
 
 // rawTerminal puts a terminal at standard input into raw mode, says how to get

@@ -25,7 +25,8 @@ status becomes the tool's. If the system itself fails, the status is another
 one than 0 and a line on standard error says so.
 
 On a terminal every key goes to the program, Ctrl-C too; Ctrl-A x ends the
-machine. Where standard input is a pipe or a file, the console gets a Ctrl-D at
+machine, and a SIGQUIT sent to the tool has it report what all its goroutines
+do, and end. Where standard input is a pipe or a file, the console gets a Ctrl-D at
 its end.
 
 With -encrypt a new disk is an encrypted one. A passphrase is asked for, or the
