@@ -34,6 +34,7 @@ const (
 	manyTasks     = 1_000_000
 	manyQueues    = 1000
 	taskWaiters   = 10_000
+	taskOwners    = 512     // who wait for the ends of their tasks
 	taskDisk      = 8 << 30 // bytes, of which the file takes what is used
 )
 
@@ -43,7 +44,9 @@ func taskContests() []contest {
 		{spec{"empty tasks in a second of one core, in memory", "1/s", higher, 1}, "50,000", tasksInMemory, fixed(enoughTasks), true},
 		{spec{"empty tasks on one core, on disk", "1/s", higher, 1}, "50,000", tasksOnDisk, fixed(enoughTasks), true},
 		{spec{"tasks at 25,000 a second, to their run, p99", "us", lower, 1}, "1 ms", tasksTail, fixed(taskTail), true},
-		{spec{"tasks, 64 clients, each step on disk", "1/s", higher, 20}, "PostgreSQL, SKIP LOCKED", tasksOurs, tasksPostgres, true},
+		{spec{"tasks to their end on disk", "1/s", higher, 20}, "PostgreSQL, SKIP LOCKED", tasksEnded, tasksWithin, true},
+		{spec{"tasks to their end on disk, taken in batches", "1/s", higher, record}, "PostgreSQL, 64 at a time", tasksEnded, tasksInBatches, true},
+		{spec{"tasks, 64 clients, each step on disk", "1/s", higher, record}, "PostgreSQL, three commits", tasksOurs, tasksPostgres, true},
 		{spec{"task, a million queued", "us", lower, 1.2}, "1,000 queued", taskCost(manyTasks, 1), taskCost(fewTasks, 1), true},
 		{spec{"task, 1,000 queues", "us", lower, 1.2}, "one queue", taskCost(manyQueues, manyQueues), taskCost(manyQueues, 1), true},
 		{spec{"memory of who waits for a task", "B", lower, 1}, "10 KB", crowd(waitingForTasks).memory(taskWaiters), fixed(waitingBound), true},
