@@ -128,6 +128,52 @@ func TestWait(t *testing.T) {
 	}
 }
 
+// A restore brings messages back, also for who waits already.
+func TestRestored(t *testing.T) {
+	s, m := real(t)
+	ctx := deadline(t)
+	create(t, m, message.Mailbox{Name: "box"})
+	for _, body := range []string{"one", "two"} {
+		if _, err := m.Send(ctx, "box", message.Outgoing{Body: []byte(body)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	take := func() (body string, err error) {
+		err = m.Process(ctx, "box", func(_ *table.Tx, x message.Message) error { body = string(x.Body); return nil })
+		return body, err
+	}
+	before, err := s.Update(ctx, nil, func(*table.Tx) error { return nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"one", "two"} {
+		if got, err := take(); got != want || err != nil {
+			t.Fatalf("received %q, %v", got, err)
+		}
+	}
+	type result struct {
+		body string
+		err  error
+	}
+	c := make(chan result, 1)
+	go func() {
+		body, err := take()
+		c <- result{body, err}
+	}()
+	for m.Waiting() == 0 {
+		runtime.Gosched()
+	}
+	if _, err := s.Update(ctx, nil, func(tx *table.Tx) error { return tx.RestoreTable("os.messages", before) }); err != nil {
+		t.Fatal(err)
+	}
+	if got := <-c; got.body != "one" || got.err != nil {
+		t.Errorf("who waited received %+v", got)
+	}
+	if got, err := take(); got != "two" || err != nil {
+		t.Errorf("received %q, %v", got, err)
+	}
+}
+
 // SendWait waits for room.
 func TestRoom(t *testing.T) {
 	_, m := real(t)
