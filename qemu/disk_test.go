@@ -112,7 +112,7 @@ func boot(t *testing.T, pkg string, c Config) guest {
 		g.Kill()
 		<-g.Done()
 		if t.Failed() {
-			t.Logf("console:\n%s", tail(g.Text(), 3000))
+			t.Logf("console:\n%s", tail(g.Text(), 30_000))
 		}
 	})
 	return g
@@ -125,7 +125,7 @@ func (g guest) expect(t *testing.T, re string) []string {
 	t.Helper()
 	match, err := g.Expect(regexp.MustCompile("(?m)"+re), g.Done(), patience)
 	if err != nil {
-		t.Fatal(err)
+		t.Fatalf("%v; its processors:\n%s", err, g.Diagnose(patience))
 	}
 	return match
 }

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 )
 
 // Program is the name of the emulator.
@@ -290,6 +291,26 @@ func (m *Machine) Registers() (string, error) {
 func (m *Machine) Report() error {
 	_, err := m.monitor.execute("inject-nmi", nil)
 	return err
+}
+
+// Diagnose ends a machine that does not do what it should. It returns the registers of
+// its processors, and has the guest report on the console first, for which it may take
+// as long as patience.
+func (m *Machine) Diagnose(patience time.Duration) string {
+	defer m.Kill()
+	text, err := m.Registers()
+	if err == nil {
+		err = m.Report()
+	}
+	if err != nil {
+		return text + err.Error() + "\n"
+	}
+	select {
+	case <-m.done:
+		return text
+	case <-time.After(patience):
+		return text + "the guest does not report\n"
+	}
 }
 
 // PID is the process id of the emulator.

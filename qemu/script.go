@@ -156,8 +156,7 @@ func (r *Runner) Run(ctx context.Context, s *Script) error {
 			fmt.Fprintf(r.Log, "%s:%d: %s %s\n", s.name, st.line, st.verb, st.arg)
 		}
 		if err := verbs[st.verb].run(state, st.arg); err != nil {
-			state.stop()
-			return fmt.Errorf("%s:%d: %s: %w%s", s.name, st.line, st.verb, err, state.lastWords())
+			return fmt.Errorf("%s:%d: %s: %w%s%s", s.name, st.line, st.verb, err, state.diagnose(), state.lastWords())
 		}
 	}
 	if state.machine != nil {
@@ -165,6 +164,19 @@ func (r *Runner) Run(ctx context.Context, s *Script) error {
 		return fmt.Errorf("%s: the machine still runs at the end of the script%s", s.name, state.lastWords())
 	}
 	return nil
+}
+
+// diagnose ends the machine, if one still runs, and returns where its processors were.
+func (r *run) diagnose() string {
+	if r.machine == nil {
+		return ""
+	}
+	select {
+	case <-r.machine.Done():
+		return ""
+	default:
+	}
+	return "\nprocessors:\n" + r.machine.Diagnose(r.patience)
 }
 
 // lastWords returns the end of what the console said, for error messages.

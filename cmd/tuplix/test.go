@@ -243,8 +243,7 @@ func (t *tester) boot(ctx context.Context, p image.TestPackage, file, data strin
 	}
 	where := make(chan string, 1)
 	late := time.AfterFunc(t.timeout+endPatience, func() {
-		where <- t.whereIs(m)
-		askReport(m)
+		where <- fmt.Sprintf("\nthe machine had not ended after %v; its processors then:\n%s", t.timeout+endPatience, m.Diagnose(reportPatience))
 	})
 	exit, err := m.Wait()
 	inTime := late.Stop()
@@ -260,26 +259,6 @@ func (t *tester) boot(ctx context.Context, p image.TestPackage, file, data strin
 		return false, ctx.Err()
 	}
 	return t.report(p, out, exit, time.Since(start)), nil
-}
-
-// whereIs tells where a machine is that has not ended by itself.
-func (t *tester) whereIs(m *qemu.Machine) string {
-	registers, err := m.Registers()
-	if err != nil {
-		registers = err.Error() + "\n"
-	}
-	return fmt.Sprintf("\nthe machine had not ended after %v; its processors then:\n%s", t.timeout+endPatience, registers)
-}
-
-// askReport has a machine report what its goroutines do, and ends it.
-func askReport(m *qemu.Machine) {
-	if m.Report() == nil {
-		select {
-		case <-m.Done():
-		case <-time.After(reportPatience):
-		}
-	}
-	m.Kill()
 }
 
 // report prints the result of one package as go test does.
