@@ -24,8 +24,8 @@ const (
 
 // Of one step.
 const (
-	stepRows  = 16 // to build or repair
-	stepClear = 32 // keys
+	stepRows  = 32 // to build or repair
+	stepClear = 64 // keys
 )
 
 // everything is the range of all that a table has outside of the catalog.
