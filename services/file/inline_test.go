@@ -15,19 +15,15 @@ import (
 func TestInline(t *testing.T) {
 	fs := open(t, Options{})
 	f := create(t, fs.Root(), "file")
-	var want []byte
 	for _, step := range []struct{ size, rows int }{
 		{1, 0}, {mostInline, 0}, {mostInline + 1, 1}, {BlockSize, 1}, {2 * BlockSize, 1}, {mostInline, 0}, {BlockSize, 1}, {0, 0},
 	} {
-		if step.size < len(want) {
-			must[any](t)(nil, f.Truncate(int64(step.size)))
-			want = want[:step.size]
-		}
-		want = bytes.Repeat([]byte{byte(step.rows) + 'a'}, step.size)
+		must[any](t)(nil, f.Truncate(int64(step.size)))
+		want := bytes.Repeat([]byte{byte(step.rows) + 'a'}, step.size)
 		must[int](t)(f.WriteAt(want, 0))
-		live := rowsOf(t, fs, data)
+		must[any](t)(nil, fs.flush())
 		must[any](t)(nil, fs.makeRoom(0)) // of what only the past has, nothing
-		if live = rowsOf(t, fs, data); live != step.rows {
+		if live := rowsOf(t, fs, data); live != step.rows {
 			t.Errorf("%d bytes: %d rows of data, want %d", step.size, live, step.rows)
 		}
 		if !bytes.Equal(readAll(t, f), want) {
