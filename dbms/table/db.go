@@ -18,6 +18,7 @@ type DB struct {
 	current   atomic.Pointer[catalog] // exclusive only: the newest, unless changing
 	idle      sync.Pool               // of *Tx
 	commits   atomic.Int64            // of this DB, so that jobs know whether others are at work
+	stepRows  int                     // that a step of a job builds or repairs; tests make it small
 
 	mu       sync.Mutex
 	known    map[string]*catalog // by epoch
@@ -34,7 +35,7 @@ type Exclusive interface{ Exclusive() bool }
 // fails with a DifferenceError for those that are different; changing them is
 // the caller's (Tx.AddColumn and so on).
 func Open(ctx context.Context, store *txn.DB, op *engine.Op, tables ...Declared) (*DB, error) {
-	db := &DB{txn: store, known: make(map[string]*catalog)}
+	db := &DB{txn: store, known: make(map[string]*catalog), stepRows: usualStepRows}
 	db.idle.New = func() any { return &Tx{db: db} }
 	if x, ok := store.Engine().(Exclusive); ok {
 		db.exclusive = x.Exclusive()

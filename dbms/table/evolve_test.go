@@ -115,8 +115,22 @@ func resume(t *testing.T, db *DB) {
 	t.Fatal("the jobs do not end")
 }
 
+// TestUniqueBuildFails: an index whose values are not unique stays unbuilt until they
+// are, and then has all rows, also those that earlier steps had built.
 func TestUniqueBuildFails(t *testing.T) {
+	for _, rows := range []int{1, 2, usualStepRows} {
+		for name, mend := range map[string]func(*Rows) error{
+			"delete": func(r *Rows) error { return r.Delete(1) },
+			"change": func(r *Rows) error { return r.Update([]Value{value.OfUint(value.Uint32, 1), value.OfText(value.String, "other"), value.OfInt(value.Int8, 0)}) },
+		} {
+			t.Run(fmt.Sprint(name, " beside steps of ", rows), func(t *testing.T) { testUniqueBuildFails(t, rows, mend) })
+		}
+	}
+}
+
+func testUniqueBuildFails(t *testing.T, stepRows int, mend func(*Rows) error) {
 	db := openDB(t, persons1)
+	db.stepRows = stepRows
 	update(t, db, func(tx *Tx) error {
 		for i := range uint32(3) {
 			if err := persons1.Insert(tx, &person1{ID: i, Name: fmt.Sprint(i / 2)}); err != nil {
@@ -135,7 +149,7 @@ func TestUniqueBuildFails(t *testing.T) {
 		if err = firstError(err, err2); err != nil {
 			return err
 		}
-		return rows.Delete(1)
+		return mend(rows)
 	})
 	work(t, db)
 	view(t, db, func(tx *Tx) error {

@@ -24,8 +24,8 @@ const (
 
 // Of one step.
 const (
-	stepRows  = 32 // to build or repair
-	stepClear = 64 // keys
+	usualStepRows = 32 // to build or repair
+	stepClear     = 64 // keys
 )
 
 // everything is the range of all that a table has outside of the catalog.
@@ -303,7 +303,7 @@ func (b *binding) buildStep(tx *Tx, j *jobRow) (done bool, err error) {
 		}
 	}
 	j.Done += uint64(n)
-	return n < stepRows, nil
+	return n < tx.db.stepRows, nil
 }
 
 var errEnough = errors.New("enough rows")
@@ -315,7 +315,7 @@ func (b *binding) some(tx *Tx, j *jobRow, fn func(row unsafe.Pointer, k []byte) 
 		r = j.span()
 	}
 	err = b.each(tx, j.rest(r), func(row unsafe.Pointer, k, _ []byte) error {
-		if n == stepRows {
+		if n == tx.db.stepRows {
 			return errEnough
 		}
 		n++

@@ -55,6 +55,7 @@ type randomRun struct {
 	durable  int           // the first so many of them are
 	dying    bool          // the power goes out, or is out
 	ids      int           // of tables and columns
+	stepRows int           // of a step of a job
 	tx       *Tx
 
 	crashes, collected int
@@ -71,6 +72,7 @@ func (r *randomRun) id() int { r.ids++; return r.ids }
 func runRandom(t *testing.T, seed uint64) {
 	empty := &modelStore{tables: make(map[string]*modelTable)}
 	r := &randomRun{T: t, Rand: rand.New(rand.NewPCG(seed, 1)), now: empty, before: empty}
+	r.stepRows = []int{1, 2, 5, 16, usualStepRows}[r.IntN(5)]
 	r.openStore(seed)
 	for i := 0; i < *stepsFlag && !t.Failed(); i++ {
 		r.step()

@@ -58,6 +58,7 @@ func (r *randomRun) openTables(e engine.Engine) {
 		e = alone{e}
 	}
 	r.db = openOn(r, e)
+	r.db.stepRows = r.stepRows
 }
 
 func (r *randomRun) openDisk() {

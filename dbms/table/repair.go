@@ -42,12 +42,12 @@ func (b *binding) repairFrom(tx, past *Tx, j *jobRow) (done bool, err error) {
 	if len(from) > 0 {
 		r.Low = from
 	}
-	if done = n < stepRows; !done {
+	if done = n < tx.db.stepRows; !done {
 		r.High = j.Position
 	}
 	gone := 0
 	err = b.each(past, r, func(row unsafe.Pointer, k, _ []byte) error {
-		if gone++; gone > 4*stepRows { // many that are no more: go on from here
+		if gone++; gone > 4*tx.db.stepRows { // many that are no more: go on from here
 			j.Position, done = slices.Clone(k), false
 			return errEnough
 		}
@@ -112,7 +112,7 @@ func (b *binding) sweepStep(tx *Tx, j *jobRow) (done bool, err error) {
 		if err == nil {
 			err = b.repair(tx, nil, is)
 		}
-		if n < stepRows {
+		if n < tx.db.stepRows {
 			j.Position = all.Low
 		}
 		j.Done += uint64(n)

@@ -254,9 +254,10 @@ func (b *binding) apply(tx *Tx, changes []entry, k []byte) error {
 	return nil
 }
 
-// dropEntry removes an entry, unless it has come to be another row's.
+// dropEntry removes an entry, unless it is another row's: that of a restored row, or
+// of one that an index has been built for so far, while this one's turn has not come.
 func (b *binding) dropEntry(tx *Tx, x *index, e, k []byte) error {
-	if x.Unique && len(b.jobs) > 0 {
+	if x.Unique && (len(b.jobs) > 0 || !x.ready) {
 		v, found, err := tx.raw.Get(e)
 		if err != nil || !found || !bytes.Equal(v, k[len(b.prefix):]) {
 			return err
