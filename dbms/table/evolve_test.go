@@ -121,7 +121,9 @@ func TestUniqueBuildFails(t *testing.T) {
 	for _, rows := range []int{1, 2, usualStepRows} {
 		for name, mend := range map[string]func(*Rows) error{
 			"delete": func(r *Rows) error { return r.Delete(1) },
-			"change": func(r *Rows) error { return r.Update([]Value{value.OfUint(value.Uint32, 1), value.OfText(value.String, "other"), value.OfInt(value.Int8, 0)}) },
+			"change": func(r *Rows) error {
+				return r.Update([]Value{value.OfUint(value.Uint32, 1), value.OfText(value.String, "other"), value.OfInt(value.Int8, 0)})
+			},
 		} {
 			t.Run(fmt.Sprint(name, " beside steps of ", rows), func(t *testing.T) { testUniqueBuildFails(t, rows, mend) })
 		}
