@@ -181,16 +181,26 @@ func enableVectors() {
 		crash("the processor has no XSAVE or no FSGSBASE: a newer one is needed (QEMU: -cpu max)")
 	}
 	writeCR4(readCR4() | osxsave | fsgsbase)
-	lo, _, _, _ := cpuid(0xD, 0)
-	want := uint32(0xE7) & lo // x87, SSE, AVX, opmask, ZMM-hi256, hi16-ZMM
-	if want&0xE0 != 0xE0 {
-		want &= 0x7
-	}
-	vectorMask = uint64(want)
+	offered, _, _, _ := cpuid(0xD, 0)
+	vectorMask = vectorState(offered)
 	xsetbv(vectorMask)
 	_, size, _, _ := cpuid(0xD, 0)
 	if size > xsaveSize {
 		crash("the processor's vector state is larger than a page")
 	}
 	xsaveBytes = uintptr(size)
+}
+
+// vectorState chooses what to turn on of the components that a processor offers
+// (Intel SDM volume 1, 13.1): those of AVX-512 together, or XSETBV faults.
+func vectorState(offered uint32) uint64 {
+	const (
+		basic  = 1<<0 | 1<<1 | 1<<2 // x87, SSE, AVX
+		avx512 = 1<<5 | 1<<6 | 1<<7 // opmask, ZMM-hi256, hi16-ZMM
+	)
+	want := offered & basic
+	if offered&avx512 == avx512 {
+		want |= avx512
+	}
+	return uint64(want)
 }
