@@ -11,7 +11,7 @@ LOGIN  ?= none
 BENCH  ?= all
 PLUGS  ?= 500
 SEEDS  ?= 2000
-FUZZ   ?= 20000x
+FUZZ   ?= 3000x
 
 # The recipes' own commands must not read what is meant for the console.
 quiet = </dev/null
