@@ -193,10 +193,10 @@ func onKernelFault(frame uintptr, vector, code uint64) {
 		return
 	}
 	why := "fault in the kernel"
-	if vector == vecNMI {
+	switch va := uintptr(readCR2()); {
+	case vector == vecNMI:
 		why = nmiCame
-	}
-	if va := uintptr(readCR2()); vector == vecPageFault && va >= stackBase && va < deviceBase {
+	case vector == vecPageFault && va >= stackBase && va < deviceBase:
 		why = "kernel stack overflow"
 	}
 	crashFrame(why, frame, vector, code)

@@ -2,14 +2,11 @@ package qemu
 
 import (
 	"context"
-	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/tuplix/tuplix/cmd/tuplix/image"
 )
 
 // metal is one boot of testdata/metal, the program that checks the kernel
@@ -83,13 +80,20 @@ var metals = []metal{
 // of machines.
 func TestMetal(t *testing.T) {
 	needQEMU(t)
-	file := filepath.Join(t.TempDir(), "metal.elf")
-	if err := image.Build(context.Background(), image.Options{Dir: "testdata/metal", Output: file}); err != nil {
-		t.Fatal(err)
-	}
+	file := metalImage(t)
 	for _, m := range metals {
 		t.Run(m.name, func(t *testing.T) { m.boot(t, file) })
 	}
+}
+
+// metalImage returns the image of that program.
+func metalImage(t *testing.T) string {
+	t.Helper()
+	file, err := buildImage("qemu/testdata/metal")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return file
 }
 
 func (m *metal) boot(t *testing.T, file string) {

@@ -5,23 +5,17 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"syscall"
 	"testing"
-
-	"github.com/tuplix/tuplix/cmd/tuplix/image"
 )
 
 // TestReport has machines that do not end by themselves report what they are at, and
 // end with the status of a panic.
 func TestReport(t *testing.T) {
 	needQEMU(t)
-	file := filepath.Join(t.TempDir(), "metal.elf")
-	if err := image.Build(t.Context(), image.Options{Dir: "testdata/metal", Output: file}); err != nil {
-		t.Fatal(err)
-	}
+	file := metalImage(t)
 	for _, how := range []string{"waiting", "busy", "calling"} {
 		t.Run(how, func(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), metalDeadline)
@@ -72,10 +66,7 @@ func TestReportAtSignal(t *testing.T) {
 		fmt.Printf("%+v, %v\n", exit, err)
 		return
 	}
-	file := filepath.Join(t.TempDir(), "metal.elf")
-	if err := image.Build(t.Context(), image.Options{Dir: "testdata/metal", Output: file}); err != nil {
-		t.Fatal(err)
-	}
+	file := metalImage(t)
 	ctx, cancel := context.WithTimeout(t.Context(), metalDeadline)
 	defer cancel()
 	console := NewConsole()

@@ -32,7 +32,7 @@ const (
 func messageContests() []contest {
 	return []contest{
 		{spec{"message there and back, median", "us", lower, 0.5}, grpcThan, bounce, pingPongGRPC, true},
-		{spec{"call and answer by messages, median", "us", lower, record}, grpcThan, call, pingPongGRPC, true},
+		{spec{"call and answer by messages, median", "us", lower, record}, grpcThan, callAndAnswer, pingPongGRPC, true},
 		{spec{"messages to 40 subscribers", "1/s", higher, 3}, grpcThan, fanOutOurs, fanOutGRPC, true},
 		{spec{"memory of a receiver that waits", "B", lower, 1}, "10 KB", crowd(waiting).memory(waitingBoxes), fixed(waitingBound), true},
 		{spec{"processor for 10,000 that wait", "share", lower, 1}, "1 %", crowd(waiting).processor, fixed(idleBound), true},
@@ -66,8 +66,8 @@ func bounce(ctx context.Context) (us float64, err error) {
 	return us, err
 }
 
-// call has a task send a message and then take the answer, in a transaction for each.
-func call(ctx context.Context) (us float64, err error) {
+// callAndAnswer has a task send a message and then take the answer, in a transaction for each.
+func callAndAnswer(ctx context.Context) (us float64, err error) {
 	body := make([]byte, messageBytes)
 	err = withPartner(ctx, func(m *message.Service) error {
 		us, err = medianTrip(func() error {

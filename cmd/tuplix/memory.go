@@ -4,22 +4,20 @@ import (
 	"debug/elf"
 	"fmt"
 
+	"github.com/tuplix/tuplix/cmd/tuplix/image/unpack"
 	"github.com/tuplix/tuplix/qemu"
 )
 
-// firmwareArea is how much below the end of memory q35's firmware may overwrite before
-// it starts an image (SeaBIOS, BUILD_MAX_HIGHTABLE).
-const firmwareArea = 16 << 20
-
 // checkMemory refuses a machine with less memory than its image needs to be loaded
-// whole. What is no ELF file, QEMU refuses by itself.
+// whole, and not be overwritten by q35's firmware. What is no ELF file, QEMU refuses by
+// itself.
 func checkMemory(c *qemu.Config) error {
 	f, err := elf.Open(c.Image)
 	if err != nil {
 		return nil
 	}
 	defer f.Close()
-	area := uint64(firmwareArea)
+	area := uint64(unpack.FirmwareArea)
 	if c.Machine == qemu.MicroVM {
 		area = 0
 	}

@@ -5,13 +5,14 @@ import (
 	"strconv"
 	"testing"
 
+	"github.com/tuplix/tuplix/cmd/tuplix/image/unpack"
 	"github.com/tuplix/tuplix/qemu"
 )
 
 // A machine with less memory than its image needs is refused, and the memory that the
 // refusal names is enough.
 func TestCheckMemory(t *testing.T) {
-	c := qemu.Config{Image: "../../qemu/testdata/echo.elf", Machine: qemu.Q35, Memory: firmwareArea >> 20}
+	c := qemu.Config{Image: "../../qemu/testdata/echo.elf", Machine: qemu.Q35, Memory: unpack.FirmwareArea >> 20}
 	err := checkMemory(&c)
 	if err == nil {
 		t.Fatal("the firmware's area is all there is, and an image fits")

@@ -215,9 +215,7 @@ func (s *Service) awaitFeed(ctx context.Context, f *feed, topic string, seen uin
 		return ctx.Err()
 	}
 	f.queue.push(w, false)
-	s.waiting++
-	s.mu.Unlock()
-	return s.block(ctx, &f.queue, w)
+	return s.await(ctx, &f.queue, w)
 }
 
 // read reads messages of a topic from an offset on.

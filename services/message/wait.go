@@ -121,14 +121,15 @@ func (s *Service) awaitDesk(ctx context.Context, d *desk, mailbox string, seen u
 		return ctx.Err()
 	}
 	d.queue.push(w, again)
-	s.waiting++
 	s.arm(d)
-	s.mu.Unlock()
-	return s.block(ctx, &d.queue, w)
+	return s.await(ctx, &d.queue, w)
 }
 
-// block waits until w, which is in a queue, is woken.
-func (s *Service) block(ctx context.Context, q *queue, w *waiter) (err error) {
+// await waits until w, which the caller has put into a queue, is woken. The caller
+// holds the mutex, and no longer does when await returns.
+func (s *Service) await(ctx context.Context, q *queue, w *waiter) (err error) {
+	s.waiting++
+	s.mu.Unlock()
 	select {
 	case <-w.woken:
 	case <-ctx.Done():
@@ -175,7 +176,5 @@ func (s *Service) awaitRoom(ctx context.Context, d *desk, mailbox string, seen u
 		return ctx.Err()
 	}
 	d.senders.push(w, again)
-	s.waiting++
-	s.mu.Unlock()
-	return s.block(ctx, &d.senders, w)
+	return s.await(ctx, &d.senders, w)
 }

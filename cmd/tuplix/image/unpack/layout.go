@@ -46,16 +46,16 @@ const (
 	addressLimit = 1 << 32
 )
 
-// firmware is how many bytes below the end of memory SeaBIOS, the firmware of QEMU
+// FirmwareArea is how many bytes below the end of memory SeaBIOS, the firmware of QEMU
 // and of others, may be at work until it has started the image: from 16 MiB
 // (BUILD_MAX_HIGHTABLE) downwards it allocates what it needs for itself for a while.
 // An image that reaches so high is damaged by it.
-const firmware = 16 << 20
+const FirmwareArea = 16 << 20
 
 // message says what is wrong, and how much memory would do for an image that ends at
 // an address.
 func message(end uint64) string {
-	return fmt.Sprintf("tuplix: the image is damaged, or memory under %d MiB\r\n", (end+firmware+1<<20-1)>>20)
+	return fmt.Sprintf("tuplix: the image is damaged, or memory under %d MiB\r\n", (end+FirmwareArea+1<<20-1)>>20)
 }
 
 // block returns the code, its table and its page tables for a payload of n
