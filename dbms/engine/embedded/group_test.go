@@ -138,13 +138,22 @@ func TestGroupFlush(t *testing.T) {
 	e, err := Open(fs, "store", Options{Memory: MinMemory})
 	must(t, err)
 	defer e.Close()
+	const clients = 20
+	keys := distinct(clients)
+	// So that no client has the group applied to look where the next row is.
+	_, err = e.Update(t.Context(), nil, func(tx engine.Tx) error {
+		for _, key := range keys {
+			must(t, tx.Put(key, nil))
+		}
+		return nil
+	})
+	must(t, err)
 	gate := e.groups.flush
 	gate <- struct{}{} // as if a flush were under way
-	const clients = 20
 	var wg sync.WaitGroup
-	for i := range clients {
+	for _, key := range keys {
 		wg.Go(func() {
-			_, err := e.Update(t.Context(), nil, func(tx engine.Tx) error { return tx.Put([]byte{byte(i)}, nil) })
+			_, err := e.Update(t.Context(), nil, func(tx engine.Tx) error { return tx.Put(key, nil) })
 			if err != nil {
 				t.Error(err)
 			}
@@ -169,4 +178,19 @@ func TestGroupFlush(t *testing.T) {
 	if n := e.Metrics().Syncs - before; n != 1 {
 		t.Errorf("%d flushes for all of them", n)
 	}
+}
+
+// distinct returns n keys of which none seems to be in a group with the others: one that
+// does has the group applied, which then is not the group of all of them.
+func distinct(n int) [][]byte {
+	var f keyFilter
+	var keys [][]byte
+	for i := uint64(0); len(keys) < n; i++ {
+		key := binary.BigEndian.AppendUint64(nil, i)
+		if !f.mayHave(key) {
+			f.add(key)
+			keys = append(keys, key)
+		}
+	}
+	return keys
 }
