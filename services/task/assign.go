@@ -486,7 +486,8 @@ func (p *proc) take(c *claimer, t *Task, q *queueState) error {
 		return err
 	}
 	if c.got == nil {
-		c.got = make([]Claimed, 0, min(c.room, max(len(p.fresh), tasksPerLease)))
+		// Mostly few, and for those who submit them now. A Claimed is large.
+		c.got = make([]Claimed, 0, min(c.room, max(len(p.fresh), 1)))
 	}
 	c.got = append(c.got, got)
 	c.lease.Tasks = append(c.lease.Tasks, t.ID)

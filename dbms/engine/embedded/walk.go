@@ -18,16 +18,19 @@ import (
 type walks struct {
 	some  atomic.Int32  // how many there are
 	keys  atomic.Uint32 // that were compared while there were some
-	begun atomic.Int64  // when the stretch began that lasts, in nanoseconds since epoch
+	due   atomic.Int64  // when the stretch ends that lasts, in nanoseconds since epoch
 	epoch time.Time
 }
 
+// A walk goes on for as long as it has let others go before, but within these bounds.
+// Beside few it has short stretches, as each of several steps of one request may have to
+// wait for one. Beside many, who run sixty turns for each of its own, it must keep up with
+// what they write.
 const (
-	// walkStretch is for how long a walk goes on. Beside many others it gets one such
-	// stretch for each 61 turns of theirs, and must keep up with what they write.
-	walkStretch = 200 * time.Microsecond
+	walkLeast = 50 * time.Microsecond
+	walkMost  = 200 * time.Microsecond
 
-	walkLooks = 32 // keys from one look at the clock to the next
+	walkLooks = 16 // keys from one look at the clock to the next
 )
 
 // comparer is Pebble's own order of keys.
@@ -41,9 +44,12 @@ func (w *walks) comparer() *pebble.Comparer {
 // equal may be called by anybody who reads: they step back as well then, which is as
 // good for those who wait.
 func (w *walks) equal(a, b []byte) bool {
-	if w.some.Load() > 0 && w.keys.Add(1)%walkLooks == 0 && time.Since(w.epoch)-time.Duration(w.begun.Load()) > walkStretch {
-		runtime.Gosched()
-		w.begun.Store(int64(time.Since(w.epoch)))
+	if w.some.Load() > 0 && w.keys.Add(1)%walkLooks == 0 {
+		if now := time.Since(w.epoch); now > time.Duration(w.due.Load()) {
+			runtime.Gosched()
+			next := time.Since(w.epoch)
+			w.due.Store(int64(next + min(max(next-now, walkLeast), walkMost)))
+		}
 	}
 	return bytes.Equal(a, b)
 }
