@@ -31,7 +31,8 @@ type DB struct {
 type Exclusive interface{ Exclusive() bool }
 
 // Open returns the tables of a store, and sees that the given ones are there as
-// they were declared: those that are missing are created, in one transaction. It
+// they were declared: those that are missing are created, and indexes dropped that they
+// are declared to have had (Table.Had), in one transaction. It
 // fails with a DifferenceError for those that are different; changing them is
 // the caller's (Tx.AddColumn and so on).
 func Open(ctx context.Context, store *txn.DB, op *engine.Op, tables ...Declared) (*DB, error) {
@@ -73,7 +74,15 @@ func (t *Tx) openCatalog() error {
 func (db *DB) Create(ctx context.Context, op *engine.Op, tables ...Declared) error {
 	missing := false
 	err := db.View(ctx, func(tx *Tx) error {
+		c, err := tx.catalog()
+		if err != nil {
+			return err
+		}
 		for _, t := range tables {
+			if len(t.declared().outdated(c)) > 0 {
+				missing = true
+				continue
+			}
 			_, err := tx.bind(t.declared())
 			if errors.Is(err, ErrNoTable) {
 				missing, err = true, nil

@@ -44,6 +44,8 @@ type declaration struct {
 	fields []field
 	faults []error
 
+	former []string // names of indexes that it had
+
 	mu     sync.Mutex
 	sealed bool
 	def    Definition
@@ -131,6 +133,27 @@ func (d *declaration) addWhere(index, cond string) {
 		}
 		def.Indexes[i].Where = cond
 	})
+}
+
+// Had names indexes that the table was declared with once. Those that a store still has
+// are dropped when it is opened.
+func (t *Table[T]) Had(indexes ...string) *Table[T] {
+	t.decl.edit(func(*Definition) { t.decl.former = append(t.decl.former, indexes...) })
+	return t
+}
+
+// outdated returns the indexes of the stored table that are no longer declared.
+func (d *declaration) outdated(c *catalog) (names []string) {
+	s := c.names[d.def.Name]
+	if s == nil {
+		return nil
+	}
+	for _, name := range d.former {
+		if s.index(name) != nil {
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 // Check declares a condition that must not be false for any row.

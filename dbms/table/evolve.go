@@ -11,11 +11,14 @@ import (
 	"github.com/tuplix/tuplix/dbms/txn"
 )
 
-// Create makes those of the tables that are not there, and fails with a
-// DifferenceError for those that are there and different.
+// Create makes those of the tables that are not there, drops the indexes that others had
+// once (Table.Had), and fails with a DifferenceError for those that are different then.
 func (t *Tx) Create(tables ...Declared) error {
 	var missing []*Definition
 	for _, table := range tables {
+		if err := t.dropOutdated(table.declared()); err != nil {
+			return err
+		}
 		def, err := table.declared().definition()
 		if err == nil {
 			_, err = t.bind(table.declared())
@@ -28,6 +31,19 @@ func (t *Tx) Create(tables ...Declared) error {
 		}
 	}
 	return t.createAll(missing)
+}
+
+func (t *Tx) dropOutdated(d *declaration) error {
+	c, err := t.catalog()
+	if err != nil {
+		return err
+	}
+	for _, name := range d.outdated(c) {
+		if err := t.DropIndex(d.def.Name, name); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // createAll creates tables after those that they refer to.

@@ -39,9 +39,14 @@ func (x *reader[T]) Range(tx *Tx, s Span) (engine.Range, error) {
 // Current reports whether what an engine.Observer keeps of the keys of r is what this
 // transaction sees: that is so in a procedure, which has the newest state to itself,
 // until it writes there.
-func (t *Tx) Current(r engine.Range) bool {
-	return t.db.exclusive && !t.interactive && t.raw.Writable() && !t.raw.Touches(r)
-}
+func (t *Tx) Current(r engine.Range) bool { return t.newest() && !t.raw.Touches(r) }
+
+// CurrentBut is Current for a transaction that may have written: what an observer keeps
+// is what it sees, but for what Table.Written returns. That is not so once it has
+// restored anything.
+func (t *Tx) CurrentBut() bool { return t.newest() && !t.raw.Restores() }
+
+func (t *Tx) newest() bool { return t.db.exclusive && !t.interactive && t.raw.Writable() }
 
 // KeysOf returns the keys of the rows and indexes of tables, a range for each, for what
 // works on keys: Watch, Retain. What the catalog has of them lies elsewhere (Ranges).

@@ -50,6 +50,9 @@ func (t *Tx) Restored() (ranges []engine.Range) {
 	return ranges
 }
 
+// Restores reports whether the transaction has restored anything.
+func (t *Tx) Restores() bool { return len(t.restores) > 0 }
+
 // readerOf returns where a key that is not written is read.
 func (t *Tx) readerOf(key []byte) (engine.Reader, error) {
 	for _, s := range t.restores {

@@ -5,7 +5,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/tuplix/tuplix/dbms/engine"
 	"github.com/tuplix/tuplix/dbms/table"
 )
 
@@ -16,12 +15,16 @@ import (
 // what that one sees, but for its own writes. It may know nothing, and a desk at which
 // nobody waits may be dropped and made anew at any time.
 type desk struct {
-	box *Mailbox // its row; nil: not known
+	box   *Mailbox // its row; nil: not known
+	count *Count   // likewise
 
-	known bool     // of what is ready, ready is the first
-	ready []uint64 // numbers of messages, in order
-	more  bool     // there may be others behind them
-	due   int64    // no lease or delay ends before, in microseconds since 1970; or noDue
+	numbered bool   // last is right
+	last     uint64 // no message has had a higher number
+
+	known   bool     // of what is ready, ready and through are right
+	ready   []uint64 // numbers of messages, in order: all that are ready, and some others
+	through uint64   // but only up to this number
+	due     int64    // no lease or delay ends before, in microseconds since 1970; or noDue
 
 	changes uint64 // counts what may be news for those who wait
 	queue   queue
@@ -33,9 +36,11 @@ type desk struct {
 }
 
 const (
-	noDue     = 1<<63 - 1
-	mostReady = 256  // numbers that a desk knows
-	idleDesks = 1024 // desks that are kept though nobody waits there
+	noDue      = 1<<63 - 1
+	everything = 1<<64 - 1 // desk.through where ready is all that there is
+	mostReady  = 256       // numbers that a desk knows
+	mostRead   = 256 << 10 // bytes of bodies that are read to know them, and one message
+	idleDesks  = 1024      // desks that are kept though nobody waits there
 )
 
 // deskOf returns the desk of a mailbox. The mutex is held.
@@ -65,32 +70,47 @@ func (s *Service) sweepDesks() {
 }
 
 // forget has the tables be asked.
-func (d *desk) forget() { d.box, d.known, d.ready, d.more = nil, false, nil, false }
+func (d *desk) forget() {
+	d.box, d.count, d.numbered = nil, nil, false
+	d.known, d.ready = false, nil
+}
 
 // empty reports that looking for a message would be in vain.
 func (d *desk) empty(now time.Time) bool {
-	_, found, known := d.head(now)
-	return d.box != nil && known && !found
+	_, k := d.head(now)
+	return d.box != nil && k == nothing
 }
 
-// head returns the first message that is ready. Known is false if the tables must be
-// asked.
-func (d *desk) head(now time.Time) (number uint64, found, known bool) {
+// knowledge is what a desk knows of the first message that is ready.
+type knowledge int
+
+const (
+	unknown   knowledge = iota // the tables must be asked
+	overdue                    // leases or delays may have ended
+	nothing                    // there is none
+	candidate                  // it is this one, or it is not ready and those behind it are next
+)
+
+// head returns the number of the first message that may be ready.
+func (d *desk) head(now time.Time) (number uint64, k knowledge) {
 	switch {
-	case !d.known || d.due <= now.UnixMicro():
-		return 0, false, false
+	case !d.known:
+	case d.due <= now.UnixMicro():
+		return 0, overdue
 	case len(d.ready) > 0:
-		return d.ready[0], true, true
+		return d.ready[0], candidate
+	case d.through == everything:
+		return 0, nothing
 	}
-	return 0, false, !d.more
+	return 0, unknown
 }
 
-// put notes that a message has become ready.
+// put notes that a message is there, or was changed: it may be ready.
 func (d *desk) put(number uint64) {
-	n := len(d.ready)
-	if !d.known || d.more && (n == 0 || d.ready[n-1] < number) {
-		return // it is behind what is known
+	if !d.known || number > d.through {
+		return
 	}
+	n := len(d.ready)
 	i, found := n, false
 	if n > 0 && d.ready[n-1] >= number {
 		i, found = slices.BinarySearch(d.ready, number)
@@ -99,11 +119,12 @@ func (d *desk) put(number uint64) {
 		d.ready = slices.Insert(d.ready, i, number)
 	}
 	if len(d.ready) > mostReady {
-		d.ready, d.more = d.ready[:mostReady], true
+		d.ready = d.ready[:mostReady]
+		d.through = d.ready[mostReady-1]
 	}
 }
 
-// drop notes that a message is no longer ready.
+// drop notes that a message is not ready.
 func (d *desk) drop(number uint64) {
 	if i, found := slices.BinarySearch(d.ready, number); found {
 		d.ready = slices.Delete(d.ready, i, i+1)
@@ -157,34 +178,72 @@ func (s *Service) knownBox(mailbox string) *Mailbox {
 	return nil
 }
 
-// current reports whether the desk of a mailbox shows what the transaction sees.
-func (t *Tx) current(mailbox string) (bool, error) {
-	s := t.service
-	if t.tx.Current(s.areas.messages) {
-		return true, nil
-	}
-	if !t.tx.Writable() {
-		return false, nil
-	}
-	a, err := ready.Range(t.tx, table.Prefix(mailbox))
-	if err != nil || !t.tx.Current(a) {
-		return false, err
-	}
-	a, err = due.Range(t.tx, table.Prefix(mailbox))
-	return err == nil && t.tx.Current(a), err
-}
-
-// head is that of the mailbox's desk, if it shows what the transaction sees.
-func (t *Tx) head(mailbox string) (number uint64, found, known bool) {
+// head is that of the mailbox's desk.
+func (t *Tx) head(mailbox string) (number uint64, k knowledge) {
 	s := t.service
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.deskOf(mailbox).head(t.now)
 }
 
-// learn has the desk of a mailbox know what the tables say. The transaction has not
-// written there.
+// notReady has the mailbox's desk know better. The transaction has not written there.
+func (t *Tx) notReady(mailbox string, number uint64) {
+	s := t.service
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.deskOf(mailbox).drop(number)
+}
+
+// inHand returns what the desk of a mailbox knows: the numbers of all messages that may be
+// ready, up to through.
+func (s *Service) inHand(mailbox string) (numbers []uint64, through uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	d := s.desks[mailbox]
+	if d == nil || !d.known {
+		return nil, 0
+	}
+	return slices.Clone(d.ready), d.through
+}
+
+// overdue reports that leases or delays may have ended.
+func (s *Service) overdue(mailbox string, now time.Time) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	d := s.desks[mailbox]
+	return d == nil || !d.known || d.due <= now.UnixMicro()
+}
+
+// learn has the desk of a mailbox know what the tables say, or more of it. The
+// transaction has not written there.
 func (t *Tx) learn(mailbox string) error {
+	s := t.service
+	s.mu.Lock()
+	d := s.deskOf(mailbox)
+	goesOn, from := d.known, uint64(0)
+	if goesOn {
+		from = d.through + 1
+	}
+	s.mu.Unlock()
+	if !goesOn {
+		if err := t.learnDue(mailbox); err != nil {
+			return err
+		}
+	}
+	numbers, through, err := t.numbers(mailbox, from)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	d = s.deskOf(mailbox)
+	d.ready, d.through, d.known = numbers, through, true
+	return nil
+}
+
+// learnDue has the desk of a mailbox know when the first lease or delay ends. The
+// transaction has not written there.
+func (t *Tx) learnDue(mailbox string) error {
 	first, err := due.First(t.tx, table.Prefix(mailbox))
 	if err != nil && !errors.Is(err, table.ErrNotFound) {
 		return err
@@ -193,48 +252,28 @@ func (t *Tx) learn(mailbox string) error {
 	if err == nil {
 		ends = first.Due.UnixMicro()
 	}
-	numbers, more, known, err := t.numbers(mailbox)
-	if err != nil {
-		return err
-	}
 	s := t.service
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	d := s.deskOf(mailbox)
-	d.due, d.ready, d.more, d.known = ends, numbers, more, known
+	s.deskOf(mailbox).due = ends
 	return nil
 }
 
-// numbers reads those of the first messages that are ready. Known is false while a
-// restore of rows is not done with, as the index then lacks some.
-func (t *Tx) numbers(mailbox string) (list []uint64, more, known bool, err error) {
-	r, err := ready.Range(t.tx, table.Prefix(mailbox))
-	if err != nil {
-		return nil, false, false, err
-	}
-	busy, err := t.busy()
-	if err != nil || busy || !t.service.areas.ready.Contains(r.Low) {
-		return nil, false, false, err
-	}
-	c := t.tx.Raw().Scan(r, engine.ScanOptions{})
-	for len(list) < mostReady && c.Next() {
-		_, n, err := readyKey(c.Key()[len(t.service.areas.ready.Low):], nil)
+// numbers reads those of the first messages that are ready, from a number on, and up to
+// which these are all.
+func (t *Tx) numbers(mailbox string, from uint64) (list []uint64, through uint64, err error) {
+	read := 0
+	for x, err := range Messages.Scan(t.tx, table.From(mailbox, from).Through(mailbox)) {
 		if err != nil {
-			return nil, false, false, errors.Join(err, c.Close())
+			return nil, 0, err
 		}
-		list = append(list, n)
+		if x.State == Ready {
+			list = append(list, x.Number)
+		}
+		read += len(x.Body)
+		if len(list) == mostReady || read >= mostRead && len(list) > 0 {
+			return list, x.Number, nil
+		}
 	}
-	return list, len(list) == mostReady, true, errors.Join(c.Err(), c.Close())
-}
-
-// busy reports that rows are being restored, or tables changed, in the background.
-func (t *Tx) busy() (bool, error) {
-	jobs, err := t.tx.Rows(table.JobsTable)
-	if err != nil {
-		return false, err
-	}
-	for _, err := range jobs.Scan("", table.Span{}.Limit(1)) {
-		return true, err
-	}
-	return false, nil
+	return list, everything, nil
 }

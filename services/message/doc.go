@@ -41,8 +41,8 @@
 //
 // Nothing polls, and who waits has nothing registered below: the service is told by
 // the engine of each transaction as it is committed (engine.Observer), and keeps in
-// memory which messages are ready, per mailbox, and the last messages of topics that are
-// read, for all readers together.
+// memory which messages are ready, or may be, per mailbox, and the last messages of topics
+// that are read, for all readers together.
 //
 //	commit ──► Changed: desk of the mailbox (desk.go) ──► Committed: wakes the first
 //	                    feed of the topic (feed.go)       who waits there; he has the
@@ -50,9 +50,17 @@
 //
 // So a receiver takes a message in one procedure that reads it by its number, without
 // a search, and one that finds nothing need not look before it waits. While a procedure
-// runs, what is in memory is what it sees but for its own writes; where it has made some,
-// in transactions of another kind, and after a restore, the tables are searched. A
-// timer for each mailbox at which somebody waits ends leases and delays.
+// runs, what is in memory is what it sees but for its own writes, which it looks through
+// (first.go). In transactions of another kind, at first, and after a restore, the
+// messages are read in order until one is ready. A timer for each mailbox at which
+// somebody waits ends leases and delays.
+//
+// # Numbers and counts
+//
+// Messages of a mailbox are numbered in the order sent. The next number is in memory;
+// os.mailbox_counts has one above it, written for every 64th message, so that after a
+// restart some numbers are left out, and none is given away twice. How many messages a
+// mailbox holds is counted where it has a limit; Holds tells it of all (number.go).
 //
 // # Durability
 //

@@ -36,19 +36,31 @@ func (d *desk) check(tx *table.Tx, name string) error {
 			return fmt.Errorf("the row is %+v, %w; known is %+v", m, err, *d.box)
 		}
 	}
-	if !d.known {
-		return nil
+	if d.count != nil {
+		if c, err := Counts.Get(tx, name); err != nil || c != *d.count {
+			return fmt.Errorf("the counts are %+v, %w; known are %+v", c, err, *d.count)
+		}
 	}
-	var numbers []uint64
-	for x, err := range ready.Scan(tx, table.Prefix(name)) {
+	there := map[uint64]bool{}
+	for x, err := range Messages.Scan(tx, table.Prefix(name)) {
 		if err != nil {
 			return err
 		}
-		numbers = append(numbers, x.Number)
+		there[x.Number] = true
+		if d.numbered && x.Number > d.last {
+			return fmt.Errorf("the last number is %d, known is %d", x.Number, d.last)
+		}
+		if d.known && x.State == Ready && x.Number <= d.through && !slices.Contains(d.ready, x.Number) {
+			return fmt.Errorf("message %d is ready, known are %d through %d", x.Number, d.ready, d.through)
+		}
 	}
-	n := min(len(d.ready), len(numbers))
-	if !slices.Equal(d.ready, numbers[:n]) || len(numbers) > n && !d.more {
-		return fmt.Errorf("ready are %d, known are %d, more: %v", numbers, d.ready, d.more)
+	if !d.known {
+		return nil
+	}
+	for i, n := range d.ready {
+		if !there[n] || n > d.through || i > 0 && d.ready[i-1] >= n {
+			return fmt.Errorf("message %d of %d through %d is not there, or out of order", n, d.ready, d.through)
+		}
 	}
 	first, err := due.First(tx, table.Prefix(name))
 	if err == nil && first.Due.UnixMicro() < d.due {

@@ -32,7 +32,11 @@ func (t *Tx) CreateMailbox(m Mailbox) error {
 		return err
 	}
 	m.Owner = t.caller.User
-	err := Counts.Insert(t.tx, &Count{Mailbox: m.Name, Next: 1})
+	c := Count{Mailbox: m.Name, Next: 1}
+	if !m.limited() {
+		c.Messages, c.Bytes = uncounted, uncounted
+	}
+	err := Counts.Insert(t.tx, &c)
 	if errors.Is(err, table.ErrExists) {
 		return fmt.Errorf("mailbox %q: %w", m.Name, ErrExists)
 	}
@@ -76,7 +80,8 @@ func (t *Tx) valid(m *Mailbox) error {
 }
 
 // AlterMailbox changes what a mailbox is, by its name; its owner stays. Messages
-// that are there stay, even beyond a lower limit.
+// that are there stay, even beyond a lower limit. They are read, to be counted, if the
+// mailbox had no limit and has one now.
 func (s *Service) AlterMailbox(ctx context.Context, m Mailbox) error {
 	return s.update(ctx, "message.AlterMailbox", true, func(t *Tx) error {
 		if err := t.check(user.Admin, user.KindMailbox, m.Name); err != nil {
@@ -91,7 +96,7 @@ func (s *Service) AlterMailbox(ctx context.Context, m Mailbox) error {
 		if err := t.valid(&m); err != nil {
 			return err
 		}
-		return Mailboxes.Update(t.tx, &m)
+		return errors.Join(Mailboxes.Update(t.tx, &m), t.recount(&m))
 	})
 }
 

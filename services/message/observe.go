@@ -11,8 +11,8 @@ import (
 
 // areas are the keys in the store that the service is told of.
 type areas struct {
-	ready, due   engine.Range   // the indexes of messages
-	messages     engine.Range   // all keys of their table
+	messages     engine.Range   // rows
+	due          engine.Range   // their index by when leases and delays end
 	boxes        engine.Range   // mailboxes
 	counts       engine.Range   // and what they hold
 	publications engine.Range   // of all topics
@@ -20,24 +20,21 @@ type areas struct {
 }
 
 func (a *areas) all() []engine.Range {
-	return append([]engine.Range{a.ready, a.due, a.boxes, a.counts, a.publications}, a.catalog...)
+	return append([]engine.Range{a.messages, a.due, a.boxes, a.counts, a.publications}, a.catalog...)
 }
 
 func (s *Service) findAreas(ctx context.Context) error {
 	a := &s.areas
 	return s.store.View(ctx, func(tx *table.Tx) error {
-		var errs [6]error
-		var all []engine.Range
-		a.ready, errs[0] = ready.Range(tx, table.Span{})
+		var errs [5]error
+		a.messages, errs[0] = Messages.Range(tx, table.Span{})
 		a.due, errs[1] = due.Range(tx, table.Span{})
 		a.boxes, errs[2] = Mailboxes.Range(tx, table.Span{})
 		a.publications, errs[3] = Publications.Range(tx, table.Span{})
 		a.counts, errs[4] = Counts.Range(tx, table.Span{})
-		all, errs[5] = tx.KeysOf(Messages)
 		if err := errors.Join(errs[:]...); err != nil {
 			return err
 		}
-		a.messages = all[0]
 		for _, name := range []string{table.StoreTable, table.JobsTable} {
 			rows, err := tx.Rows(name)
 			if err != nil {
@@ -62,16 +59,14 @@ func (o observer) Changed(k []byte, deleted bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
-	case a.ready.Contains(k):
-		s.readyChanged(k[len(a.ready.Low):], deleted)
+	case a.messages.Contains(k):
+		s.messageChanged(k[len(a.messages.Low):], deleted)
 	case a.due.Contains(k):
 		s.dueChanged(k[len(a.due.Low):], deleted)
 	case a.publications.Contains(k):
 		s.published(k[len(a.publications.Low):], deleted)
 	case a.counts.Contains(k):
-		if s.senders > 0 {
-			s.countChanged(k[len(a.counts.Low):])
-		}
+		s.countChanged(k[len(a.counts.Low):], deleted)
 	case a.boxes.Contains(k):
 		s.boxChanged(k[len(a.boxes.Low):])
 	default:
@@ -92,7 +87,9 @@ func (o observer) Committed() {
 	defer o.mu.Unlock()
 	for i, d := range o.calledDesks {
 		o.calledDesks[i], d.called = nil, false
-		d.queue.wake()
+		if !d.empty(o.now()) {
+			d.queue.wake()
+		}
 		d.senders.wake()
 		o.arm(d)
 	}
@@ -129,25 +126,27 @@ func (s *Service) callSenders(d *desk) {
 	}
 }
 
-func (s *Service) readyChanged(k []byte, deleted bool) {
-	mailbox, number, err := readyKey(k, s.scratch[:0])
+// messageChanged follows a message. Its state the key does not tell; most are ready.
+func (s *Service) messageChanged(k []byte, deleted bool) {
+	mailbox, number, err := messageKey(k, s.scratch[:0])
 	s.scratch = mailbox
 	d := s.desks[string(mailbox)]
 	switch {
 	case err != nil:
-		s.doubt() // the reader of that entry complains
+		s.doubt() // the reader of that row complains
 	case d == nil:
 	case deleted:
+		d.last = max(d.last, number) // if it came and went in one transaction
 		d.drop(number)
 	default:
+		d.last = max(d.last, number)
 		d.put(number)
 		s.call(d)
 	}
 }
 
-// readyKey takes an entry of the index of what is ready apart. The name is appended
-// to to.
-func readyKey(k, to []byte) (mailbox []byte, number uint64, err error) {
+// messageKey takes the key of a message apart. The name is appended to to.
+func messageKey(k, to []byte) (mailbox []byte, number uint64, err error) {
 	mailbox, n, err := key.Text(to, k)
 	if err == nil {
 		number, _, err = key.Uint(k[n:])
@@ -155,21 +154,39 @@ func readyKey(k, to []byte) (mailbox []byte, number uint64, err error) {
 	return mailbox, number, err
 }
 
+// dueChanged follows an entry of a lease or a delay, which comes after its message.
 func (s *Service) dueChanged(k []byte, deleted bool) {
 	mailbox, n, err := key.Text(s.scratch[:0], k)
 	s.scratch = mailbox
-	ends := int64(0)
+	ends, number := int64(0), uint64(0)
 	if err == nil {
-		ends, _, err = key.Int(k[n:])
+		ends, number, err = dueKey(k[n:])
 	}
 	d := s.desks[string(mailbox)]
 	switch {
 	case err != nil:
 		s.doubt()
-	case d != nil && !deleted && ends < d.due:
-		d.due = ends
-		s.call(d)
+	case d == nil || deleted:
+	default:
+		d.drop(number)
+		if ends < d.due {
+			d.due = ends
+			s.call(d)
+		}
 	}
+}
+
+// dueKey takes an entry of a lease or a delay apart, without the mailbox before it.
+func dueKey(k []byte) (ends int64, number uint64, err error) {
+	ends, n, err := key.Int(k)
+	if err != nil {
+		return 0, 0, err
+	}
+	again, err := key.Skip(k[n:], key.Column{Form: key.FormText}) // the message's key begins with the mailbox, too
+	if err == nil {
+		number, _, err = key.Uint(k[n+again:])
+	}
+	return ends, number, err
 }
 
 func (s *Service) boxChanged(k []byte) {
@@ -184,13 +201,19 @@ func (s *Service) boxChanged(k []byte) {
 	}
 }
 
-func (s *Service) countChanged(k []byte) {
+func (s *Service) countChanged(k []byte, deleted bool) {
 	name, _, err := key.Text(s.scratch[:0], k)
 	s.scratch = name
-	if err != nil {
+	d := s.desks[string(name)]
+	switch {
+	case err != nil:
 		s.doubt()
-	} else if d := s.desks[string(name)]; d != nil {
-		s.callSenders(d)
+	case d != nil:
+		d.count = nil
+		d.numbered = d.numbered && !deleted
+		if s.senders > 0 {
+			s.callSenders(d)
+		}
 	}
 }
 

@@ -18,10 +18,6 @@ const (
 	HeaderDeliveries = "dead-deliveries"
 )
 
-// expireAtOnce is how many leases and delays that have ended one procedure looks
-// after.
-const expireAtOnce = 100
-
 // Take removes the first message that is ready from a mailbox. Errors: ErrEmpty,
 // ErrNoMailbox, user.ErrDenied.
 func (t *Tx) Take(mailbox string) (Message, error) {
@@ -52,50 +48,6 @@ func (t *Tx) receiver(mailbox string) (*Mailbox, error) {
 	return t.box(mailbox)
 }
 
-// next finds the first message that is ready, after those have become so whose
-// time has come. What nobody received in time is dead.
-func (t *Tx) next(m *Mailbox) (x Message, found bool, err error) {
-	x, found, known, err := t.nextKnown(m)
-	if known || err != nil {
-		return x, found, err
-	}
-	if err := t.expire(m); err != nil {
-		return x, false, err
-	}
-	for {
-		x, err = ready.First(t.tx, table.Prefix(m.Name))
-		if errors.Is(err, table.ErrNotFound) {
-			return x, false, nil
-		}
-		if err != nil || m.Keep == 0 || t.now.Sub(x.Sent) < m.Keep {
-			return x, err == nil, err
-		}
-		if err := t.bury(m, &x); err != nil {
-			return x, false, err
-		}
-	}
-}
-
-// nextKnown is next for what the mailbox's desk knows. Known is false if it does not
-// know enough.
-func (t *Tx) nextKnown(m *Mailbox) (x Message, found, known bool, err error) {
-	if current, err := t.current(m.Name); err != nil || !current {
-		return x, false, false, err
-	}
-	number, found, known := t.head(m.Name)
-	if !known {
-		if err := t.learn(m.Name); err != nil {
-			return x, false, false, err
-		}
-		number, found, known = t.head(m.Name)
-	}
-	if !found {
-		return x, false, known, nil
-	}
-	x, err = Messages.Get(t.tx, m.Name, number)
-	return x, true, err == nil && (m.Keep == 0 || t.now.Sub(x.Sent) < m.Keep), err
-}
-
 // lease gives a message to a receiver.
 func (t *Tx) lease(m *Mailbox, x *Message, d time.Duration) error {
 	c, err := Counts.Get(t.tx, m.Name)
@@ -106,23 +58,6 @@ func (t *Tx) lease(m *Mailbox, x *Message, d time.Duration) error {
 	x.State, x.Due, x.Token = Leased, t.now.Add(d), c.Token
 	x.Deliveries++
 	return errors.Join(Counts.Update(t.tx, &c), Messages.Update(t.tx, x))
-}
-
-// expire makes messages ready whose lease or delay has ended.
-func (t *Tx) expire(m *Mailbox) error {
-	var over []Message
-	for x, err := range due.Scan(t.tx, table.Prefix(m.Name).Through(m.Name, t.now).Limit(expireAtOnce)) {
-		if err != nil {
-			return err
-		}
-		over = append(over, x)
-	}
-	for i := range over {
-		if err := t.release(m, &over[i], 0); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // release gives a message back, to be received again after a while, unless it was
@@ -167,13 +102,8 @@ func (t *Tx) bury(m *Mailbox, x *Message) error {
 
 // remove takes a message out of its mailbox.
 func (t *Tx) remove(x *Message) error {
-	c, err := Counts.Get(t.tx, x.Mailbox)
-	if err != nil {
-		return err
-	}
-	c.Messages--
-	c.Bytes -= int64(len(x.Body))
-	return errors.Join(Messages.Delete(t.tx, x.Mailbox, x.Number), Counts.Update(t.tx, &c), t.promote(x))
+	err := t.discount(x)
+	return errors.Join(err, Messages.Delete(t.tx, x.Mailbox, x.Number), t.promote(x))
 }
 
 // promote unblocks the next message of the key of one that is gone.

@@ -98,22 +98,13 @@ func (o *Outgoing) valid() error {
 
 // put adds a message to a mailbox that has room for it.
 func (t *Tx) put(m *Mailbox, x *Message, id string) (uint64, error) {
-	c, err := Counts.Get(t.tx, m.Name)
-	if err != nil {
-		return 0, err
+	err := t.number(m, x)
+	if err == nil {
+		x.State, err = t.firstState(x)
 	}
-	bytes := int64(len(x.Body))
-	if m.Limit > 0 && c.Messages >= m.Limit || m.Bytes > 0 && c.Bytes+bytes > m.Bytes {
-		return 0, fmt.Errorf("mailbox %q, %d messages of %d bytes: %w", m.Name, c.Messages, c.Bytes, ErrFull)
+	if err == nil {
+		err = Messages.Insert(t.tx, x)
 	}
-	x.Mailbox, x.Number = m.Name, c.Next
-	if x.State, err = t.firstState(x); err != nil {
-		return 0, err
-	}
-	c.Next++
-	c.Messages++
-	c.Bytes += bytes
-	err = errors.Join(Messages.Insert(t.tx, x), Counts.Update(t.tx, &c))
 	if err == nil && id != "" {
 		err = errors.Join(SentIDs.Put(t.tx, &Sent{m.Name, id, x.Number, t.now}), t.forgetIDs())
 	}

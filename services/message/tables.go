@@ -27,14 +27,17 @@ type Mailbox struct {
 	Keep       time.Duration // a message that nobody received for so long is dead; 0: never
 }
 
-// Count is what a mailbox holds, and where its numbers stand.
+// Count is what a mailbox with a limit holds, and where its numbers stand.
 type Count struct {
 	Mailbox  string `table:"key"` // its name
-	Next     uint64 // number of the next message
+	Next     uint64 // no message has had this number, or a higher one; those before may have gaps
 	Token    uint64 // of the last lease
-	Messages int64  // that are there, in any state
-	Bytes    int64  // of their bodies
+	Messages int64  // that are there, in any state; -1: not counted, as there is no limit
+	Bytes    int64  // of their bodies; -1: not counted
 }
+
+// uncounted is Count.Messages and Bytes of a mailbox without a limit.
+const uncounted = -1
 
 // State is where a message is in its life.
 type State string
@@ -106,8 +109,7 @@ type Subscription struct {
 var (
 	Mailboxes = table.Declare[Mailbox]("os.mailboxes").Check("lease", "lease > '0s'")
 	Counts    = table.Declare[Count]("os.mailbox_counts")
-	Messages  = table.Declare[Message]("os.messages")
-	ready     = Messages.Index("ready", "mailbox", "number").Where("state = 'ready'")
+	Messages  = table.Declare[Message]("os.messages").Had("ready")
 	due       = Messages.Index("due", "mailbox", "due").Where("state = 'leased' or state = 'delayed'")
 	byKey     = Messages.Index("key", "mailbox", "key", "number").Where("key != '' and state != 'dead'")
 	SentIDs   = table.Declare[Sent]("os.message_ids")

@@ -267,8 +267,8 @@ func (s *script) show(mailbox string) error {
 			}
 			s.out.WriteByte('\n')
 		}
-		c, err := message.Counts.Get(tx, mailbox)
-		fmt.Fprintf(&s.out, "%d messages, %d bytes\n", c.Messages, c.Bytes)
+		messages, bytes, err := message.Holds(tx, mailbox)
+		fmt.Fprintf(&s.out, "%d messages, %d bytes\n", messages, bytes)
 		return err
 	})
 }

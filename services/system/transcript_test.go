@@ -241,7 +241,11 @@ func (x *script) show(ctx context.Context) (string, error) {
 			if err != nil {
 				return err
 			}
-			fmt.Fprintln(&out, "mailbox", c.Mailbox, "with", c.Messages)
+			messages, _, err := message.Holds(tx, c.Mailbox)
+			if err != nil {
+				return err
+			}
+			fmt.Fprintln(&out, "mailbox", c.Mailbox, "with", messages)
 		}
 		return nil
 	})

@@ -29,21 +29,40 @@ func mailboxList(open Open) *command.Command {
 		json := o.Flag("json", jsonHelp)
 		_, err := o.Parse(0, 0)
 		return func(ctx context.Context, s *system.System) error {
-			counts := map[string]message.Count{}
-			err := listTable(ctx, s, message.Counts, table.Span{}, func(n message.Count) error {
-				counts[n.Mailbox] = n
-				return nil
-			})
+			held, err := holdings(ctx, s)
 			if err != nil {
 				return err
 			}
 			list := c.List(*json, "mailbox", "messages", "bytes", "owner", "lease", "deliveries", "dead", "keep")
 			err = listTable(ctx, s, message.Mailboxes, table.Span{}, func(m message.Mailbox) error {
-				n := counts[m.Name]
-				return list.Row(m.Name, n.Messages, n.Bytes, m.Owner, m.Lease, limit(uint32(m.Deliveries)), m.Dead, span0(m.Keep))
+				n := held[m.Name]
+				return list.Row(m.Name, n.messages, n.bytes, m.Owner, m.Lease, limit(uint32(m.Deliveries)), m.Dead, span0(m.Keep))
 			})
 			return errors.Join(err, list.End())
 		}, err
+	})
+}
+
+type holding struct{ messages, bytes int64 }
+
+// holdings returns what mailboxes hold.
+func holdings(ctx context.Context, s *system.System) (map[string]holding, error) {
+	held := map[string]holding{}
+	return held, s.Store.View(ctx, func(tx *table.Tx) error {
+		if err := mayRead(ctx, tx, message.Counts.Name()); err != nil {
+			return err
+		}
+		for c, err := range message.Counts.Scan(tx, table.Span{}) {
+			if err != nil {
+				return err
+			}
+			messages, bytes, err := message.Holds(tx, c.Mailbox)
+			if err != nil {
+				return err
+			}
+			held[c.Mailbox] = holding{messages, bytes}
+		}
+		return nil
 	})
 }
 
