@@ -25,10 +25,9 @@ type commitLog struct {
 // written is the last version that is in a block.
 func (l *commitLog) written() version { return l.upTo.Load() }
 
-// flush adds the block to t's batch if it is full.
+// flush adds the block to t's batch if it is full. Who changes the block has the commit
+// lock, as t has.
 func (l *commitLog) flush(t *tx) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
 	if l.block.full() {
 		t.write(versionKey(prefixCommits, l.block.last), l.block.bytes)
 		t.wroteBlock = true

@@ -35,7 +35,7 @@ func (t *tx) Forget(key []byte, size int) error {
 		t.hasFirst = false
 	}
 	t.wrote, t.deletes = true, true
-	t.keys.add(key)
+	t.note(key, hash(key))
 	op := t.batch.DeleteSizedDeferred(1+len(key), uint32(max(size, 0)))
 	op.Key[0] = prefixData
 	copy(op.Key[1:], key)

@@ -167,9 +167,9 @@ func (gs *gaps) bound() {
 	}
 }
 
-// lookup is stored for a key that is in no gap known yet.
-func (t *tx) lookup(key []byte) ([]byte, error) {
-	raw, err := t.cached(key)
+// lookup is stored for a key that is in no gap known yet, and has that hash.
+func (t *tx) lookup(key []byte, hash uint64) ([]byte, error) {
+	raw, err := t.cached(key, hash)
 	if err == nil && raw == nil && t.keys.len() <= maxUnseen {
 		if p := t.e.gaps.miss(key); p != nil {
 			err = t.findGap(key, p)

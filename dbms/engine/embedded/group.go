@@ -115,8 +115,8 @@ func (e *Engine) join(t *tx, final bool) error {
 	if !e.pending() {
 		gs.keys.clear()
 	}
-	for i := range t.keys.len() {
-		gs.keys.add(t.keys.at(i))
+	for i := range t.hashes {
+		gs.keys.add(t.hashes[i])
 	}
 	gs.mu.Lock()
 	for gs.open != nil && gs.open.batch.Len()+t.batch.Len() > groupBytes {
@@ -150,6 +150,7 @@ func (e *Engine) join(t *tx, final bool) error {
 	if e.watchers.count.Load() > 0 { // after newest: see watchers
 		g.hits = e.watchers.hit(g.hits, t)
 	}
+	t.due = g.commits >= groupCommits || g.batch.Len() >= groupBytes || len(g.hits) > 0
 	return nil
 }
 
@@ -166,15 +167,6 @@ func (g *group) touch(e *Engine, t *tx) {
 	for _, i := range t.gone {
 		g.gone = append(g.gone, before+i)
 	}
-}
-
-// due tells whether the open group should be closed: it is full, or somebody waits
-// for what is in it.
-func (gs *groups) due() bool {
-	gs.mu.Lock()
-	defer gs.mu.Unlock()
-	g := gs.open
-	return g != nil && (g.commits >= groupCommits || g.batch.Len() >= groupBytes || len(g.hits) > 0)
 }
 
 // applyOpen closes the open group, and returns when it and all before it are
@@ -312,10 +304,11 @@ func (e *Engine) flushGroup(g *group) {
 	_ = g.batch.Close()
 }
 
-// linger sees that the open group, for which nobody waits, is applied.
-func (e *Engine) linger() error {
+// linger sees that the open group, for which nobody waits, is applied: at once if it is
+// due.
+func (e *Engine) linger(due bool) error {
 	gs := &e.groups
-	if gs.due() {
+	if due {
 		return e.applyOpen()
 	}
 	if !gs.armed.Load() && e.pending() {
@@ -339,13 +332,14 @@ func (f *keyFilter) clear() {
 	}
 }
 
-func (f *keyFilter) add(key []byte) {
-	h := hash(key) % filterBits
+// add adds the key of a hash.
+func (f *keyFilter) add(hash uint64) {
+	h := hash % filterBits
 	f.bits[h/64] |= 1 << (h % 64)
 	f.any = true
 }
 
-func (f *keyFilter) mayHave(key []byte) bool {
-	h := hash(key) % filterBits
+func (f *keyFilter) mayHave(hash uint64) bool {
+	h := hash % filterBits
 	return f.bits[h/64]&(1<<(h%64)) != 0
 }

@@ -187,8 +187,8 @@ func distinct(n int) [][]byte {
 	var keys [][]byte
 	for i := uint64(0); len(keys) < n; i++ {
 		key := binary.BigEndian.AppendUint64(nil, i)
-		if !f.mayHave(key) {
-			f.add(key)
+		if !f.mayHave(hash(key)) {
+			f.add(hash(key))
 			keys = append(keys, key)
 		}
 	}

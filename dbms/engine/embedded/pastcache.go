@@ -36,7 +36,7 @@ func (c *pastCache) put(key, stored []byte, until version) {
 		return
 	}
 	var entry [versionSize + cachedMost]byte
-	r, h := c.at(key)
+	r, h := c.ofHash(hash(key))
 	defer r.mu.Unlock()
 	r.put(key, append(until.append(entry[:0]), stored...), h)
 }

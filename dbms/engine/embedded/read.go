@@ -271,16 +271,16 @@ func getBatch(r engine.Reader, keys [][]byte, each func(i int, value []byte) err
 
 // present is stored by way of the cache. It is valid until the next read.
 func (r *reader) present(key []byte) ([]byte, error) {
-	if raw := r.fromCache(key); raw != nil && readVersion(raw) <= r.at {
+	if raw := r.fromCache(key, hash(key)); raw != nil && readVersion(raw) <= r.at {
 		return raw, nil
 	}
 	return r.stored(key) // also if the row is of a group that is not applied
 }
 
-// fromCache is the row of key in the cache, nil if it is not there. It is valid
-// until the next read.
-func (r *reader) fromCache(key []byte) []byte {
-	raw := r.e.rows.get(r.row[:0], key)
+// fromCache is the row of key, which has that hash, in the cache, nil if it is not
+// there. It is valid until the next read.
+func (r *reader) fromCache(key []byte, hash uint64) []byte {
+	raw := r.e.rows.get(r.row[:0], key, hash)
 	if raw != nil {
 		r.release()
 		r.row = raw

@@ -7,7 +7,7 @@ import (
 
 // recall keeps the rows that a transaction has read, so that writing them need
 // not read them again. It is bounded and small to clear; what does not fit is
-// read again.
+// read again. A few are found by looking at each, as most transactions read no more.
 type recall struct {
 	items []recalled
 	slots []uint16 // item number plus 1, by hash, open addressing; never more than a quarter full
@@ -16,11 +16,13 @@ type recall struct {
 
 type recalled struct {
 	key, row []byte // row is nil if there is none
-	slot     int
-	stored   bool // it was not in the cache
+	hash     uint64 // of the key
+	slot     int    // if there are more than a few
+	stored   bool   // it was not in the cache
 }
 
 const (
+	recallFew   = 4
 	recallItems = 1024
 	recallSlots = 512 // to begin with; a power of two
 	recallBytes = 256 << 10
@@ -31,42 +33,53 @@ var hashSeed = maphash.MakeSeed()
 // hash is of a key, for tables in memory.
 func hash(key []byte) uint64 { return maphash.Bytes(hashSeed, key) }
 
-// find returns the stored row of key, and whether it is known.
-func (c *recall) find(key []byte) (stored []byte, known bool) {
-	if len(c.items) == 0 {
-		return nil, false
+// find returns what is known of key, nil if that is nothing. It is valid until the
+// next keep.
+func (c *recall) find(key []byte) *recalled {
+	if len(c.items) <= recallFew {
+		for i := range c.items {
+			if string(c.items[i].key) == string(key) {
+				return &c.items[i]
+			}
+		}
+		return nil
 	}
-	i := c.probe(key)
-	if c.slots[i] == 0 {
-		return nil, false
+	n := c.slots[c.probe(key, hash(key))]
+	if n == 0 {
+		return nil
 	}
-	return c.items[c.slots[i]-1].row, true
+	return &c.items[n-1]
 }
 
 // keep copies a row that was read, in Pebble or the cache, and returns the copy.
-// nil is for none.
-func (c *recall) keep(key, row []byte, stored bool) []byte {
+// nil is for none. The key is not known yet, and has that hash.
+func (c *recall) keep(key, row []byte, hash uint64, stored bool) []byte {
 	if len(c.items) == recallItems || len(c.bytes)+len(key)+len(row) > recallBytes {
 		return bytes.Clone(row)
 	}
-	if 4*(len(c.items)+1) > len(c.slots) {
-		c.grow()
-	}
-	it := recalled{key: c.copy(key), slot: c.probe(key), stored: stored}
+	it := recalled{key: c.copy(key), hash: hash, stored: stored}
 	if row != nil {
 		it.row = c.copy(row)
 	}
 	c.items = append(c.items, it)
-	c.slots[it.slot] = uint16(len(c.items))
+	switch n := len(c.items); {
+	case n <= recallFew:
+	case 4*n > len(c.slots):
+		c.slots = make([]uint16, max(2*len(c.slots), recallSlots))
+		c.enter(0)
+	case n == recallFew+1:
+		c.enter(0)
+	default:
+		c.enter(n - 1)
+	}
 	return it.row
 }
 
-// grow makes twice as many slots.
-func (c *recall) grow() {
-	c.slots = make([]uint16, max(2*len(c.slots), recallSlots))
-	for i := range c.items {
+// enter gives slots to the items from one on.
+func (c *recall) enter(from int) {
+	for i := from; i < len(c.items); i++ {
 		it := &c.items[i]
-		it.slot = c.probe(it.key)
+		it.slot = c.probe(it.key, it.hash)
 		c.slots[it.slot] = uint16(i + 1)
 	}
 }
@@ -77,8 +90,8 @@ const recallScan = 128
 
 // learn keeps a row that a scan has come across.
 func (c *recall) learn(key, stored []byte) {
-	if _, known := c.find(key); !known && len(c.items) < recallItems {
-		c.keep(key, stored, false) // the cache need not have it
+	if len(c.items) < recallItems && c.find(key) == nil {
+		c.keep(key, stored, hash(key), false) // the cache need not have it
 	}
 }
 
@@ -90,8 +103,8 @@ func (c *recall) copy(b []byte) []byte {
 }
 
 // probe is the slot where key is or would be.
-func (c *recall) probe(key []byte) int {
-	for i := int(hash(key)); ; i++ {
+func (c *recall) probe(key []byte, hash uint64) int {
+	for i := int(hash); ; i++ {
 		i &= len(c.slots) - 1
 		if n := c.slots[i]; n == 0 || bytes.Equal(c.items[n-1].key, key) {
 			return i
@@ -100,8 +113,10 @@ func (c *recall) probe(key []byte) int {
 }
 
 func (c *recall) clear() {
-	for _, it := range c.items {
-		c.slots[it.slot] = 0
+	if len(c.items) > recallFew {
+		for i := range c.items {
+			c.slots[c.items[i].slot] = 0
+		}
 	}
 	clear(c.items)
 	c.items, c.bytes = c.items[:0], c.bytes[:0]

@@ -104,7 +104,7 @@ func (e *Engine) repairKeys(keys [][]byte) error {
 	err := e.guard(func() error { return e.db.Apply(t.batch, pebble.NoSync) })
 	e.calm.wrote()
 	for _, key := range keys {
-		e.rows.drop(key)
+		e.rows.drop(key, hash(key))
 		e.empty.cut(key)
 	}
 	return err

@@ -30,16 +30,16 @@ const (
 	maxCredit  = 1e5
 )
 
-// get appends the stored row of key to b; nil if it is not here.
-func (c *rowCache) get(b, key []byte) []byte {
-	r, h := c.at(key)
+// get appends the stored row of key, which has that hash, to b; nil if it is not here.
+func (c *rowCache) get(b, key []byte, hash uint64) []byte {
+	r, h := c.ofHash(hash)
 	defer r.mu.Unlock()
 	return r.get(b, key, h)
 }
 
 // put keeps the stored row of key, or forgets the one it has if that is too long.
-func (c *rowCache) put(key, stored []byte) {
-	r, h := c.at(key)
+func (c *rowCache) put(key, stored []byte, hash uint64) {
+	r, h := c.ofHash(hash)
 	defer r.mu.Unlock()
 	if len(key)+len(stored) > cachedMost {
 		r.drop(key, h)
@@ -49,8 +49,8 @@ func (c *rowCache) put(key, stored []byte) {
 }
 
 // drop forgets the row of key.
-func (c *rowCache) drop(key []byte) {
-	r, h := c.at(key)
+func (c *rowCache) drop(key []byte, hash uint64) {
+	r, h := c.ofHash(hash)
 	defer r.mu.Unlock()
 	r.drop(key, h)
 }
@@ -62,7 +62,7 @@ func (c *rowCache) read(t *tx) {
 	for i := range t.recall.items {
 		it := &t.recall.items[i]
 		if it.stored && it.row != nil && !(t.hasFirst && string(it.key) == string(t.firstKey)) {
-			c.put(it.key, it.row)
+			c.put(it.key, it.row, it.hash)
 			if t.version.micros()-readVersion(it.row).micros() < soon {
 				c.credit += creditSoon
 			}
@@ -76,31 +76,44 @@ func (c *rowCache) read(t *tx) {
 // forgotten, or kept if there is credit for that.
 func (c *rowCache) wrote(t *tx) {
 	c.read(t)
-	if c.credit >= t.keys.len() && t.batch != nil && c.keep(t) {
+	one := t.hasFirst && t.keys.len() == 1
+	switch {
+	case one && c.credit > 0:
+		c.credit--
+		c.first(t)
 		return
-	}
-	if t.superseded == 0 && !t.deletes {
+	case c.credit >= t.keys.len() && t.batch != nil && c.keep(t):
+		return
+	case t.superseded == 0 && !t.deletes:
 		return // there were no rows, so there are none here
 	}
-	for i := range t.keys.len() {
+	for i := 0; i < t.keys.len() && !one; i++ {
 		if key := t.keys.at(i); !t.hasFirst || string(key) != string(t.firstKey) {
-			c.drop(key)
+			c.drop(key, t.hashes[i])
 		}
 	}
-	if !t.hasFirst {
-		return
+	switch {
+	case !t.hasFirst:
+	case t.superseded == 0:
+		c.drop(t.firstKey, t.firstHash)
+	default:
+		c.first(t)
 	}
+}
+
+// first keeps the row that carries t's record.
+func (c *rowCache) first(t *tx) {
 	r := row{since: t.version, value: t.firstValue}
 	if !t.e.bare {
 		r.flags, r.header = rowHeader, t.record
 	}
-	if t.superseded == 0 || len(t.firstKey)+r.size() > cachedMost {
-		c.drop(t.firstKey)
+	if len(t.firstKey)+r.size() > cachedMost {
+		c.drop(t.firstKey, t.firstHash)
 		return
 	}
 	t.scratch = append(t.scratch[:0], make([]byte, r.size())...)
 	r.put(t.scratch)
-	c.put(t.firstKey, t.scratch)
+	c.put(t.firstKey, t.scratch, t.firstHash)
 }
 
 // keep follows what t has done to present rows. It reports whether that worked.
@@ -115,9 +128,9 @@ func (c *rowCache) keep(t *tx) bool {
 			return true
 		case key[0] != prefixData:
 		case kind == pebble.InternalKeyKindSet:
-			c.put(key[1:], value)
+			c.put(key[1:], value, hash(key[1:]))
 		default:
-			c.drop(key[1:])
+			c.drop(key[1:], hash(key[1:]))
 		}
 	}
 }

@@ -42,9 +42,7 @@ func (s *rings) init(bytes int) {
 	}
 }
 
-// at is the ring of key, locked, and the key's hash.
-func (s *rings) at(key []byte) (*rowRing, uint64) { return s.ofHash(hash(key)) }
-
+// ofHash is the ring of a key with that hash, locked, and what is left of the hash.
 func (s *rings) ofHash(h uint64) (*rowRing, uint64) {
 	r := &s[h%cacheRings]
 	r.mu.Lock()

@@ -26,10 +26,12 @@ type tx struct {
 	// The first row that is put waits for the end, when the record of the commit
 	// is known that it carries.
 	firstKey, firstValue []byte
+	firstHash            uint64
 
 	recall  recall // rows that were read, which a Put need not read again
 	keys    keyList
-	gone    []int // of the keys, those that are deleted
+	hashes  []uint64 // of the keys
+	gone    []int    // of the keys, those that are deleted
 	record  []byte
 	scratch []byte
 }
@@ -57,6 +59,8 @@ type running struct {
 	cacheHits  int // rows that were in the cache
 
 	hasFirst                   bool
+	firstThere                 bool // there is a row that it replaces
+	due                        bool // its group is to be applied now
 	wrote, deletes, wroteBlock bool
 	replayed                   bool
 }
@@ -91,6 +95,7 @@ func (e *Engine) freeTx(t *tx) {
 	t.active = nil
 	t.recall.clear()
 	t.keys.clear()
+	t.hashes = t.hashes[:0]
 	t.gone = t.gone[:0]
 	t.running = running{}
 	if t.batch != nil && t.batch.Len() < maxKept {
@@ -119,17 +124,17 @@ func (t *tx) Get(key []byte) ([]byte, bool, error) {
 		}
 		return t.reader.Get(key)
 	}
-	raw, known := t.recall.find(key)
-	if !known && t.e.gaps.contain(key) {
-		return nil, false, nil
-	}
-	if !known {
+	var raw []byte
+	if it := t.recall.find(key); it != nil {
+		raw = it.row
+	} else if !t.e.gaps.contain(key) {
 		t.e.counters.keysRead.Add(1)
+		h := hash(key)
 		var err error
-		if raw, err = t.lookup(key); err != nil {
+		if raw, err = t.lookup(key, h); err != nil {
 			return nil, false, err
 		}
-		raw = t.recall.keep(key, raw, t.held != nil)
+		raw = t.recall.keep(key, raw, h, t.held != nil)
 		t.release()
 	}
 	if raw == nil {
@@ -143,12 +148,12 @@ func (t *tx) Get(key []byte) ([]byte, bool, error) {
 }
 
 // cached reads a row by way of the cache. Of one that is not there, held is set.
-func (t *tx) cached(key []byte) ([]byte, error) {
-	if raw := t.fromCache(key); raw != nil {
+func (t *tx) cached(key []byte, hash uint64) ([]byte, error) {
+	if raw := t.fromCache(key, hash); raw != nil {
 		t.cacheHits++
 		return raw, nil
 	}
-	if t.e.groups.keys.mayHave(key) {
+	if t.e.groups.keys.mayHave(hash) {
 		if err := t.ground(); err != nil {
 			return nil, err
 		}
@@ -163,12 +168,13 @@ func (t *tx) GetBatch(keys [][]byte, each func(i int, value []byte) error) error
 
 // Put gives key a value.
 func (t *tx) Put(key, value []byte) error {
-	if err := t.change(key, value); err != nil {
+	there, err := t.change(key, value)
+	if err != nil {
 		return t.refuse(err)
 	}
 	t.grown += int64(len(key) + len(value))
 	if !t.hasFirst && !t.op.Trace {
-		t.hasFirst = true
+		t.hasFirst, t.firstThere, t.firstHash = true, there, t.hashes[len(t.hashes)-1]
 		t.firstKey = append(t.firstKey[:0], key...)
 		t.firstValue = append(t.firstValue[:0], value...)
 		return nil
@@ -177,13 +183,16 @@ func (t *tx) Put(key, value []byte) error {
 		t.firstValue = append(t.firstValue[:0], value...)
 		return nil
 	}
-	t.set(key, &row{since: t.version, value: value})
+	if !there {
+		t.e.gaps.cut(key)
+	}
+	t.store(key, &row{since: t.version, value: value})
 	return nil
 }
 
 // Delete removes key.
 func (t *tx) Delete(key []byte) error {
-	if err := t.change(key, nil); err != nil {
+	if _, err := t.change(key, nil); err != nil {
 		return t.refuse(err)
 	}
 	if t.hasFirst && string(key) == string(t.firstKey) {
@@ -197,22 +206,46 @@ func (t *tx) Delete(key []byte) error {
 	return nil
 }
 
-// change checks a write and moves what is there to history.
-func (t *tx) change(key, value []byte) error {
+// change checks a write and moves what is there to history. It tells whether something
+// was there for sure.
+func (t *tx) change(key, value []byte) (there bool, err error) {
 	if err := engine.CheckSize(key, value); err != nil {
-		return err
+		return false, err
 	}
 	if err := t.account(key, value); err != nil {
-		return err
+		return false, err
 	}
 	for _, h := range t.restores {
 		if h.r.Contains(key) {
-			return fmt.Errorf("key %q is restored by the same transaction", key)
+			return false, fmt.Errorf("key %q is restored by the same transaction", key)
 		}
 	}
 	t.wrote = true
+	if coveredBy(t.active, key) {
+		t.note(key, hash(key))
+		return false, t.supersedeHidden(key)
+	}
+	if it := t.recall.find(key); it != nil {
+		t.note(key, it.hash)
+		return it.row != nil, t.supersede(key, it.row)
+	}
+	h := hash(key)
+	t.note(key, h)
+	if t.e.gaps.contain(key) {
+		return false, nil
+	}
+	defer t.release()
+	raw, err := t.lookup(key, h)
+	if err != nil {
+		return false, err
+	}
+	return raw != nil, t.supersede(key, raw)
+}
+
+// note remembers a key that is written.
+func (t *tx) note(key []byte, hash uint64) {
 	t.keys.add(key)
-	return t.supersede(key)
+	t.hashes = append(t.hashes, hash)
 }
 
 func (t *tx) account(key, value []byte) error {
@@ -228,29 +261,21 @@ func (t *tx) account(key, value []byte) error {
 	return nil
 }
 
-// supersede moves the present row of key, if there is one, to history.
-func (t *tx) supersede(key []byte) error {
-	if coveredBy(t.active, key) {
-		if err := t.ground(); err != nil {
-			return err
-		}
-		s, err := t.repair(key)
-		if err == nil && s.present {
-			t.past(key, &s.row, t.version)
-		}
+// supersedeHidden moves the present row of a key, of which a restore is not repaired,
+// to history.
+func (t *tx) supersedeHidden(key []byte) error {
+	if err := t.ground(); err != nil {
 		return err
 	}
-	if t.e.gaps.contain(key) {
-		return nil
+	s, err := t.repair(key)
+	if err == nil && s.present {
+		t.past(key, &s.row, t.version)
 	}
-	raw, known := t.recall.find(key)
-	if !known {
-		defer t.release()
-		var err error
-		if raw, err = t.lookup(key); err != nil {
-			return err
-		}
-	}
+	return err
+}
+
+// supersede moves the present row of key, nil if there is none, to history.
+func (t *tx) supersede(key, raw []byte) error {
 	if raw == nil {
 		return nil
 	}
@@ -280,6 +305,11 @@ func (t *tx) past(key []byte, r *row, until version) {
 // set writes a present row.
 func (t *tx) set(key []byte, r *row) {
 	t.e.gaps.cut(key)
+	t.store(key, r)
+}
+
+// store is set for a key that is in no gap.
+func (t *tx) store(key []byte, r *row) {
 	op := t.batch.SetDeferred(1+len(key), r.size())
 	op.Key[0] = prefixData
 	copy(op.Key[1:], key)
@@ -305,8 +335,11 @@ func (t *tx) Count(read, written int, keys ...[]byte) {
 // a transaction that leaves nothing else behind.
 func (t *tx) seal() {
 	t.record = t.record[:0]
+	if t.hasFirst && !t.firstThere {
+		t.e.gaps.cut(t.firstKey)
+	}
 	if t.e.bare {
-		t.set(t.firstKey, &row{since: t.version, value: t.firstValue})
+		t.store(t.firstKey, &row{since: t.version, value: t.firstValue})
 		return
 	}
 	c := commit{
@@ -329,7 +362,7 @@ func (t *tx) seal() {
 		t.write(opKey(t.scratch[:0], t.op.ID), t.version.append(nil))
 	}
 	if t.hasFirst {
-		t.set(t.firstKey, &row{since: t.version, flags: rowHeader, header: t.record, value: t.firstValue})
+		t.store(t.firstKey, &row{since: t.version, flags: rowHeader, header: t.record, value: t.firstValue})
 	} else {
 		t.write(versionKey(prefixTrace, t.version), appendTrace(nil, t.record, t.traced))
 	}

@@ -178,7 +178,7 @@ func (e *Engine) settle(t *tx) error {
 	if !t.op.NoWait {
 		return e.sync(t.after)
 	}
-	return e.linger()
+	return e.linger(t.due)
 }
 
 // operation looks for the operation of an ID.
