@@ -37,7 +37,11 @@ type Exclusive interface{ Exclusive() bool }
 // the caller's (Tx.AddColumn and so on).
 func Open(ctx context.Context, store *txn.DB, op *engine.Op, tables ...Declared) (*DB, error) {
 	db := &DB{txn: store, known: make(map[string]*catalog), stepRows: usualStepRows}
-	db.idle.New = func() any { return &Tx{db: db} }
+	db.idle.New = func() any {
+		t := &Tx{db: db}
+		t.run = t.procedure
+		return t
+	}
 	if x, ok := store.Engine().(Exclusive); ok {
 		db.exclusive = x.Exclusive()
 	}
@@ -111,13 +115,8 @@ func (db *DB) Update(ctx context.Context, op *engine.Op, fn func(*Tx) error) (v 
 		t.finish(v, err)
 		db.give(t)
 	}()
-	v, err = db.txn.Update(ctx, op, func(x *txn.Tx) error {
-		t.start(x, op)
-		err := fn(t)
-		t.count()
-		t.restored = x.Restored()
-		return err
-	})
+	t.fn, t.op = fn, op
+	v, err = db.txn.Update(ctx, op, t.run)
 	if err == nil {
 		db.commits.Add(1)
 		db.tell(t.restored)
@@ -183,7 +182,7 @@ func (db *DB) Engine() engine.Engine { return db.txn.Engine() }
 func (db *DB) take() *Tx { return db.idle.Get().(*Tx) }
 
 func (db *DB) give(t *Tx) {
-	t.raw, t.op, t.cat = nil, nil, nil
+	t.raw, t.op, t.cat, t.fn, t.restored = nil, nil, nil, nil, nil
 	if cap(t.row.row)+cap(t.old)+cap(t.key) < 1<<20 {
 		db.idle.Put(t)
 	}

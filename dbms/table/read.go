@@ -21,7 +21,10 @@ func (x *reader[T]) Get(tx *Tx, key ...any) (row T, err error) {
 	if err != nil {
 		return row, err
 	}
-	err = b.get(tx, x.name, unsafe.Pointer(&row), key)
+	p := takeRow[T](tx)
+	err = b.get(tx, x.name, unsafe.Pointer(p), key)
+	row = *p
+	giveRow(tx, p)
 	return row, err
 }
 
@@ -33,7 +36,10 @@ func (t *Table[T]) Peek(tx *Tx, key ...any) (row T, err error) {
 	if err != nil {
 		return row, err
 	}
-	err = b.find(tx, unsafe.Pointer(&row), key, &inPlace)
+	p := takeRow[T](tx)
+	err = b.find(tx, unsafe.Pointer(p), key, &inPlace)
+	row = *p
+	giveRow(tx, p)
 	return row, err
 }
 

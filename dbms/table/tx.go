@@ -21,6 +21,23 @@ type Tx struct {
 	read, written int
 	restored      []engine.Range // by a procedure, when it has run
 	scratch
+
+	latest bound // what was bound last, perhaps by another
+	oneRow any   // *T, see takeRow
+
+	// Of an Update: its function, and what has the transaction below run it, which is
+	// made once for all that use this memory one after another.
+	fn  func(*Tx) error
+	run func(*txn.Tx) error
+}
+
+// procedure runs the function of an Update.
+func (t *Tx) procedure(x *txn.Tx) error {
+	t.start(x, t.op)
+	err := t.fn(t)
+	t.count()
+	t.restored = x.Restored()
+	return err
 }
 
 // scratch is memory that calls use and nobody keeps.
@@ -140,6 +157,9 @@ func (t *Tx) bind(d *declaration) (*binding, error) {
 			return nil, err
 		}
 	}
+	if l := &t.latest; l.cat == c && l.of == d {
+		return l.binding, nil
+	}
 	s := c.names[d.def.Name]
 	if s == nil {
 		if _, err := d.definition(); err != nil {
@@ -147,7 +167,18 @@ func (t *Tx) bind(d *declaration) (*binding, error) {
 		}
 		return nil, fmt.Errorf("%w: %s", ErrNoTable, d.def.Name)
 	}
-	return s.bindingOf(d)
+	b, err := s.bindingOf(d)
+	if err == nil {
+		t.latest = bound{c, d, b}
+	}
+	return b, err
+}
+
+// bound is a binding and what it is of: it follows from them, in any transaction.
+type bound struct {
+	cat     *catalog
+	of      *declaration
+	binding *binding
 }
 
 // table returns the schema of a table.

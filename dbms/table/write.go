@@ -62,7 +62,14 @@ func (t *Table[T]) write(tx *Tx, row *T, m mode) error {
 	if err != nil {
 		return err
 	}
-	return b.write(tx, unsafe.Pointer(row), m)
+	p := takeRow[T](tx)
+	*p = *row
+	err = b.write(tx, unsafe.Pointer(p), m)
+	if b.auto >= 0 && m != modeUpdate { // it may have been numbered
+		*row = *p
+	}
+	giveRow(tx, p)
+	return err
 }
 
 type mode uint8
@@ -124,8 +131,8 @@ func (b *binding) put(tx *Tx, k, v []byte) error {
 	return tx.raw.Put(k, v)
 }
 
-// before reads the value that a key has before it is written, nil if none. It is
-// valid until the next row is written.
+// before reads the value that a key has before it is written, nil if none, or if it
+// makes no difference to the table. It is valid until the next row is written.
 func (b *binding) before(tx *Tx, k []byte, m mode) ([]byte, error) {
 	v, found, err := tx.raw.Get(k)
 	switch {
@@ -135,7 +142,7 @@ func (b *binding) before(tx *Tx, k []byte, m mode) ([]byte, error) {
 		return nil, &Error{Err: ErrExists, Table: b.name, Key: b.keyOf(k)}
 	case !found && m == modeUpdate:
 		return nil, &Error{Err: ErrNotFound, Table: b.name, Key: b.keyOf(k)}
-	case !found:
+	case !found || len(b.indexes) == 0 && len(b.refs) == 0: // nobody looks at it
 		return nil, nil
 	}
 	tx.old = append(tx.old[:0], v...)

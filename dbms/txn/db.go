@@ -15,7 +15,7 @@ type DB struct {
 
 // New returns a DB on e. Closing e remains the caller's.
 func New(e engine.Engine) *DB {
-	return &DB{engine: e, idle: sync.Pool{New: func() any { return new(Tx) }}}
+	return &DB{engine: e, idle: sync.Pool{New: newProcedure}}
 }
 
 // Engine returns the engine that was given to New.
@@ -26,15 +26,8 @@ func (db *DB) Engine() engine.Engine { return db.engine }
 func (db *DB) Update(ctx context.Context, op *engine.Op, fn func(*Tx) error) (engine.Version, error) {
 	t := db.take()
 	defer db.give(t)
-	return db.engine.Update(ctx, op, func(e engine.Tx) error {
-		t.reset()
-		t.reader, t.sink = e, e
-		defer t.end()
-		if err := fn(t); err != nil {
-			return err
-		}
-		return t.apply(e)
-	})
+	t.fn = fn
+	return db.engine.Update(ctx, op, t.run)
 }
 
 // View runs fn on the newest state. Writes fail.
@@ -58,6 +51,7 @@ func (db *DB) take() *Tx { return db.idle.Get().(*Tx) }
 
 // give keeps t for the next transaction, unless it has become large.
 func (db *DB) give(t *Tx) {
+	t.fn = nil
 	if cap(t.writes.arena) > 1<<20 {
 		return
 	}

@@ -28,6 +28,29 @@ type Tx struct {
 	restores []restore
 	reads    *readset     // interactive only
 	open     *interactive // interactive only
+
+	// Of an Update: its function, and what has the engine run it. The latter is made once
+	// for all transactions that use this memory one after another.
+	fn  func(*Tx) error
+	run func(engine.Tx) error
+}
+
+// newProcedure returns a Tx for an Update or a View.
+func newProcedure() any {
+	t := new(Tx)
+	t.run = t.procedure
+	return t
+}
+
+// procedure runs the function of an Update on e, and hands over what it has written.
+func (t *Tx) procedure(e engine.Tx) error {
+	t.reset()
+	t.reader, t.sink = e, e
+	defer t.end()
+	if err := t.fn(t); err != nil {
+		return err
+	}
+	return t.apply(e)
 }
 
 // counter is the part of engine.Tx that a Tx needs before it is applied.
@@ -248,22 +271,24 @@ func (t *Tx) apply(e engine.Tx) error {
 			return err
 		}
 	}
-	forgetter, forgets := e.(engine.Forgetter)
 	for w := range t.writes.all() {
-		var err error
-		switch {
-		case w.forget > 0 && forgets:
-			err = forgetter.Forget(w.key, w.forget-1)
-		case w.deleted:
-			err = e.Delete(w.key)
-		default:
-			err = e.Put(w.key, w.value)
-		}
-		if err != nil {
+		if err := w.apply(e); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func (w *write) apply(e engine.Tx) error {
+	if !w.deleted {
+		return e.Put(w.key, w.value)
+	}
+	if w.forget > 0 {
+		if f, ok := e.(engine.Forgetter); ok {
+			return f.Forget(w.key, w.forget-1)
+		}
+	}
+	return e.Delete(w.key)
 }
 
 func failed[T any](err error) iter.Seq2[T, error] {

@@ -139,6 +139,9 @@ func (s *writeset) find(key []byte) (int, bool) {
 }
 
 func (s *writeset) get(key []byte) (write, bool) {
+	if s.empty() {
+		return write{}, false
+	}
 	if s.big != nil {
 		return s.big.Get(write{key: key})
 	}
