@@ -57,7 +57,7 @@ const (
 	entryUsed   = 1 << 15
 
 	ringPlace  = 64 // bytes of the buffer for each place
-	bucketSize = 8
+	bucketSize = 16 // a line of the processor's cache
 
 	unitBits = 24 // of a place; the rest is of the hash
 	unitMask = 1<<unitBits - 1

@@ -135,3 +135,24 @@ func TestRingKeeps(t *testing.T) {
 		t.Errorf("%d old rows are there", old)
 	}
 }
+
+// TestRingHolds reads rows that nearly fill a ring one after another, again and again:
+// all stay but for a few whose buckets have too many.
+func TestRingHolds(t *testing.T) {
+	fixed := func(key []byte) uint64 { return rand.NewPCG(binary.BigEndian.Uint64(key), 0).Uint64() }
+	m := &ringModel{t: t, rows: map[string][]byte{}, hash: fixed}
+	m.ring.most = 256 << 10
+	const rows = 2000 // of 120 bytes, which are 92% of that
+	row := make([]byte, 104)
+	missed := 0
+	for n := range 4 * rows {
+		key := binary.BigEndian.AppendUint64(nil, uint64(n%rows))
+		if !m.get(key) {
+			m.put(key, row)
+			missed++
+		}
+	}
+	if most := rows + rows/12; missed < rows || missed > most {
+		t.Errorf("%d of %d reads of %d rows missed, more than %d", missed, 4*rows, rows, most)
+	}
+}
