@@ -226,12 +226,14 @@ func (r *reference) refined(from, to reading, known uint64) uint64 {
 	return uint64(float64(tsc) / float64(n) * float64(r.hz))
 }
 
-// setPace has the clock go on at another frequency. sched is held.
+// setPace has the clock go on at another frequency. sched is held. The count at which
+// it does is taken when nobody reads any more: who reads a later one at the old pace
+// would be ahead of those who come after it.
 func setPace(hz uint64) {
-	tsc := rdtsc()
-	ns := monotonicAt(tsc)
 	seq := clockWord(0)
 	atomic.AddUint64(seq, 1)
+	tsc := rdtsc()
+	ns := monotonicAt(tsc)
 	atomic.StoreUint64(clockWord(8), max(tsc, *clockWord(8)))
 	atomic.StoreUint64(clockWord(16), (1e9<<32)/hz)
 	atomic.StoreUint64(clockWord(24), uint64(ns))
