@@ -69,19 +69,20 @@ func TestWait(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	create(t, m, message.Mailbox{Name: "box", Lease: 50 * time.Millisecond})
+	create(t, m, message.Mailbox{Name: "box"}, message.Mailbox{Name: "short", Lease: 50 * time.Millisecond})
 	type result struct {
 		d   *message.Delivery
 		err error
 	}
-	wait := func() chan result {
+	waitFor := func(box string) chan result {
 		c := make(chan result, 1)
 		go func() {
-			d, err := m.Receive(ctx, "box")
+			d, err := m.Receive(ctx, box)
 			c <- result{d, err}
 		}()
 		return c
 	}
+	wait := func() chan result { return waitFor("box") }
 	want := func(c chan result, body string) *message.Delivery {
 		t.Helper()
 		r := <-c
@@ -90,16 +91,15 @@ func TestWait(t *testing.T) {
 		}
 		return r.d
 	}
-	c := wait()
-	send(message.Outgoing{Body: []byte("sent")})
-	want(c, "sent")           // and not acknowledged
-	d := want(wait(), "sent") // when the lease is over
-	if err := d.Ack(ctx); err != nil {
+	c := waitFor("short")
+	if _, err := m.Send(ctx, "short", message.Outgoing{Body: []byte("sent")}); err != nil {
 		t.Fatal(err)
 	}
+	want(c, "sent")                // and not acknowledged
+	want(waitFor("short"), "sent") // when the lease is over
 	c = wait()
 	send(message.Outgoing{Body: []byte("delayed"), Delay: 20 * time.Millisecond, Key: "k"})
-	d = want(c, "delayed")
+	d := want(c, "delayed")
 	c = wait()
 	send(message.Outgoing{Body: []byte("blocked"), Key: "k"})
 	if err := d.Nack(ctx, 10*time.Millisecond); err != nil {
