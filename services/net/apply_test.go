@@ -146,12 +146,11 @@ func TestFirewall(t *testing.T) {
 		t.Fatal(err)
 	}
 	sb.SetFirewall([]firewall.Rule{deny})
-	if c, err := dial(300 * time.Millisecond); err == nil {
-		c.Close()
-		t.Error("connected in spite of the rule")
-	}
-	if hits := sb.FirewallHits(); hits[0] == 0 {
-		t.Error("the rule was not asked")
+	for sb.FirewallHits()[0] == 0 { // a busy host may not come to ask within that time
+		if c, err := dial(300 * time.Millisecond); err == nil {
+			c.Close()
+			t.Fatal("connected in spite of the rule")
+		}
 	}
 	if _, err := first.Write([]byte("still")); err != nil {
 		t.Error(err)

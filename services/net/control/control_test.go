@@ -494,11 +494,14 @@ func TestFirewallRows(t *testing.T) {
 	}
 	at, err := server.SetRule(t.Context(), 0, "deny in tcp from 10.0.0.2 port 80", "")
 	server.must(err)
-	if reaches(200 * time.Millisecond) {
-		t.Error("the rule does not hold")
-	}
 	hits := rows(server, control.RuleHits)
-	if len(hits) != 1 || hits[0].Position != at || hits[0].Hits == 0 || hits[0].Rule != "deny in tcp from 10.0.0.2 port 80" {
+	for len(hits) == 1 && hits[0].Hits == 0 { // a busy host may not come to ask within that time
+		if reaches(200 * time.Millisecond) {
+			t.Fatal("the rule does not hold")
+		}
+		hits = rows(server, control.RuleHits)
+	}
+	if len(hits) != 1 || hits[0].Position != at || hits[0].Rule != "deny in tcp from 10.0.0.2 port 80" {
 		t.Errorf("%+v", hits)
 	}
 	if n := rows(server, control.Networks)[0]; n.Denied == 0 {

@@ -196,7 +196,9 @@ func TestDelaySlowAnswers(t *testing.T) {
 }
 
 // Two connections that share a slot do not lose what is held.
-func TestDelayShared(t *testing.T) {
+func TestDelayShared(t *testing.T) { synctest.Test(t, testDelayShared) }
+
+func testDelayShared(t *testing.T) {
 	s := newSpeaker(t, false)
 	defer s.done()
 	s.converse()
