@@ -39,7 +39,8 @@ func open(t *testing.T, handler ssh.Handler) *place {
 	tables := slices.Concat(ssh.Tables(), user.Tables(), config.Tables())
 	s, err := store.Open(ctx, vfs.NewMem(), store.Options{}, tables...)
 	must(t, err)
-	users, err := user.Open(ctx, s, user.Options{})
+	now := time.Now() // stands: nobody has waited long enough after wrong passwords
+	users, err := user.Open(ctx, s, user.Options{Now: func() time.Time { return now }})
 	must(t, err)
 	c, err := config.Open(ctx, s, config.Options{Override: map[string]string{"ssh.listen": "127.0.0.1:0"}}, ssh.Settings()...)
 	must(t, err)
