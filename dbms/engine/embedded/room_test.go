@@ -298,10 +298,15 @@ func TestBlobFails(t *testing.T) {
 		}
 	}
 	fs.failing.Store(true)
-	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
-	defer cancel()
-	_ = e.Compact(ctx) // it waits behind the fence, if there was a file to write
+	ctx, cancel := context.WithCancel(context.Background())
+	compacted := make(chan error, 1)
+	go func() { compacted <- e.Compact(ctx) }() // it waits behind the fence, if there was a file to write
+	for len(compacted) == 0 && e.failed() == nil {
+		time.Sleep(time.Millisecond)
+	}
 	failed := e.failed() != nil
+	cancel()
+	<-compacted
 	if closed := e.Close(); failed && !errors.Is(closed, engine.ErrFatal) {
 		t.Errorf("close: %v", closed)
 	}

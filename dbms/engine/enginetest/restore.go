@@ -179,7 +179,7 @@ func testRestoreRefused(t *testing.T, s *store) {
 }
 
 // testRestoreLarge: a restore takes no longer for many keys. The bound is far
-// from what any engine needs, and far below what rewriting the keys would take.
+// from what any engine needs, and below what rewriting the keys takes here and now.
 func testRestoreLarge(t *testing.T, s *store) {
 	const n = 20_000
 	fill := func(value string) engine.Version {
@@ -193,15 +193,17 @@ func testRestoreLarge(t *testing.T, s *store) {
 		})
 	}
 	v1 := fill("1")
+	begun := time.Now()
 	fill("2")
+	rewriting := time.Since(begun)
 	best := time.Hour
 	for range 3 {
 		start := time.Now()
 		s.restore(engine.All, v1)
 		best = min(best, time.Since(start))
 	}
-	if best > time.Second/4 {
-		t.Errorf("a restore of %d keys takes %v", n, best)
+	if best > rewriting/4 {
+		t.Errorf("a restore of %d keys takes %v, writing them %v", n, best, rewriting)
 	}
 	for _, i := range []int{0, 1, n / 2, n - 1} {
 		if got := s.get("", fmt.Sprintf("%08d", i)); got != "1" {
