@@ -144,33 +144,33 @@ func flipBits(t *testing.T, closed bool) {
 		last = 10
 	}
 	const block = 4096
-	image := make([]byte, disk.Size())
-	_, err = disk.ReadAt(image, 0)
-	check(t, err)
+	image := disk.Clone()
 	if !closed {
 		check(t, s.Close())
 	}
 	r := rand.New(rand.NewPCG(2, 2))
 	written, flipped, noticed := 0, 0, 0
-	for at := 0; at < len(image); at += block {
-		if blank(image[at : at+block]) {
+	content := make([]byte, block)
+	for at := int64(0); at < image.Size(); at += block {
+		_, err := image.ReadAt(content, at)
+		check(t, err)
+		if blank(content) {
 			continue
 		}
 		if written++; written%*flipStep != 0 {
 			continue
 		}
-		bit := at*8 + r.IntN(block*8)
-		image[bit/8] ^= 1 << (bit % 8)
-		copy := blockdev.NewMemory(crashDisk, 512)
-		_, err := copy.WriteAt(image, 0)
+		bit := r.IntN(block * 8)
+		content[bit/8] ^= 1 << (bit % 8)
+		damaged := image.Clone()
+		_, err = damaged.WriteAt(content, at)
 		check(t, err)
-		image[bit/8] ^= 1 << (bit % 8)
 		flipped++
-		if damageNoticed(t, copy, want, last) {
+		if damageNoticed(t, damaged, want, last) {
 			noticed++
 		}
 		if t.Failed() {
-			t.Fatalf("bit %d of byte %d, block %d", bit%8, bit/8, at/block)
+			t.Fatalf("bit %d of byte %d of block %d", bit%8, bit/8, at/block)
 		}
 	}
 	t.Logf("%d blocks, damage in %d of them was noticed", flipped, noticed)
