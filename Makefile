@@ -70,11 +70,17 @@ test-host:
 	@echo '== staticcheck'
 	@go tool staticcheck ./...
 	@echo '== tests on this host, with the race detector'
-	@go test -race -timeout 20m $$(go list ./... | grep -v -x -e '[^ ]*/qemu' -e '[^ ]*/cmd/tuplix')
-	@echo '== power cuts under the store, thousands of them, an error at each I/O, a bit in each block, a disk that is full'
-	@GOMAXPROCS=4 go test -timeout 20m -run 'Crash$$|IOErrors$$|FlippedBits$$' ./dbms/store -crash.seeds $(SEEDS) -faults.step 1 -flips.step 1
-	@go test -timeout 20m -run 'Crash$$|Faults$$|Rewrite$$|EmptyModel$$' ./dbms/engine/embedded -crash.seeds 100 -faults.all
-	@go test -timeout 20m -run 'HundredThousandEntries$$' ./services/file
+	@GORACE=atexit_sleep_ms=50 go test -race -p 3 -timeout 20m $$(go list ./... | grep -v -x -e '[^ ]*/qemu' -e '[^ ]*/cmd/tuplix')
+	@echo '== without it, power cuts under the store, thousands of them, an error at each I/O, a bit in each block, a disk that is full'
+	@failed=; runs=; for what in \
+		'./dbms/store -run=Crash$$|IOErrors$$|FlippedBits$$ -crash.seeds=$(SEEDS) -faults.step=1 -flips.step=1' \
+		'./dbms/engine/embedded -run=Crash$$|Faults$$|Rewrite$$|EmptyModel$$ -crash.seeds=100 -faults.all' \
+		'./dbms/table -run=Random$$ -table-runs=60' \
+		'./dbms/lsm -run=CompactFails$$ -compact.rounds=300' \
+		'./services/file -run=HundredThousandEntries$$|Operations$$'; do \
+		GOMAXPROCS=4 go test -timeout 20m $$what & runs="$$runs $$!"; \
+	done; \
+	for run in $$runs; do wait $$run || failed=1; done; test -z "$$failed"
 
 # What tests remember of former finds is run by test-host as well.
 test-fuzz: setup

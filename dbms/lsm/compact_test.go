@@ -3,6 +3,7 @@ package lsm
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"math/rand/v2"
 	"strings"
@@ -147,13 +148,12 @@ func TestCutSeparated(t *testing.T) {
 	}
 }
 
+var compactRounds = flag.Int("compact.rounds", 40, "TestCompactFails compacts `n` times")
+
 // Compactions that fail for want of room give an error, and do not end the program;
 // see Compactor.
 func TestCompactFails(t *testing.T) {
-	rounds := 300
-	if testing.Short() {
-		rounds = 30
-	}
+	rounds := *compactRounds
 	fs := &fullFS{FS: vfs.NewMem()}
 	db := openSmall(t, fs, false)
 	failed := 0

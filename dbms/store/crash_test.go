@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/tuplix/tuplix/dbms/blockdev/crash"
@@ -19,7 +20,7 @@ import (
 
 var (
 	crashSeed  = flag.Uint64("crash.seed", 0, "run this `seed` of TestCrash only")
-	crashSeeds = flag.Int("crash.seeds", 40, "run `n` seeds of TestCrash")
+	crashSeeds = flag.Int("crash.seeds", 12, "run `n` seeds of TestCrash")
 )
 
 // TestCrash cuts the power under the whole stack: device, blockfs, Pebble,
@@ -32,10 +33,21 @@ func TestCrash(t *testing.T) {
 		runCrash(t, *crashSeed)
 		return
 	}
+	var failed atomic.Bool
 	for i := range uint64(*crashSeeds) {
-		if !t.Run(fmt.Sprint("seed=", i+1), func(t *testing.T) { runCrash(t, i+1) }) {
-			t.Fatalf("run again with -crash.seed=%d", i+1)
-		}
+		t.Run(fmt.Sprint("seed=", i+1), func(t *testing.T) {
+			t.Parallel()
+			if failed.Load() {
+				return // one is enough to look into
+			}
+			defer func() {
+				if t.Failed() {
+					failed.Store(true)
+					t.Logf("run again with -crash.seed=%d", i+1)
+				}
+			}()
+			runCrash(t, i+1)
+		})
 	}
 }
 

@@ -18,8 +18,8 @@ import (
 )
 
 var (
-	faultStep = flag.Int("faults.step", 7, "fail each `n`th operation in TestIOErrors")
-	flipStep  = flag.Int("flips.step", 5, "flip a bit in each `n`th block in TestFlippedBits")
+	faultStep = flag.Int("faults.step", 23, "fail each `n`th operation in TestIOErrors")
+	flipStep  = flag.Int("flips.step", 19, "flip a bit in each `n`th block in TestFlippedBits")
 )
 
 // TestIOErrors fails each operation of the device in a workload in turn, once or
@@ -119,8 +119,12 @@ func workload(t *testing.T, disk *crash.Device, clients []*client) error {
 // forgets what of a row was in the log's block before: less than a row in each block, and
 // it begins a new log after less than eight.
 func TestFlippedBits(t *testing.T) {
-	t.Run("closed", func(t *testing.T) { flipBits(t, true) })
-	t.Run("cut", func(t *testing.T) { flipBits(t, false) })
+	for name, closed := range map[string]bool{"closed": true, "cut": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			flipBits(t, closed)
+		})
+	}
 }
 
 func flipBits(t *testing.T, closed bool) {

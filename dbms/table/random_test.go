@@ -17,6 +17,7 @@ import (
 
 var (
 	seedFlag  = flag.Uint64("table-seed", 0, "run TestRandom with this seed only")
+	runsFlag  = flag.Int("table-runs", 8, "how often TestRandom runs, each time with a seed of its own")
 	stepsFlag = flag.Int("table-steps", 150, "transactions of a run of TestRandom")
 	traceFlag = flag.Bool("table-trace", false, "log what TestRandom does")
 )
@@ -29,16 +30,17 @@ func TestRandom(t *testing.T) {
 		runRandom(t, *seedFlag)
 		return
 	}
-	runs := 30
-	if testing.Short() {
-		runs = 6
-	}
-	for i := range runs {
-		seed := uint64(time.Now().UnixNano()) + uint64(i)
-		if !t.Run(fmt.Sprint(seed), func(t *testing.T) { runRandom(t, seed) }) {
-			t.Logf("again by: go test ./dbms/table -run TestRandom -table-seed %d -table-trace", seed)
-			return
-		}
+	first := uint64(time.Now().UnixNano())
+	for i := range uint64(*runsFlag) {
+		t.Run(fmt.Sprint(first+i), func(t *testing.T) {
+			t.Parallel()
+			t.Cleanup(func() {
+				if t.Failed() {
+					t.Logf("again by: go test ./dbms/table -run TestRandom -table-seed %d -table-trace", first+i)
+				}
+			})
+			runRandom(t, first+i)
+		})
 	}
 }
 

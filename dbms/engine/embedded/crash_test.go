@@ -20,7 +20,7 @@ import (
 )
 
 var (
-	crashSeeds = flag.Uint64("crash.seeds", 15, "number of seeds of the crash tests")
+	crashSeeds = flag.Uint64("crash.seeds", 5, "number of seeds of the crash tests")
 	crashSeed  = flag.Int64("crash.seed", -1, "only this seed")
 )
 
@@ -92,7 +92,7 @@ func TestDeviceCrash(t *testing.T) {
 func seeds(t *testing.T, run func(seed uint64) error) {
 	n := *crashSeeds
 	if testing.Short() {
-		n /= 10
+		n = min(n, 1)
 	}
 	for seed := range n {
 		if *crashSeed >= 0 && seed != uint64(*crashSeed) {

@@ -28,7 +28,7 @@ func TestFaults(t *testing.T) {
 				t.Parallel()
 				step := 1
 				if (testing.Short() || raced) && !*faultAll {
-					step = 17
+					step = 41
 				}
 				n := 0
 				for ; ; n += step {
