@@ -28,6 +28,16 @@ func (x *reader[T]) Get(tx *Tx, key ...any) (row T, err error) {
 	return row, err
 }
 
+// Read is Get by the primary key for who has a row with it: the row that is stored takes
+// its place. It saves the memory of a list of values.
+func (t *Table[T]) Read(tx *Tx, row *T) error {
+	b, err := tx.bind(t.decl)
+	if err != nil {
+		return err
+	}
+	return b.fillRow(tx, unsafe.Pointer(row))
+}
+
 // Peek is Get of a row of the primary key that is used at once: its texts and bytes are
 // valid only until the next call with the transaction, and must not be changed. It saves
 // copying large ones.
@@ -109,6 +119,20 @@ func (b *binding) find(tx *Tx, row unsafe.Pointer, key []any, mem *texts) error 
 		return err
 	}
 	found, err := b.readTo(tx, row, k, mem)
+	if err == nil && !found {
+		err = &Error{Err: ErrNotFound, Table: b.name, Key: b.keyOf(k)}
+	}
+	return err
+}
+
+// fillRow reads the row with the key of row.
+func (b *binding) fillRow(tx *Tx, row unsafe.Pointer) error {
+	k, err := b.appendParts(append(tx.key[:0], b.prefix...), row, b.parts)
+	tx.key = k
+	if err != nil {
+		return err
+	}
+	found, err := b.read(tx, row, k)
 	if err == nil && !found {
 		err = &Error{Err: ErrNotFound, Table: b.name, Key: b.keyOf(k)}
 	}

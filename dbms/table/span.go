@@ -89,9 +89,17 @@ func (b *binding) appendArgs(dst []byte, parts []part, args []any) ([]byte, erro
 	}
 	for i := range args {
 		p := &parts[i]
-		if n, ok := args[i].(uint64); ok && b.cols[p.col].Type == value.Uint64 && p.Column == (key.Column{Form: key.FormUint}) {
-			dst = key.AppendUint(dst, n)
-			continue
+		switch a := args[i].(type) { // the usual cases first
+		case uint64:
+			if b.cols[p.col].Type == value.Uint64 && p.Column == (key.Column{Form: key.FormUint}) {
+				dst = key.AppendUint(dst, a)
+				continue
+			}
+		case string:
+			if b.cols[p.col].Type == value.String && p.Column == (key.Column{Form: key.FormText}) {
+				dst = key.AppendText(dst, a)
+				continue
+			}
 		}
 		v, err := value.Of(args[i])
 		if err == nil {

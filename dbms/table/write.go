@@ -36,6 +36,20 @@ func (t *Table[T]) Delete(tx *Tx, key ...any) error {
 	return b.delete(tx, key)
 }
 
+// Remove is Delete for who has a row with the key. What else is in the row does not count.
+func (t *Table[T]) Remove(tx *Tx, row *T) error {
+	b, err := tx.bind(t.decl)
+	if err != nil {
+		return err
+	}
+	k, err := b.appendParts(append(tx.key[:0], b.prefix...), unsafe.Pointer(row), b.parts)
+	tx.key = k
+	if err != nil {
+		return err
+	}
+	return b.deleteKey(tx, k)
+}
+
 // Forget removes the row of a key, if there is one, for good: it does not become
 // history, which is for rows that are large and that nothing refers to any more, also
 // not in the past (engine.Forgetter). size is about that of the row, in bytes. The
@@ -310,9 +324,18 @@ func (b *binding) owners(tx *Tx, x *index, e []byte) ([][]byte, error) {
 }
 
 func (b *binding) delete(tx *Tx, key []any) error {
-	k, err := b.rowKey(nil, key)
+	k, err := b.rowKey(tx.key[:0], key)
+	tx.key = k
 	if err != nil {
 		return err
+	}
+	return b.deleteKey(tx, k)
+}
+
+// deleteKey deletes the row of a key in tx.key.
+func (b *binding) deleteKey(tx *Tx, k []byte) error {
+	if len(tx.cat.incoming[b.id]) > 0 {
+		k = slices.Clone(k) // others are deleted meanwhile
 	}
 	found, err := b.remove(tx, k)
 	if err == nil && !found {
