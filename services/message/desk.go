@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/tuplix/tuplix/dbms/engine"
 	"github.com/tuplix/tuplix/dbms/table"
 )
 
@@ -15,8 +16,9 @@ import (
 // what that one sees, but for its own writes. It may know nothing, and a desk at which
 // nobody waits may be dropped and made anew at any time.
 type desk struct {
-	box   *Mailbox // its row; nil: not known
-	count *Count   // likewise
+	box   *Mailbox     // its row; nil: not known
+	count *Count       // likewise
+	rows  engine.Range // the keys of its messages; zero: not known
 
 	numbered bool   // last is right
 	last     uint64 // no message has had a higher number
@@ -71,7 +73,7 @@ func (s *Service) sweepDesks() {
 
 // forget has the tables be asked.
 func (d *desk) forget() {
-	d.box, d.count, d.numbered = nil, nil, false
+	d.box, d.count, d.rows, d.numbered = nil, nil, engine.Range{}, false
 	d.known, d.ready = false, nil
 }
 
@@ -176,6 +178,24 @@ func (s *Service) knownBox(mailbox string) *Mailbox {
 		return d.box
 	}
 	return nil
+}
+
+// rows returns the keys of the messages of a mailbox.
+func (t *Tx) rows(mailbox string) (engine.Range, error) {
+	s := t.service
+	s.mu.Lock()
+	known := s.deskOf(mailbox).rows
+	s.mu.Unlock()
+	if known.Low != nil {
+		return known, nil
+	}
+	r, err := Messages.Range(t.tx, table.Prefix(mailbox))
+	if err == nil {
+		s.mu.Lock()
+		s.deskOf(mailbox).rows = r
+		s.mu.Unlock()
+	}
+	return r, err
 }
 
 // head is that of the mailbox's desk.

@@ -18,14 +18,15 @@ func (m *Mailbox) limited() bool { return m.Limit > 0 || m.Bytes > 0 }
 // is a limit.
 func (t *Tx) number(m *Mailbox, x *Message) error {
 	x.Mailbox = m.Name
-	c, err := t.count(m.Name)
+	known, err := t.count(m.Name)
 	if err != nil {
 		return err
 	}
-	x.Number, err = t.nextNumber(&c)
-	if err != nil || !m.limited() && x.Number < c.Next && c.Messages == uncounted {
+	x.Number, err = t.nextNumber(known)
+	if err != nil || !m.limited() && x.Number < known.Next && known.Messages == uncounted {
 		return err
 	}
+	c := *known
 	if err := t.countIn(m, &c, int64(len(x.Body))); err != nil {
 		return err
 	}
@@ -59,19 +60,22 @@ func (t *Tx) countIn(m *Mailbox, c *Count, bytes int64) error {
 
 // discount takes a message that is about to be removed from what its mailbox holds.
 func (t *Tx) discount(x *Message) error {
-	c, err := t.count(x.Mailbox)
+	known, err := t.count(x.Mailbox)
 	if err != nil {
 		return err
 	}
-	if c.Messages == uncounted {
+	if known.Messages == uncounted {
 		m, err := t.box(x.Mailbox)
 		if errors.Is(err, ErrNoMailbox) || err == nil && !m.limited() {
 			return nil
 		}
-		if err == nil {
-			err = t.measure(&c)
-		}
 		if err != nil {
+			return err
+		}
+	}
+	c := *known
+	if c.Messages == uncounted { // though there is a limit: the row of the mailbox was changed past the service
+		if err := t.measure(&c); err != nil {
 			return err
 		}
 	}
@@ -119,22 +123,26 @@ func Holds(tx *table.Tx, mailbox string) (messages, bytes int64, err error) {
 	return holds(tx, mailbox)
 }
 
-// count returns the counts of a mailbox, which its desk knows until they are changed.
-func (t *Tx) count(mailbox string) (Count, error) {
+// count returns the counts of a mailbox, which its desk knows until they are changed. They
+// are not to be.
+func (t *Tx) count(mailbox string) (*Count, error) {
 	s := t.service
 	current := t.tx.Current(s.areas.counts)
 	if current {
 		if c := s.knownCount(mailbox); c != nil {
-			return *c, nil
+			return c, nil
 		}
 	}
 	c, err := Counts.Get(t.tx, mailbox)
-	if err == nil && current {
+	if err != nil {
+		return nil, err
+	}
+	if current {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		s.deskOf(mailbox).learnCount(c)
+		s.deskOf(mailbox).learnCount(&c)
 	}
-	return c, err
+	return &c, nil
 }
 
 func (s *Service) knownCount(mailbox string) *Count {
@@ -146,11 +154,11 @@ func (s *Service) knownCount(mailbox string) *Count {
 	return nil
 }
 
-func (d *desk) learnCount(c Count) {
+func (d *desk) learnCount(c *Count) {
 	if !d.numbered {
 		d.numbered, d.last = true, c.Next-1
 	}
-	d.count = &c
+	d.count = c
 }
 
 // nextNumber returns one that no message of the mailbox has had.
@@ -158,6 +166,10 @@ func (t *Tx) nextNumber(c *Count) (uint64, error) {
 	last, known := t.service.lastNumber(c.Mailbox)
 	if !known || !t.tx.CurrentBut() {
 		return c.Next, nil
+	}
+	untouched, err := t.untouched(c.Mailbox)
+	if err != nil || untouched {
+		return last + 1, err
 	}
 	for w, err := range Messages.Written(t.tx, table.Prefix(c.Mailbox).Reverse()) {
 		return max(last, w.Row.Number) + 1, err

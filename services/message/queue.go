@@ -1,5 +1,7 @@
 package message
 
+import "sync"
+
 // queue is goroutines that wait, in the order in which they came. The service's mutex
 // guards it.
 type queue struct{ first, last *waiter }
@@ -11,7 +13,16 @@ type waiter struct {
 	woken      chan struct{} // has a value once it was taken off the queue
 }
 
-func newWaiter() *waiter { return &waiter{woken: make(chan struct{}, 1)} }
+var waiters = sync.Pool{New: func() any { return &waiter{woken: make(chan struct{}, 1)} }}
+
+func newWaiter() *waiter { return waiters.Get().(*waiter) }
+
+// done gives a waiter back that is in no queue, and has seen that it was woken.
+func (w *waiter) done() {
+	if w != nil {
+		waiters.Put(w)
+	}
+}
 
 // push has w wait, behind the others, or before them if it was woken in vain.
 func (q *queue) push(w *waiter, front bool) {

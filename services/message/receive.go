@@ -21,23 +21,28 @@ const (
 // Take removes the first message that is ready from a mailbox. Errors: ErrEmpty,
 // ErrNoMailbox, user.ErrDenied.
 func (t *Tx) Take(mailbox string) (Message, error) {
-	x, found, err := t.take(mailbox)
+	found, err := t.take(mailbox)
 	if err == nil && !found {
 		err = fmt.Errorf("mailbox %q: %w", mailbox, ErrEmpty)
 	}
-	return x, err
+	if err != nil {
+		return Message{}, err
+	}
+	return t.in, nil
 }
 
-func (t *Tx) take(mailbox string) (x Message, found bool, err error) {
+// take leaves the message in t.in.
+func (t *Tx) take(mailbox string) (found bool, err error) {
 	m, err := t.receiver(mailbox)
 	if err != nil {
-		return x, false, err
+		return false, err
 	}
-	if x, found, err = t.next(m); err != nil || !found {
-		return x, false, err
+	x := &t.in
+	if found, err = t.next(m, x); err != nil || !found {
+		return false, err
 	}
 	x.Deliveries++
-	return x, true, t.remove(&x)
+	return true, t.remove(x)
 }
 
 // receiver returns a mailbox from which the caller may receive.
@@ -103,7 +108,7 @@ func (t *Tx) bury(m *Mailbox, x *Message) error {
 // remove takes a message out of its mailbox.
 func (t *Tx) remove(x *Message) error {
 	err := t.discount(x)
-	return errors.Join(err, Messages.Delete(t.tx, x.Mailbox, x.Number), t.promote(x))
+	return errors.Join(err, Messages.Remove(t.tx, x), t.promote(x))
 }
 
 // promote unblocks the next message of the key of one that is gone.

@@ -44,6 +44,7 @@ func (s *Service) SendWait(ctx context.Context, mailbox string, o Outgoing) (uin
 		number, err := s.Send(ctx, mailbox, o)
 		if !errors.Is(err, ErrFull) {
 			s.wakeSender(d)
+			w.done()
 			return number, err
 		}
 		again := w != nil
@@ -79,9 +80,10 @@ func (t *Tx) Send(mailbox string, o Outgoing) (uint64, error) {
 			return 0, err
 		}
 	}
-	return t.put(m, &Message{
+	t.out = Message{
 		Key: o.Key, Body: o.Body, Headers: o.Headers, User: t.caller.User, Task: t.caller.Task, Sent: t.now, Due: t.now.Add(o.Delay),
-	}, o.ID)
+	}
+	return t.put(m, &t.out, o.ID)
 }
 
 func (o *Outgoing) valid() error {

@@ -91,20 +91,56 @@ type Tx struct {
 	tx      *table.Tx
 	caller  user.Caller
 	now     time.Time
+	in, out Message // memory for one that is taken, and one that is sent
 }
 
 // In returns messages as a part of a transaction: what is sent and taken takes
 // effect if it commits.
 func (s *Service) In(ctx context.Context, tx *table.Tx) *Tx {
-	return &Tx{s, tx, user.From(ctx), s.now()}
+	return &Tx{service: s, tx: tx, caller: user.From(ctx), now: s.now()}
 }
+
+// procedure is an Update under way, in memory that is used again.
+type procedure struct {
+	Tx
+	op  engine.Op
+	fn  func(t *Tx) (bool, error)
+	ok  bool                     // what fn returned
+	run func(tx *table.Tx) error // attempt: it stays
+}
+
+func newProcedure() any {
+	p := new(procedure)
+	p.run = p.attempt
+	return p
+}
+
+func (p *procedure) attempt(tx *table.Tx) (err error) {
+	p.tx, p.now = tx, p.service.now()
+	p.ok, err = p.fn(&p.Tx)
+	return err
+}
+
+// procedures are those that wait for the next Update.
+var procedures = sync.Pool{New: newProcedure}
 
 // update runs a procedure of the caller's.
 func (s *Service) update(ctx context.Context, name string, durable bool, fn func(t *Tx) error) error {
-	op := user.From(ctx).Op(name)
-	op.NoWait = !durable
-	_, err := s.store.Update(ctx, op, func(tx *table.Tx) error { return fn(s.In(ctx, tx)) })
+	_, err := s.decide(ctx, name, durable, func(t *Tx) (bool, error) { return true, fn(t) })
 	return err
+}
+
+// decide is update for a procedure that also says whether it did what it is for.
+func (s *Service) decide(ctx context.Context, name string, durable bool, fn func(t *Tx) (bool, error)) (bool, error) {
+	p := procedures.Get().(*procedure)
+	p.service, p.caller, p.fn = s, user.From(ctx), fn
+	p.op = *p.caller.Op(name)
+	p.op.NoWait = !durable
+	_, err := s.store.Update(ctx, &p.op, p.run)
+	ok := p.ok
+	*p = procedure{run: p.run}
+	procedures.Put(p)
+	return ok, err
 }
 
 func (t *Tx) check(r user.Right, k user.Kind, name string) error {

@@ -133,6 +133,7 @@ func (r *Reader) Next(ctx context.Context) (x Publication, err error) {
 			return x, err
 		}
 	}
+	w.done()
 	return r.take(), nil
 }
 

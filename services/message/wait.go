@@ -47,8 +47,8 @@ func (d *Delivery) lease(mailbox string) func(t *Tx) (bool, error) {
 		if err != nil {
 			return false, err
 		}
-		found := false
-		if d.Message, found, err = t.next(m); err != nil || !found {
+		found, err := t.next(m, &d.Message)
+		if err != nil || !found {
 			return false, err
 		}
 		return true, t.lease(m, &d.Message, m.Lease)
@@ -61,21 +61,17 @@ func (d *Delivery) lease(mailbox string) func(t *Tx) (bool, error) {
 // otherwise are those of Receive.
 func (s *Service) Process(ctx context.Context, mailbox string, fn func(tx *table.Tx, x Message) error) error {
 	return s.wait(ctx, mailbox, func(t *Tx) (bool, error) {
-		x, found, err := t.take(mailbox)
+		found, err := t.take(mailbox)
 		if err != nil || !found {
 			return false, err
 		}
-		return true, fn(t.tx, x)
+		return true, fn(t.tx, t.in)
 	})
 }
 
 // once runs a procedure that looks for a message.
 func (s *Service) once(ctx context.Context, fn func(t *Tx) (bool, error)) (found bool, err error) {
-	err = s.update(ctx, "message.Receive", false, func(t *Tx) (err error) {
-		found, err = fn(t)
-		return err
-	})
-	return found, err
+	return s.decide(ctx, "message.Receive", false, fn)
 }
 
 // wait runs a procedure until it finds a message. It runs it once at least, unless
@@ -91,6 +87,7 @@ func (s *Service) wait(ctx context.Context, mailbox string, fn func(t *Tx) (bool
 			found, err := s.once(ctx, fn)
 			if found || err != nil {
 				s.passOn(d)
+				w.done()
 				return err
 			}
 		}
