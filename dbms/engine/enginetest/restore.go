@@ -179,7 +179,8 @@ func testRestoreRefused(t *testing.T, s *store) {
 }
 
 // testRestoreLarge: a restore takes no longer for many keys. The bound is far
-// from what any engine needs, and below what rewriting the keys takes here and now.
+// from what any engine needs; on a machine so slow or busy that it would not be, it
+// is what rewriting half of the keys takes there.
 func testRestoreLarge(t *testing.T, s *store) {
 	const n = 20_000
 	fill := func(value string) engine.Version {
@@ -202,7 +203,7 @@ func testRestoreLarge(t *testing.T, s *store) {
 		s.restore(engine.All, v1)
 		best = min(best, time.Since(start))
 	}
-	if best > rewriting/4 {
+	if best > max(time.Second/4, rewriting/2) {
 		t.Errorf("a restore of %d keys takes %v, writing them %v", n, best, rewriting)
 	}
 	for _, i := range []int{0, 1, n / 2, n - 1} {
