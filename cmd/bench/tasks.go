@@ -38,12 +38,14 @@ const (
 	taskDisk      = 8 << 30 // bytes, of which the file takes what is used
 )
 
-// taskContests are the figures of package task.
+// taskContests are the figures of package task. The percentile is the first of all:
+// goroutines that have ended stay in a list that each collection of garbage walks, and
+// after ten thousand of them one takes 6 ms, not 2.
 func taskContests() []contest {
 	return []contest{
+		{spec{"tasks at 25,000 a second, to their run, p99", "us", lower, 1}, "1 ms", tasksTail, fixed(taskTail), true},
 		{spec{"empty tasks in a second of one core, in memory", "1/s", higher, 1}, "50,000", tasksInMemory, fixed(enoughTasks), true},
 		{spec{"empty tasks on one core, on disk", "1/s", higher, 1}, "50,000", tasksOnDisk, fixed(enoughTasks), true},
-		{spec{"tasks at 25,000 a second, to their run, p99", "us", lower, 1}, "1 ms", tasksTail, fixed(taskTail), true},
 		{spec{"tasks to their end on disk", "1/s", higher, 20}, "PostgreSQL, SKIP LOCKED", tasksEnded, tasksWithin, true},
 		{spec{"tasks to their end on disk, taken in batches", "1/s", higher, record}, "PostgreSQL, 64 at a time", tasksEnded, tasksInBatches, true},
 		{spec{"tasks, 64 clients, each step on disk", "1/s", higher, record}, "PostgreSQL, three commits", tasksOurs, tasksPostgres, true},
