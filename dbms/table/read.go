@@ -104,6 +104,13 @@ func (b *binding) rowKey(dst []byte, key []any) ([]byte, error) {
 	return b.appendArgs(append(dst, b.prefix...), b.parts, key)
 }
 
+// ownKey returns the key of a row. It is valid until the next call.
+func (b *binding) ownKey(tx *Tx, row unsafe.Pointer) ([]byte, error) {
+	k, err := b.appendParts(append(tx.key[:0], b.prefix...), row, b.parts)
+	tx.key = k
+	return k, err
+}
+
 func (b *binding) get(tx *Tx, name string, row unsafe.Pointer, key []any) error {
 	if name != "" {
 		return b.getUnique(tx, name, row, key)
@@ -127,8 +134,7 @@ func (b *binding) find(tx *Tx, row unsafe.Pointer, key []any, mem *texts) error 
 
 // fillRow reads the row with the key of row.
 func (b *binding) fillRow(tx *Tx, row unsafe.Pointer) error {
-	k, err := b.appendParts(append(tx.key[:0], b.prefix...), row, b.parts)
-	tx.key = k
+	k, err := b.ownKey(tx, row)
 	if err != nil {
 		return err
 	}

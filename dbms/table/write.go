@@ -42,8 +42,7 @@ func (t *Table[T]) Remove(tx *Tx, row *T) error {
 	if err != nil {
 		return err
 	}
-	k, err := b.appendParts(append(tx.key[:0], b.prefix...), unsafe.Pointer(row), b.parts)
-	tx.key = k
+	k, err := b.ownKey(tx, unsafe.Pointer(row))
 	if err != nil {
 		return err
 	}
@@ -111,8 +110,7 @@ func (b *binding) write(tx *Tx, row unsafe.Pointer, m mode) error {
 			return err
 		}
 	}
-	k, err := b.appendParts(append(tx.key[:0], b.prefix...), row, b.parts)
-	tx.key = k
+	k, err := b.ownKey(tx, row)
 	if err != nil {
 		return err
 	}
