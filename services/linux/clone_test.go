@@ -8,7 +8,11 @@ import (
 	"testing"
 	"unsafe"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
 	"golang.org/x/sys/unix"
+
+	"github.com/tuplix/tuplix/dbms/store"
+	tables "github.com/tuplix/tuplix/dbms/table"
 )
 
 // TestDifferCopy copies ranges of and between two files, here by reference where that
@@ -90,4 +94,59 @@ func TestClone(t *testing.T) {
 	s.fails(syscall.EBADF, unix.SYS_IOCTL, to, unix.FICLONE, 99)
 	s.fails(syscall.EBADF, unix.SYS_IOCTL, from, unix.FICLONE, to)
 	s.fails(syscall.EISDIR, unix.SYS_IOCTL, to, unix.FICLONE, s.open("/tmp", unix.O_RDONLY|unix.O_DIRECTORY, 0))
+}
+
+// copy_file_range of what lies on pages moves no data: the same rows of contents are of
+// both files then, whoever wrote them when.
+func TestCopyRangeShares(t *testing.T) {
+	files, st := filesOn(t, vfs.NewMem())
+	s := newSystem(t, func(c *Config) { c.Files = files })
+	text := bytes.Repeat([]byte("0123456789abcdef"), 1<<16)
+	if err := s.WriteFile("/tmp/from", text, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	data := func() (rows, shared int) {
+		t.Helper()
+		if err := files.Sync(); err != nil {
+			t.Fatal(err)
+		}
+		return rowsOf(t, st, "os.data"), rowsOf(t, st, "os.shares")
+	}
+	before, shared := data()
+	if before == 0 || shared != 0 {
+		t.Fatalf("%d rows of contents, %d shared", before, shared)
+	}
+	from := s.open("/tmp/from", unix.O_RDONLY, 0)
+	to := s.open("/tmp/to", unix.O_CREAT|unix.O_WRONLY, 0o644)
+	if n := s.must(unix.SYS_COPY_FILE_RANGE, from, 0, to, 0, len(text), 0); n != len(text) {
+		t.Fatalf("copied %d", n)
+	}
+	if after, shared := data(); after != before || shared != before {
+		t.Errorf("%d rows of contents, %d before; %d of them are shared", after, before, shared)
+	}
+	if s.readAll("/tmp/to") != string(text) {
+		t.Error("the copy is another file")
+	}
+}
+
+// rowsOf counts the rows of a table.
+func rowsOf(t *testing.T, st *store.Store, name string) (n int) {
+	t.Helper()
+	err := st.View(t.Context(), func(tx *tables.Tx) error {
+		rows, err := tx.Rows(name)
+		if err != nil {
+			return err
+		}
+		for _, err := range rows.Scan("", tables.Span{}) {
+			if err != nil {
+				return err
+			}
+			n++
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
 }

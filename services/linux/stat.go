@@ -199,18 +199,21 @@ func (s *System) statfsInto(device uint64, out *uintptr) (int, syscall.Errno) {
 		return 0, e
 	}
 	*st = unix.Statfs_t{Bsize: pageSize, Frsize: pageSize, Namelen: file.MaxName}
-	switch device {
-	case deviceFiles:
+	switch {
+	case device == deviceFiles, device >= deviceAt:
 		total, free := s.files.Space()
 		if total == 0 { // no device: the files are in memory
 			total, free = s.machine.Memory()
 		}
 		st.Type, st.Flags = filesMagic, unix.ST_NOATIME
+		if device >= deviceAt {
+			st.Flags |= unix.ST_RDONLY
+		}
 		st.Blocks, st.Bfree, st.Bavail = total/pageSize, free/pageSize, free/pageSize
 		st.Files, st.Ffree = 1<<40, 1<<40 // there is no table that could fill up
-	case deviceProc:
+	case device == deviceProc:
 		st.Type = unix.PROC_SUPER_MAGIC
-	case deviceSys:
+	case device == deviceSys:
 		st.Type = unix.SYSFS_MAGIC
 	default:
 		st.Type = unix.PIPEFS_MAGIC

@@ -37,7 +37,7 @@ type testSystem struct {
 }
 
 // newFiles makes files in memory.
-func newFiles(t testing.TB) *file.FS {
+func newFiles(t testing.TB, configure ...func(*file.Options)) *file.FS {
 	t.Helper()
 	o := store.Options{Options: embedded.Options{Memory: embedded.MinMemory, Log: t.Logf}}
 	s, err := store.Open(t.Context(), vfs.NewMem(), o, file.Tables()...)
@@ -49,7 +49,11 @@ func newFiles(t testing.TB) *file.FS {
 			t.Errorf("close of the store: %v", err)
 		}
 	})
-	files, err := file.Open(s.DB, file.Options{Memory: file.MinMemory, Log: t.Logf})
+	fo := file.Options{Memory: file.MinMemory, Log: t.Logf}
+	for _, f := range configure {
+		f(&fo)
+	}
+	files, err := file.Open(s.DB, fo)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,8 +11,8 @@ var vectorCalls = []call{
 	{unix.SYS_WRITEV, (*System).writev},
 	{unix.SYS_PREADV, (*System).preadv},
 	{unix.SYS_PWRITEV, (*System).pwritev},
-	{unix.SYS_PREADV2, (*System).preadv},
-	{unix.SYS_PWRITEV2, (*System).pwritev},
+	{unix.SYS_PREADV2, (*System).preadv2},
+	{unix.SYS_PWRITEV2, (*System).pwritev2},
 }
 
 // Gatherer is a description that takes several buffers as one write, which
@@ -39,15 +39,38 @@ func (s *System) preadv(a *[6]uintptr) (int, syscall.Errno) { return s.vectoredA
 func (s *System) pwritev(a *[6]uintptr) (int, syscall.Errno) { return s.vectoredAt(a, true) }
 
 // vectoredAt takes the offset from the fourth argument (the fifth would be
-// its upper half on 32 bits). preadv2 and pwritev2 have flags besides, of
-// which none is known, and take -1 for the file's own offset; the older
-// calls leave the sixth word undefined, which Go's callers zero.
+// its upper half on 32 bits).
 func (s *System) vectoredAt(a *[6]uintptr, write bool) (int, syscall.Errno) {
 	off := int64(a[3])
-	if off < 0 && off != here {
+	if off < 0 {
 		return 0, syscall.EINVAL
 	}
 	return s.vectored(a, off, write)
+}
+
+func (s *System) preadv2(a *[6]uintptr) (int, syscall.Errno) { return s.vectoredWith(a, false) }
+
+func (s *System) pwritev2(a *[6]uintptr) (int, syscall.Errno) { return s.vectoredWith(a, true) }
+
+// vectoredWith is vectoredAt with flags, where -1 stands for the file's own offset. Of
+// the flags, those are known that ask for a write to be durable; polling (RWF_HIPRI) is
+// a hint. Others are refused, since their callers count on what they say.
+func (s *System) vectoredWith(a *[6]uintptr, write bool) (int, syscall.Errno) {
+	off, flags := int64(a[3]), a[5]
+	switch {
+	case off < 0 && off != here:
+		return 0, syscall.EINVAL
+	case flags&^(unix.RWF_DSYNC|unix.RWF_SYNC|unix.RWF_HIPRI) != 0:
+		return 0, syscall.EOPNOTSUPP
+	}
+	n, e := s.vectored(a, off, write)
+	if e != 0 || n == 0 || !write || flags&(unix.RWF_DSYNC|unix.RWF_SYNC) == 0 {
+		return n, e
+	}
+	if _, e := s.fsync(&[6]uintptr{a[0]}); e != 0 && e != syscall.EINVAL { // a pipe has nothing to sync
+		return 0, e
+	}
+	return n, 0
 }
 
 func (s *System) vectored(a *[6]uintptr, off int64, write bool) (int, syscall.Errno) {
