@@ -112,8 +112,7 @@ func TestAbandoned(t *testing.T) {
 }
 
 // What others submit within transactions wakes idle workers, also where the
-// transaction stayed open for a while; and a change of the policy's row by others
-// is followed.
+// transaction stayed open for a while.
 func TestOthersTransactions(t *testing.T) {
 	s, st := open(t, task.Options{})
 	register(t, s, "nothing", func(*task.Context) ([]byte, error) { return nil, nil })
