@@ -8,9 +8,9 @@ func TestServices(t *testing.T) {
 	config := Config{Disk: blankDisk(t, 64), CPUs: 2}
 	config.Network.None = true
 	for _, lines := range [][]string{
-		{"^level INFO", "^boot 1 kernel said something: true", "^task done: 11", "^done"},
-		{"^level DEBUG", "^boot 1 kernel said something: true", "^message of boot 1", "^task done: 11", "^done"},
-		{"^level DEBUG", "^boot 2 kernel said something: true", "^message of boot 1", "^task done: 22", "^done"},
+		{"^level INFO", "^boot 1 kernel said something: true", "^task done: 11", "^figures of all parts", "^done"},
+		{"^level DEBUG", "^boot 1 kernel said something: true", "^message of boot 1", "^task done: 11", "^figures of all parts", "^done"},
+		{"^level DEBUG", "^boot 2 kernel said something: true", "^message of boot 1", "^task done: 22", "^figures of all parts", "^done"},
 	} {
 		g := boot(t, "qemu/testdata/services", config)
 		for _, line := range lines {

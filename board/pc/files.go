@@ -21,6 +21,7 @@ import (
 	"github.com/tuplix/tuplix/kernel/cmdline"
 	"github.com/tuplix/tuplix/services/file"
 	"github.com/tuplix/tuplix/services/linux"
+	"github.com/tuplix/tuplix/services/metric/figure"
 )
 
 // How much of the machine's memory the store and the files may keep in caches and
@@ -107,6 +108,7 @@ func openDisk(devices *metal.Inventory, line *cmdline.Line) (*blk.Device, error)
 			if err != nil {
 				return nil, fmt.Errorf("disk: %w", err)
 			}
+			figure.Provide(diskFigures(d))
 			return d, nil
 		}
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/tuplix/tuplix/kernel/cmdline"
 	"github.com/tuplix/tuplix/services/config"
 	"github.com/tuplix/tuplix/services/linux"
+	"github.com/tuplix/tuplix/services/metric/figure"
 	"github.com/tuplix/tuplix/services/net"
 	"github.com/tuplix/tuplix/services/net/control"
 	"github.com/tuplix/tuplix/services/net/firewall"
@@ -72,6 +73,7 @@ func startNetwork(devices *metal.Inventory, options *cmdline.Line) (*network, er
 		}
 	}
 	n.service.SetFirewall([]firewall.Rule{{Action: firewall.Deny, Direction: firewall.In}})
+	figure.Provide(n.service.Figures)
 	return n, n.service.Start()
 }
 
@@ -94,6 +96,7 @@ func (n *network) attach(name string, t virtio.Transport) error {
 	if err != nil {
 		return err
 	}
+	figure.Provide(cardFigures(name, d))
 	return n.service.Attach(name, link.Virtio(d))
 }
 

@@ -8,6 +8,7 @@ import (
 	"github.com/tuplix/tuplix/kernel"
 	"github.com/tuplix/tuplix/kernel/cmdline"
 	"github.com/tuplix/tuplix/services/linux"
+	"github.com/tuplix/tuplix/services/metric/figure"
 )
 
 func init() {
@@ -37,6 +38,7 @@ func start() error {
 		say("clock: %v", err)
 	}
 	go kernel.KeepClock()
+	figure.Provide(kernelFigures)
 	startEntropy(devices, &line)
 	network, err := startNetwork(devices, &line)
 	if err != nil {

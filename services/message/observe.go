@@ -60,10 +60,18 @@ func (o observer) Changed(k []byte, deleted bool) {
 	defer s.mu.Unlock()
 	switch {
 	case a.messages.Contains(k):
+		if deleted {
+			s.removed++
+		} else {
+			s.written++
+		}
 		s.messageChanged(k[len(a.messages.Low):], deleted)
 	case a.due.Contains(k):
 		s.dueChanged(k[len(a.due.Low):], deleted)
 	case a.publications.Contains(k):
+		if !deleted {
+			s.publications++
+		}
 		s.published(k[len(a.publications.Low):], deleted)
 	case a.counts.Contains(k):
 		s.countChanged(k[len(a.counts.Low):], deleted)

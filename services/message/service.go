@@ -46,6 +46,8 @@ type Service struct {
 	senders              int              // who wait for room, or may soon
 	waiting              int              // who is in a queue, or was taken off and does not run yet
 	scratch              []byte
+
+	written, removed, publications uint64 // messages of mailboxes and topics whose rows have changed since Open
 }
 
 // Open goes on with the messages of a store. The engine is told to keep no more

@@ -2,8 +2,9 @@
 // present ones to Prometheus.
 //
 // Figures come from a registry of github.com/prometheus/client_golang: those of
-// the Go runtime and of the store are in it, a board adds the kernel's, and
-// programs their own, in the way they know. They are served over HTTP where the
+// the Go runtime and of the store are in it, those of the kernel and of devices as the
+// board provides them (package figure), those of the services as package system adds
+// them, and programs add their own, in the way they know. They are served over HTTP where the
 // setting metric.listen says, to everybody who can reach that address; without it,
 // nowhere. A program may mount Service.Handler in a server of its own.
 //

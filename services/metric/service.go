@@ -17,6 +17,7 @@ import (
 	"github.com/tuplix/tuplix/dbms/table"
 	"github.com/tuplix/tuplix/services/config"
 	"github.com/tuplix/tuplix/services/internal/listen"
+	"github.com/tuplix/tuplix/services/metric/figure"
 	"github.com/tuplix/tuplix/services/user"
 )
 
@@ -42,10 +43,11 @@ func Open(ctx context.Context, s *store.Store, c *config.Service, o Options) (*S
 	if m.failed == nil {
 		m.failed = func(error) {}
 	}
-	for _, c := range []prometheus.Collector{collectors.NewGoCollector(), engineCollector{s.Engine()}} {
-		if err := m.registry.Register(c); err != nil {
-			return nil, err
-		}
+	if err := m.registry.Register(collectors.NewGoCollector()); err != nil {
+		return nil, err
+	}
+	for _, source := range append(figure.Provided(), ofStore(s.Engine())) {
+		m.Add(source)
 	}
 	if err := m.prepare(ctx); err != nil {
 		return nil, err

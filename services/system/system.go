@@ -16,6 +16,7 @@ import (
 	"github.com/tuplix/tuplix/services/log"
 	"github.com/tuplix/tuplix/services/message"
 	"github.com/tuplix/tuplix/services/metric"
+	"github.com/tuplix/tuplix/services/metric/figure"
 	"github.com/tuplix/tuplix/services/net/control"
 	"github.com/tuplix/tuplix/services/ssh"
 	"github.com/tuplix/tuplix/services/task"
@@ -118,8 +119,14 @@ func (s *System) Start(ctx context.Context) (err error) {
 	if s.Message, err = message.Open(ctx, s.Store, message.Options{}); err != nil {
 		return err
 	}
-	if s.Task, err = task.Open(ctx, s.Store, task.Options{Config: s.Config, Log: say}); err != nil || s.Net != nil {
+	if s.Task, err = task.Open(ctx, s.Store, task.Options{Config: s.Config, Log: say}); err != nil {
 		return err
+	}
+	for _, source := range []figure.Source{s.File.Figures, s.Message.Figures, s.Task.Figures} {
+		s.Metric.Add(source)
+	}
+	if s.Net != nil {
+		return nil
 	}
 	s.Net, err = control.Open(ctx, s.Store, control.Options{Config: s.Config, Log: say})
 	return err

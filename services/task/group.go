@@ -258,6 +258,7 @@ func (g *group) run(parts []*request) (v engine.Version, err error) {
 // settle does what follows a procedure's commit. It returns those who are to be told
 // that their tasks have ended, when that is durable.
 func (g *group) settle(p *proc) (woken []*waiter) {
+	g.s.tally.add(p)
 	g.mu.Lock()
 	for _, c := range p.claimers {
 		i := slices.Index(g.idle, c)

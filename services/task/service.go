@@ -73,6 +73,7 @@ type Service struct {
 	runs     runs
 	timer    timer
 	sweeper  sweeper
+	tally    tally
 
 	stop  context.CancelFunc
 	ended sync.WaitGroup
@@ -94,6 +95,7 @@ func Open(ctx context.Context, st *store.Store, o Options) (*Service, error) {
 	s.programs.init()
 	s.runs.init()
 	s.timer.init()
+	s.tally.ended = map[State]uint64{Done: 0, Failed: 0, Canceled: 0, Lost: 0}
 	s.group.s = s
 	s.numbers.s = s
 	if err := s.retain(ctx); err != nil {

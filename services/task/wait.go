@@ -141,12 +141,13 @@ func (ws *waiters) close() {
 // ending is a task that has ended, and how if somebody waits for it.
 type ending struct {
 	id     uint64
+	state  State
 	status *Status
 }
 
 // ended notes the end of a task.
 func (p *proc) ended(t *Task, r *Result) {
-	e := ending{id: t.ID}
+	e := ending{id: t.ID, state: t.State}
 	if p.s.waiters.awaited(t.ID) {
 		e.status = &Status{Task: *t, Value: r.Value, Failure: r.Error, Stack: r.Stack}
 	}

@@ -31,6 +31,8 @@ type Device struct {
 	mu      sync.Mutex // guards waiting; held around Submit, so that room is seen
 	room    sync.Cond  // chains came back or the device failed
 	waiting int
+
+	counts counts // see Stats
 }
 
 // limits are what the device says of itself, checked.

@@ -12,6 +12,7 @@ import (
 // request is one request in flight. The device reads header and data and writes
 // data and status while the queue holds it.
 type request struct {
+	kind   uint32
 	header [headerSize]byte
 	status [1]byte
 	data   []byte // what the device moves
@@ -30,7 +31,7 @@ func (d *Device) newRequest() *request {
 // prepare makes a request of kind for data at off.
 func (d *Device) prepare(kind uint32, data []byte, off int64) *request {
 	r := d.requests.Get().(*request)
-	r.data, r.status[0] = data, statusNone
+	r.kind, r.data, r.status[0] = kind, data, statusNone
 	putHeader(&r.header, kind, off)
 	r.chain.Reset()
 	r.chain.Out(r.header[:])
@@ -94,6 +95,7 @@ func (r *request) result() error {
 // finish waits for r and gives it back.
 func (d *Device) finish(r *request) error {
 	err := <-r.done
+	d.counts.add(r, err)
 	r.data, r.bounce = nil, nil
 	d.requests.Put(r)
 	return err

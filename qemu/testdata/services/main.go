@@ -9,11 +9,13 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"time"
 
 	"github.com/tuplix/tuplix/dbms/engine"
 	"github.com/tuplix/tuplix/dbms/table"
 	"github.com/tuplix/tuplix/services/log"
 	"github.com/tuplix/tuplix/services/message"
+	"github.com/tuplix/tuplix/services/metric"
 	"github.com/tuplix/tuplix/services/system"
 	"github.com/tuplix/tuplix/services/task"
 	"github.com/tuplix/tuplix/services/user"
@@ -62,9 +64,34 @@ func main() {
 	end, err := s.Task.Wait(ctx, id)
 	fail(err)
 	fmt.Printf("task %s: %s\n", end.State, end.Value)
+	figures(ctx, s)
 	fail(s.Store.Check(ctx, func(p engine.Problem) { fail(fmt.Errorf("%s: %s", p.Where, p.What)) }))
 	fail(s.Close())
 	fmt.Println("done")
+}
+
+// figures says which of those that the machine's parts count are missing from a sample,
+// or are zero.
+func figures(ctx context.Context, s *system.System) {
+	fail(s.Metric.Sample(ctx, time.Now()))
+	fail(s.Store.View(ctx, func(tx *table.Tx) error {
+		for _, name := range []string{
+			"kernel_memory_free_bytes", "kernel_processors", "kernel_uptime_seconds", "kernel_switches_total", "kernel_interrupts_total", "kernel_calls_total",
+			"disk_bytes", "disk_writes_total", "disk_written_bytes_total", "disk_flushes_total",
+			"file_free_bytes", "store_commits_total", "message_written_total", "task_started_total", "go_goroutines",
+		} {
+			series, err := metric.ByName.Get(tx, name, "")
+			if err != nil {
+				return fmt.Errorf("%s: %w", name, err)
+			}
+			if last, err := metric.Samples.First(tx, table.Prefix(series.ID, time.Duration(0)).Reverse()); err != nil || last.Value <= 0 {
+				return fmt.Errorf("%s is %v: %w", name, last.Value, err)
+			}
+		}
+		_, err := metric.ByName.Get(tx, "net_received_frames_total", `device="lo"`)
+		return err
+	}))
+	fmt.Println("figures of all parts")
 }
 
 func fail(err error) {
