@@ -2,13 +2,23 @@ package task
 
 import "cmp"
 
-// laneQueue is lanes as a heap, the one with the best task first, as far as that can
-// be told by what is known of the lanes: a policy that looks at the load of queues or
+// laneQueue is lanes as a binary heap, the one with the best task first, as far as that
+// can be told by what is known of the lanes: a policy that looks at the load of queues or
 // at rows of tasks is not followed. So who takes a task need not look at all queues,
-// but at one or two. It satisfies heap.Interface; lanes.mu guards it.
+// but at one or two. What is compared lies in the heap itself: lanes are all over the
+// memory. lanes.mu guards it.
 type laneQueue struct {
 	policy *policy
-	list   []*lane
+	list   []ranked
+}
+
+// ranked is a lane in the heap, with its head and priority as they were when it was
+// brought here.
+type ranked struct {
+	due      int64
+	id       uint64
+	priority int8
+	lane     *lane
 }
 
 // head is the lane's next task, or where tasks can only be behind.
@@ -22,54 +32,110 @@ func (l *lane) head() entry {
 	return entry{due: l.due, id: l.id}
 }
 
-func (q *laneQueue) Len() int { return len(q.list) }
-
-func (q *laneQueue) Less(i, j int) bool {
-	x, y := q.list[i], q.list[j]
-	a, b := x.head(), y.head()
-	return q.compare(x, y, &a, &b) < 0
+// order has the lanes in the order of a policy.
+func (q *laneQueue) order(pol *policy) {
+	q.policy = pol
+	for i := len(q.list)/2 - 1; i >= 0; i-- {
+		q.down(i, q.list[i])
+	}
 }
 
-func (q *laneQueue) compare(x, y *lane, a, b *entry) int {
+// put brings a lane to its place, after its head has changed.
+func (q *laneQueue) put(l *lane) {
+	e := l.head()
+	p := ranked{due: e.due, id: e.id, priority: l.priority, lane: l}
+	if l.place < 0 {
+		q.list = append(q.list, ranked{})
+		q.up(len(q.list)-1, p)
+		return
+	}
+	q.settle(l.place, p)
+}
+
+// remove takes a lane out.
+func (q *laneQueue) remove(l *lane) {
+	i, last := l.place, len(q.list)-1
+	l.place = -1
+	p := q.list[last]
+	q.list[last] = ranked{}
+	if q.list = q.list[:last]; i < last {
+		q.settle(i, p)
+	}
+}
+
+// settle puts p at i or wherever else it belongs.
+func (q *laneQueue) settle(i int, p ranked) {
+	if i > 0 && q.less(&p, &q.list[(i-1)/2]) {
+		q.up(i, p)
+	} else {
+		q.down(i, p)
+	}
+}
+
+// up puts p at i or above.
+func (q *laneQueue) up(i int, p ranked) {
+	for i > 0 {
+		parent := (i - 1) / 2
+		if !q.less(&p, &q.list[parent]) {
+			break
+		}
+		q.set(i, q.list[parent])
+		i = parent
+	}
+	q.set(i, p)
+}
+
+// down puts p at i or below.
+func (q *laneQueue) down(i int, p ranked) {
+	for {
+		child := 2*i + 1
+		if child >= len(q.list) {
+			break
+		}
+		if other := child + 1; other < len(q.list) && q.less(&q.list[other], &q.list[child]) {
+			child = other
+		}
+		if !q.less(&q.list[child], &p) {
+			break
+		}
+		q.set(i, q.list[child])
+		i = child
+	}
+	q.set(i, p)
+}
+
+func (q *laneQueue) set(i int, p ranked) {
+	q.list[i] = p
+	p.lane.place = i
+}
+
+// less reports whether x goes before y.
+func (q *laneQueue) less(x, y *ranked) bool {
+	n := 0
 	if q.policy != nil {
-		for _, t := range q.policy.terms {
-			n := 0
-			switch t.column {
-			case byPriority:
-				n = cmp.Compare(x.priority, y.priority)
-			case byDue:
-				n = cmp.Compare(a.due, b.due)
-			}
-			if t.desc {
-				n = -n
-			}
-			if n != 0 {
-				return n
-			}
+		n = q.policy.compare(x, y)
+	}
+	return cmp.Or(n, cmp.Compare(x.due, y.due), cmp.Compare(x.id, y.id)) < 0
+}
+
+// compare is negative if x goes before y by the terms that can be told.
+func (p *policy) compare(x, y *ranked) int {
+	for _, t := range p.terms {
+		n := 0
+		switch t.column {
+		case byPriority:
+			n = cmp.Compare(x.priority, y.priority)
+		case byDue:
+			n = cmp.Compare(x.due, y.due)
+		}
+		if t.desc {
+			n = -n
+		}
+		if n != 0 {
+			return n
 		}
 	}
-	return cmp.Or(cmp.Compare(a.due, b.due), cmp.Compare(a.id, b.id))
-}
-
-func (q *laneQueue) Swap(i, j int) {
-	q.list[i], q.list[j] = q.list[j], q.list[i]
-	q.list[i].place, q.list[j].place = i, j
-}
-
-// Push adds a lane.
-func (q *laneQueue) Push(x any) {
-	l := x.(*lane)
-	l.place = len(q.list)
-	q.list = append(q.list, l)
-}
-
-// Pop removes the last lane.
-func (q *laneQueue) Pop() any {
-	last := len(q.list) - 1
-	l := q.list[last]
-	q.list[last], q.list = nil, q.list[:last]
-	l.place = -1
-	return l
+	return 0
 }
 
 // first returns the lane with the best task, nil if there is none.
@@ -79,7 +145,7 @@ func (ls *lanes) first() *lane {
 	if len(ls.queue.list) == 0 {
 		return nil
 	}
-	return ls.queue.list[0]
+	return ls.queue.list[0].lane
 }
 
 // set puts a lane aside, or back to the others.

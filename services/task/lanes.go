@@ -2,7 +2,6 @@ package task
 
 import (
 	"cmp"
-	"container/heap"
 	"errors"
 	"maps"
 	"slices"
@@ -174,12 +173,10 @@ func (ls *lanes) put(l *lane) {
 	}
 	there := !l.aside && (l.at < len(l.rows) || l.more)
 	switch {
-	case there && l.place < 0:
-		heap.Push(&ls.queue, l)
 	case there:
-		heap.Fix(&ls.queue, l.place)
+		ls.queue.put(l)
 	case l.place >= 0:
-		heap.Remove(&ls.queue, l.place)
+		ls.queue.remove(l)
 		if !l.aside && len(ls.all) > mostLarge {
 			l.rows, l.at = nil, 0
 		}
@@ -205,8 +202,7 @@ func (ls *lanes) look(tx *table.Tx, pol *policy) (int, error) {
 		maps.DeleteFunc(ls.all, func(_ laneKey, l *lane) bool { return l.place < 0 })
 	}
 	if ls.queue.policy == nil || ls.queue.policy.text != pol.text {
-		ls.queue.policy = pol
-		heap.Init(&ls.queue)
+		ls.queue.order(pol)
 	}
 	return n, nil
 }
@@ -215,7 +211,11 @@ func (ls *lanes) look(tx *table.Tx, pol *policy) (int, error) {
 func (ls *lanes) list() []*lane {
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
-	return slices.Clone(ls.queue.list)
+	out := make([]*lane, len(ls.queue.list))
+	for i := range out {
+		out[i] = ls.queue.list[i].lane
+	}
+	return out
 }
 
 // heads calls each for the first entry of every lane, in the order of the table.
