@@ -81,7 +81,7 @@
 //	layout.go, memory.go   columns in memory: fields of structs, or Values
 //
 //	read.go, readindex.go   write.go, reference.go   restore.go, repair.go   check.go
-//	evolve.go, change.go, constrain.go   changes of tables   job.go
+//	evolve.go, change.go, constrain.go   changes of tables   job.go, build.go
 //
 // The package owns all keys of a store, and how rows and entries are encoded in
 // them. It imports packages txn and engine of Tuplix, and key, value and expr

@@ -104,7 +104,7 @@ func resume(t *testing.T, db *DB) {
 			if left = len(jobs); left == 0 || err != nil {
 				return err
 			}
-			_, err = tx.step(jobs[0].Table, jobs[0].ID)
+			_, err = tx.step(&jobs[0], new(ahead))
 			return err
 		})
 		if left == 0 {

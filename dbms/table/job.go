@@ -1,13 +1,10 @@
 package table
 
 import (
-	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"time"
-	"unsafe"
 
 	"github.com/tuplix/tuplix/dbms/engine"
 	"github.com/tuplix/tuplix/dbms/table/key"
@@ -24,8 +21,8 @@ const (
 
 // Of one step.
 const (
-	usualStepRows = 32 // to build or repair
-	stepClear     = 64 // keys
+	usualStepRows = 8  // to build or repair
+	stepClear     = 32 // keys
 )
 
 // everything is the range of all that a table has outside of the catalog.
@@ -71,12 +68,16 @@ func (db *DB) Work(ctx context.Context, op *engine.Op) error {
 // work does one job.
 func (db *DB) work(ctx context.Context, op *engine.Op, j *jobRow) error {
 	rest := pause{db: db, begun: time.Now(), seen: db.commits.Load()}
+	var a ahead
 	for done := false; !done; {
 		if err := rest.after(ctx); err != nil {
 			return err
 		}
+		if err := db.readAhead(ctx, j, &a); err != nil {
+			return err
+		}
 		_, err := db.Update(ctx, op, func(tx *Tx) (err error) {
-			done, err = tx.step(j.Table, j.ID)
+			done, err = tx.step(j, &a)
 			return err
 		})
 		rest.steps++
@@ -195,27 +196,29 @@ func ignoreNotFound(err error) error {
 	return err
 }
 
-// step does a part of a job, and reports whether nothing is left of it.
-func (t *Tx) step(table, id uint32) (done bool, err error) {
+// step does a part of a job, makes j what is to be done now, and reports whether nothing
+// is left of it.
+func (t *Tx) step(j *jobRow, a *ahead) (done bool, err error) {
 	c, err := t.catalog()
 	if err != nil {
 		return false, err
 	}
-	j, err := catJobs.Get(t, table, id)
+	now, err := catJobs.Get(t, j.Table, j.ID)
 	if err != nil {
 		return true, ignoreNotFound(err)
 	}
+	*j = now
 	j.Problem = ""
-	s := c.tables[table]
+	s := c.tables[j.Table]
 	switch {
 	case j.Kind == jobClear:
-		done, err = t.clearStep(&j)
+		done, err = t.clearStep(j)
 	case s == nil:
-		return true, catJobs.Delete(t, table, id)
+		return true, catJobs.Delete(t, j.Table, j.ID)
 	case j.Kind == jobBuild:
-		done, err = s.dynamic.buildStep(t, &j)
+		done, err = s.dynamic.buildStep(t, j, a)
 	case j.Kind == jobRepair:
-		done, err = s.dynamic.repairStep(t, &j)
+		done, err = s.dynamic.repairStep(t, j)
 	default:
 		err = corrupt("catalog.jobs", "a job of kind "+j.Kind)
 	}
@@ -223,9 +226,9 @@ func (t *Tx) step(table, id uint32) (done bool, err error) {
 		return false, err
 	}
 	if !done {
-		return false, catJobs.Update(t, &j)
+		return false, catJobs.Update(t, j)
 	}
-	return true, t.endJob(s, &j)
+	return true, t.endJob(s, j)
 }
 
 // endJob removes a job that is done.
@@ -272,93 +275,4 @@ func (t *Tx) clearStep(j *jobRow) (done bool, err error) {
 	}
 	j.Done += uint64(n)
 	return n < stepClear, errors.Join(c.Err(), c.Close())
-}
-
-// keep is an entry of a row, copied.
-type keep struct {
-	x          *index
-	entry, row []byte
-}
-
-func (b *binding) buildStep(tx *Tx, j *jobRow) (done bool, err error) {
-	i := slices.IndexFunc(b.indexes, func(x *index) bool { return x.id == j.Index })
-	if i < 0 {
-		return false, corrupt("catalog.jobs", fmt.Sprintf("table %s has no index %d to build", b.name, j.Index))
-	}
-	x := b.indexes[i]
-	var found []keep
-	n, err := b.some(tx, j, func(row unsafe.Pointer, k []byte) error {
-		e, err := b.entryOf(nil, x, row, k)
-		if e != nil {
-			found = append(found, keep{x, e, slices.Clone(k)})
-		}
-		return err
-	})
-	if err != nil {
-		return false, err
-	}
-	for _, f := range found {
-		if err := b.addEntry(tx, f); err != nil {
-			return false, err
-		}
-	}
-	j.Done += uint64(n)
-	return n < tx.db.stepRows, nil
-}
-
-var errEnough = errors.New("enough rows")
-
-// some calls fn for the next rows of a job, and moves its position.
-func (b *binding) some(tx *Tx, j *jobRow, fn func(row unsafe.Pointer, k []byte) error) (n int, err error) {
-	r := b.rows()
-	if j.Kind == jobRepair {
-		r = j.span()
-	}
-	err = b.each(tx, j.rest(r), func(row unsafe.Pointer, k, _ []byte) error {
-		if n == tx.db.stepRows {
-			return errEnough
-		}
-		n++
-		j.Position = append(slices.Clone(k), 0)
-		return fn(row, k)
-	})
-	if errors.Is(err, errEnough) {
-		err = nil
-	}
-	return n, err
-}
-
-// addEntry writes the entry of a row that is there, unless another row has it.
-func (b *binding) addEntry(tx *Tx, f keep) error {
-	if f.x.Unique {
-		v, found, err := tx.raw.Get(f.entry)
-		if err != nil {
-			return err
-		}
-		if found && !bytes.Equal(v, f.row[len(b.prefix):]) {
-			return b.takenBy(tx, f, append(slices.Clone(b.prefix), v...))
-		}
-	}
-	return tx.raw.Put(f.entry, b.entryValue(f.x, f.row))
-}
-
-// takenBy looks whether the row that an entry points to really has it, and
-// writes the entry if not.
-func (b *binding) takenBy(tx *Tx, f keep, other []byte) error {
-	b = b.dynamic
-	row := dynamicRow(make([]Value, len(b.cols)))
-	found, err := b.read(tx, row, other)
-	if err != nil {
-		return err
-	}
-	if found {
-		e, err := b.entryOf(nil, f.x, row, other)
-		if err != nil {
-			return err
-		}
-		if bytes.Equal(e, f.entry) {
-			return &Error{Err: ErrUnique, Table: b.name, Constraint: f.x.Name, Key: b.values(row, f.x.parts)}
-		}
-	}
-	return tx.raw.Put(f.entry, b.entryValue(f.x, f.row))
 }

@@ -58,6 +58,7 @@ type randomRun struct {
 	dying    bool          // the power goes out, or is out
 	ids      int           // of tables and columns
 	stepRows int           // of a step of a job
+	ahead    *ahead        // what was read for a job, perhaps some transactions ago
 	tx       *Tx
 
 	crashes, collected int
@@ -80,6 +81,7 @@ func runRandom(t *testing.T, seed uint64) {
 		r.step()
 		r.power()
 		r.retain()
+		r.someSteps()
 		if r.IntN(4) == 0 || i == *stepsFlag-1 {
 			r.background()
 		}
@@ -146,6 +148,31 @@ func (r *randomRun) background() {
 	err := r.db.Work(context.Background(), testOp)
 	if err != nil && !(errors.Is(err, ErrUnique) && r.anyDoubles()) {
 		r.Fatalf("work: %v", err)
+	}
+}
+
+// someSteps does a part of a job, with what was read ahead before: perhaps for another job.
+func (r *randomRun) someSteps() {
+	var jobs []jobRow
+	view(r, r.db, func(tx *Tx) (err error) {
+		jobs, err = tx.jobs()
+		return err
+	})
+	for n := r.IntN(3); n > 0 && len(jobs) > 0; n-- {
+		j := &jobs[r.IntN(len(jobs))]
+		if r.IntN(2) == 0 {
+			if err := r.db.readAhead(context.Background(), j, r.ahead); err != nil {
+				r.Fatalf("reading ahead: %v", err)
+			}
+		}
+		_, err := r.db.Update(context.Background(), testOp, func(tx *Tx) error {
+			_, err := tx.step(j, r.ahead)
+			return err
+		})
+		r.trace("step of a job that is to %s: %v", j.Kind, err)
+		if err != nil && !(errors.Is(err, ErrUnique) && r.anyDoubles()) {
+			r.Fatalf("step: %v", err)
+		}
 	}
 }
 

@@ -58,7 +58,7 @@ func (r *randomRun) openTables(e engine.Engine) {
 		e = alone{e}
 	}
 	r.db = openOn(r, e)
-	r.db.stepRows = r.stepRows
+	r.db.stepRows, r.ahead = r.stepRows, new(ahead)
 }
 
 func (r *randomRun) openDisk() {

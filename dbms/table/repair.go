@@ -34,7 +34,7 @@ func (b *binding) repairStep(tx *Tx, j *jobRow) (done bool, err error) {
 func (b *binding) repairFrom(tx, past *Tx, j *jobRow) (done bool, err error) {
 	var was, is []keep
 	from := slices.Clone(j.Position)
-	n, err := b.some(tx, j, func(row unsafe.Pointer, k []byte) error { return b.keepAll(&is, row, k) })
+	n, err := b.some(tx, j, tx.db.stepRows, func(row unsafe.Pointer, k []byte) error { return b.keepAll(&is, row, k) })
 	if err != nil {
 		return false, err
 	}
@@ -108,7 +108,7 @@ func (b *binding) sweepStep(tx *Tx, j *jobRow) (done bool, err error) {
 	all := engine.Range{Low: indexPrefix(b.id, rowsIndex+1), High: b.everything().High}
 	if bytes.Compare(j.Position, all.Low) < 0 {
 		var is []keep
-		n, err := b.some(tx, j, func(row unsafe.Pointer, k []byte) error { return b.keepAll(&is, row, k) })
+		n, err := b.some(tx, j, tx.db.stepRows, func(row unsafe.Pointer, k []byte) error { return b.keepAll(&is, row, k) })
 		if err == nil {
 			err = b.repair(tx, nil, is)
 		}

@@ -220,6 +220,17 @@ func (t *Tx) Commits(from engine.Version, reverse bool) iter.Seq2[engine.Commit,
 	return t.reader.Commits(from, reverse)
 }
 
+// Changed reports whether a transaction later than since has written in one of the
+// ranges, or may have: for a procedure that uses what was read before it, while nobody
+// waited. Other transactions have an error.
+func (t *Tx) Changed(since engine.Version, ranges ...engine.Range) (bool, error) {
+	e, ok := t.reader.(engine.Tx)
+	if !ok {
+		return false, errors.New("only a procedure can ask what has changed before it")
+	}
+	return e.Changed(since, ranges)
+}
+
 // Mark is a moment in a transaction, to which its writes can be rolled back.
 type Mark struct {
 	writes   writeset
