@@ -14,3 +14,16 @@ func (s *Service) Tick(ctx context.Context) error {
 
 // Metrics are those of the engine below.
 func (s *Service) Metrics() engine.Metrics { return s.store.Engine().Metrics() }
+
+// Order is the policy that procedures go by, "" if the next one will read its row.
+func (s *Service) Order() string {
+	s.settings.mu.Lock()
+	defer s.settings.mu.Unlock()
+	if s.settings.policy == nil {
+		return ""
+	}
+	return s.settings.policy.text
+}
+
+// Idle is how many workers would take a task.
+func (s *Service) Idle() int { return s.group.idlers() }

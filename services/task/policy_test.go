@@ -1,6 +1,7 @@
 package task_test
 
 import (
+	"runtime"
 	"testing"
 
 	"github.com/tuplix/tuplix/dbms/table"
@@ -8,7 +9,8 @@ import (
 )
 
 // The policy is a row: whoever changes it by a transaction of their own changes which
-// task is taken next, from the next one on. What is no policy changes nothing.
+// task is taken next, as soon as the service has heard of it. What is no policy changes
+// nothing.
 func TestPolicyRow(t *testing.T) {
 	s, st := open(t, task.Options{})
 	ctx := t.Context()
@@ -28,21 +30,24 @@ func TestPolicyRow(t *testing.T) {
 			t.Fatalf("taken %+v, %v; want task %d", got, err, ids[want])
 		}
 	}
-	set := func(order string) {
+	set := func(order, goesBy string) {
 		t.Helper()
 		_, err := st.Update(ctx, nil, func(tx *table.Tx) error {
 			return task.Policies.Put(tx, &task.Policy{Name: "default", Order: order})
 		})
 		check(t, err)
+		for now := s.Order(); now != "" && now != goesBy; now = s.Order() {
+			runtime.Gosched()
+		}
 	}
 	take(3)
-	set("due")
+	set("due", "due")
 	take(0)
-	set("priority, due")
+	set("priority, due", "priority, due")
 	take(4)
-	set("no policy")
+	set("no policy", "priority, due")
 	take(2)
-	set("due")
+	set("due", "due")
 	take(1)
 	take(5)
 }
@@ -62,6 +67,9 @@ func TestLeastLoaded(t *testing.T) {
 	const wide, narrow = 6, 2
 	work(t, s, wide)
 	work(t, s, narrow)
+	for s.Idle() < 2 {
+		runtime.Gosched()
+	}
 	submit := func(n int) {
 		t.Helper()
 		for range n {
