@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"strings"
 	"sync"
 
 	"github.com/tuplix/tuplix/apps/shell/command"
@@ -97,8 +96,7 @@ func (m *machine) runTask(ctx context.Context, text, dir string, env []string, o
 	return s.Text(text, func() (context.Context, func()) { return ctx, func() {} })
 }
 
-// allow says whether the caller of ctx has a right. Each user has all rights to the
-// files in their own directory.
+// allow says whether the caller of ctx has a right.
 func (m *machine) allow(ctx context.Context, right user.Right, object user.Object) error {
 	caller := user.From(ctx)
 	if caller.User == user.Root {
@@ -109,17 +107,6 @@ func (m *machine) allow(ctx context.Context, right user.Right, object user.Objec
 		return err
 	}
 	return s.Store.View(ctx, func(tx *table.Tx) error {
-		if object.Kind == user.KindPath {
-			u, err := user.Users.Get(tx, caller.User)
-			if err == nil && below(object.Name, u.Home) {
-				return nil
-			}
-		}
 		return user.Check(tx, caller, right, object)
 	})
-}
-
-// below tells whether a path is a directory or in it.
-func below(name, dir string) bool {
-	return dir != "" && (name == dir || strings.HasPrefix(name, strings.TrimSuffix(dir, "/")+"/"))
 }

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -18,6 +19,7 @@ import (
 	"github.com/tuplix/tuplix/apps/shell/session"
 	"github.com/tuplix/tuplix/dbms/engine"
 	tuplix "github.com/tuplix/tuplix/services/system"
+	"github.com/tuplix/tuplix/services/user"
 )
 
 var update = flag.Bool("update", false, "write what the shell says into the transcripts")
@@ -89,6 +91,7 @@ func newSession(t *testing.T) (*session.Session, *output) {
 //	> its continuation
 //	what it prints
 //	[status, unless 0]
+//	ann$ command of another user than root
 //
 // Names of the shell's directory are shown as $DIR.
 func TestTranscripts(t *testing.T) {
@@ -116,17 +119,21 @@ func TestTranscripts(t *testing.T) {
 	}
 }
 
+// spoken begins a command: $, or the name of who says it and $.
+var spoken = regexp.MustCompile(`^([a-z]*)\$ (.*)`)
+
 // play runs the commands of a transcript and returns it with the answers.
 func play(t *testing.T, transcript string) string {
 	s, out := newSession(t)
 	top := s.Dir()
 	var result strings.Builder
 	var script []string
+	by := ""
 	run := func() {
 		if script == nil {
 			return
 		}
-		status := s.Text(strings.Join(script, "\n"), deadline(t))
+		status := s.Text(strings.Join(script, "\n"), deadline(t, by))
 		printed := strings.ReplaceAll(out.take(), top, "$DIR")
 		result.WriteString(printed)
 		if printed != "" && !strings.HasSuffix(printed, "\n") {
@@ -138,14 +145,15 @@ func play(t *testing.T, transcript string) string {
 		script = nil
 	}
 	for line := range strings.Lines(transcript) {
-		command, starts := strings.CutPrefix(line, "$ ")
+		said := spoken.FindStringSubmatch(line)
+		starts := said != nil
 		if starts || strings.HasPrefix(line, "#") {
 			run()
 		}
 		more, continues := strings.CutPrefix(line, "> ")
 		switch {
 		case starts:
-			script = []string{strings.TrimSuffix(command, "\n")}
+			by, script = said[1], []string{said[2]}
 		case continues && script != nil:
 			script = append(script, strings.TrimSuffix(more, "\n"))
 		case !strings.HasPrefix(line, "#"):
@@ -157,10 +165,14 @@ func play(t *testing.T, transcript string) string {
 	return result.String()
 }
 
-// deadline gives each line its own context, as the console does.
-func deadline(t *testing.T) func() (context.Context, func()) {
+// deadline gives each line its own context, as the console does, of a user; "": of
+// root.
+func deadline(t *testing.T, by string) func() (context.Context, func()) {
 	return func() (context.Context, func()) {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		if by != "" {
+			ctx = user.With(ctx, user.Caller{User: by})
+		}
 		t.Cleanup(cancel)
 		return ctx, func() {}
 	}

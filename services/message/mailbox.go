@@ -14,7 +14,7 @@ import (
 const defaultLease = time.Minute
 
 // CreateMailbox makes a mailbox. Its maker may do everything with it; others need
-// grants. Errors: ErrExists, ErrNoMailbox for one of dead letters that is not
+// grants. One of dead letters takes the right to send there. Errors: ErrExists, ErrNoMailbox for one of dead letters that is not
 // there, user.ErrDenied.
 func (s *Service) CreateMailbox(ctx context.Context, m Mailbox) error {
 	return s.update(ctx, "message.CreateMailbox", true, func(t *Tx) error { return t.CreateMailbox(m) })
@@ -28,7 +28,7 @@ func (t *Tx) CreateMailbox(m Mailbox) error {
 	if m.Lease == 0 {
 		m.Lease = defaultLease
 	}
-	if err := t.valid(&m); err != nil {
+	if err := errors.Join(t.valid(&m), t.mayBury(m.Dead, "")); err != nil {
 		return err
 	}
 	m.Owner = t.caller.User
@@ -79,6 +79,15 @@ func (t *Tx) valid(m *Mailbox) error {
 	return missing(err, ErrNoMailbox, m.Dead)
 }
 
+// mayBury says whether the caller may have dead letters sent to a mailbox that did not
+// get them before.
+func (t *Tx) mayBury(dead, before string) error {
+	if dead == before {
+		return nil
+	}
+	return t.check(user.Submit, user.KindMailbox, dead)
+}
+
 // AlterMailbox changes what a mailbox is, by its name; its owner stays. Messages
 // that are there stay, even beyond a lower limit. They are read, to be counted, if the
 // mailbox had no limit and has one now.
@@ -93,7 +102,7 @@ func (s *Service) AlterMailbox(ctx context.Context, m Mailbox) error {
 		}
 		m := m
 		m.Owner = old.Owner
-		if err := t.valid(&m); err != nil {
+		if err := errors.Join(t.valid(&m), t.mayBury(m.Dead, old.Dead)); err != nil {
 			return err
 		}
 		return errors.Join(Mailboxes.Update(t.tx, &m), t.recount(&m))

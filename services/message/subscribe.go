@@ -115,7 +115,7 @@ func (s *Service) Resume(ctx context.Context, topic, name string) (*Reader, erro
 }
 
 // Next waits for the next message. Offsets have gaps where messages are kept no
-// longer.
+// longer. The caller must have the right to the topic still: user.ErrDenied.
 func (r *Reader) Next(ctx context.Context) (x Publication, err error) {
 	var w *waiter
 	for len(r.fetched) == 0 {
@@ -134,7 +134,7 @@ func (r *Reader) Next(ctx context.Context) (x Publication, err error) {
 		}
 	}
 	w.done()
-	return r.take(), nil
+	return r.take(ctx)
 }
 
 // TryNext is Next that fails with ErrEmpty instead of waiting.
@@ -147,16 +147,29 @@ func (r *Reader) TryNext(ctx context.Context) (x Publication, err error) {
 	if len(r.fetched) == 0 {
 		return x, ErrEmpty
 	}
-	return r.take(), nil
+	return r.take(ctx)
 }
 
 // take returns the first of those that were fetched, as the caller's own.
-func (r *Reader) take() Publication {
-	x := r.fetched[0]
+func (r *Reader) take(ctx context.Context) (x Publication, err error) {
+	if err := r.mayRead(ctx); err != nil {
+		return x, err
+	}
+	x = r.fetched[0]
 	r.fetched = r.fetched[1:]
 	r.next = x.Offset + 1
 	x.Body, x.Headers = bytes.Clone(x.Body), maps.Clone(x.Headers)
-	return x
+	return x, nil
+}
+
+// mayRead asks again for each message: a right may have been taken since Follow.
+func (r *Reader) mayRead(ctx context.Context) error {
+	if user.From(ctx).User == user.Root {
+		return nil
+	}
+	return r.service.store.View(ctx, func(tx *table.Tx) error {
+		return r.service.In(ctx, tx).check(user.Claim, user.KindTopic, r.topic)
+	})
 }
 
 // Ack notes that the subscription is done with all messages up to an offset. It
@@ -168,6 +181,9 @@ func (r *Reader) Ack(ctx context.Context, offset uint64) error {
 // AckTopic is Reader.Ack in a transaction: with the effects of the messages, it
 // makes them exactly once.
 func (t *Tx) AckTopic(r *Reader, offset uint64) error {
+	if err := t.check(user.Claim, user.KindTopic, r.topic); err != nil {
+		return err
+	}
 	row, err := Subscriptions.Get(t.tx, r.topic, r.name)
 	if errors.Is(err, table.ErrNotFound) || err == nil && row.Token != r.token {
 		return fmt.Errorf("subscription %q of topic %q: %w", r.name, r.topic, ErrLost)

@@ -128,6 +128,14 @@ func (s *script) command(ctx context.Context, word string, plain []string, args 
 	switch word {
 	case "user":
 		s.user = arg(0)
+	case "grant", "revoke":
+		g := user.Grant{Principal: arg(0), Right: user.Right(arg(1)), Kind: user.Kind(arg(2)), Object: arg(3)}
+		_, err = s.store.Update(ctx, nil, func(tx *table.Tx) error {
+			if word == "grant" {
+				return user.Grants.Put(tx, &g)
+			}
+			return user.Grants.Delete(tx, g.Principal, g.Kind, g.Right, g.Object)
+		})
 	case "clock":
 		s.now = s.now.Add(span(arg(0)))
 	case "reopen":

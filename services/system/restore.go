@@ -55,6 +55,9 @@ func names(tables []table.Declared) (list []string) {
 // admin to the system's part "store". Errors: engine.ErrTooOld for a time that is not
 // kept, and the store's.
 func (s *System) Restore(ctx context.Context, to time.Time, dry bool) (*Restored, error) {
+	if err := s.mayPlan(ctx); err != nil {
+		return nil, err
+	}
 	v, err := s.Store.Engine().At(ctx, to)
 	if err != nil {
 		return nil, err
@@ -84,12 +87,21 @@ func (s *System) Restore(ctx context.Context, to time.Time, dry bool) (*Restored
 	return r, nil
 }
 
+// mayPlan is mayRestore before anything is looked at: what would be undone tells who did
+// what.
+func (s *System) mayPlan(ctx context.Context) error {
+	return s.Store.View(ctx, func(tx *table.Tx) error { return mayRestore(tx, user.From(ctx)) })
+}
+
 func mayRestore(tx *table.Tx, c user.Caller) error {
 	return user.Check(tx, c, user.Admin, user.Object{Kind: user.KindSystem, Name: "store"})
 }
 
 // RestoreTable makes one table as it was at a time. Errors are those of Restore.
 func (s *System) RestoreTable(ctx context.Context, name string, to time.Time, dry bool) (*Restored, error) {
+	if err := s.mayPlan(ctx); err != nil {
+		return nil, err
+	}
 	if declares(file.Tables(), name) {
 		return nil, fmt.Errorf("table %s is one of several that hold the files: restore a path, or / for all", name)
 	}

@@ -54,7 +54,7 @@ func (sc *Schedule) after(t time.Time) error {
 }
 
 // SetSchedule adds a schedule, or replaces the one of its name. It needs the right
-// of admin to the queue. Next, Last, Task and User are the service's to set.
+// of admin to the queue, and to that of the one it replaces. Next, Last, Task and User are the service's to set.
 func (s *Service) SetSchedule(ctx context.Context, sc Schedule) error {
 	if sc.Name == "" {
 		return errors.New("a schedule needs a name")
@@ -67,7 +67,17 @@ func (s *Service) SetSchedule(ctx context.Context, sc Schedule) error {
 		if sc.Queue == "" {
 			sc.Queue = program.Queue
 		}
-		if err := p.may(user.Admin, sc.Queue); err != nil {
+		old, err := Schedules.Get(p.tx, sc.Name)
+		switch {
+		case err == nil:
+			err = p.may(user.Admin, old.Queue)
+		case errors.Is(err, table.ErrNotFound):
+			err = nil
+		}
+		if err == nil {
+			err = p.may(user.Admin, sc.Queue)
+		}
+		if err != nil {
 			return err
 		}
 		sc.User = p.caller.User

@@ -68,7 +68,8 @@ func (e *DeniedError) Error() string {
 func (e *DeniedError) Unwrap() error { return ErrDenied }
 
 // Check returns nil if the caller has the right, a DeniedError if not, and other
-// errors where the tables cannot be read. Root is not looked up.
+// errors where the tables cannot be read. Root is not looked up. A user has all rights
+// to their directory and what is below it.
 func Check(tx *table.Tx, c Caller, r Right, o Object) error {
 	if c.User == Root {
 		return nil
@@ -76,6 +77,11 @@ func Check(tx *table.Tx, c Caller, r Right, o Object) error {
 	var denied error = &DeniedError{c, r, o}
 	if c.User == "" {
 		return denied
+	}
+	if o.Kind == KindPath {
+		if at, err := atHome(tx, c.User, o.Name); at || err != nil {
+			return err
+		}
 	}
 	seen := []string{c.User}
 	for level, depth := seen, 0; len(level) > 0 && depth <= maxDepth; depth++ {
@@ -96,6 +102,15 @@ func Check(tx *table.Tx, c Caller, r Right, o Object) error {
 		level = next
 	}
 	return denied
+}
+
+// atHome tells whether a path is a user's directory or below it.
+func atHome(tx *table.Tx, name, of string) (bool, error) {
+	u, err := Users.Get(tx, name)
+	if errors.Is(err, table.ErrNotFound) || err == nil && u.Home == "" {
+		return false, nil
+	}
+	return err == nil && slices.Contains(names(Object{KindPath, of}), path.Clean(u.Home)), err
 }
 
 // granted looks for a grant to the principal itself.

@@ -22,13 +22,20 @@ const (
 
 // StartSession notes that a user is in, after they have proved who they are: what
 // let them in, and from where. The token stands for the session; it is not kept,
-// and cannot be had again.
+// and cannot be had again. For another than the caller it needs the right to write
+// system user.
 func (s *Service) StartSession(ctx context.Context, name, program, from string) (x Session, token string, err error) {
 	secret := make([]byte, tokenBytes)
 	rand.Read(secret) // never fails (crypto/rand)
 	sum := sha256.Sum256(secret)
 	now := s.now()
-	_, err = s.store.Update(ctx, Caller{User: Root, Program: program}.Op("user.StartSession"), func(tx *table.Tx) error {
+	c := From(ctx)
+	_, err = s.store.Update(ctx, Caller{User: c.User, Program: program, Task: c.Task}.Op("user.StartSession"), func(tx *table.Tx) error {
+		if c.User != name {
+			if err := Check(tx, c, Write, Object{KindSystem, "user"}); err != nil {
+				return err
+			}
+		}
 		u, err := Users.Get(tx, name)
 		if err != nil {
 			return missing(err, name)

@@ -61,6 +61,11 @@ type Call struct {
 	// called. It is nil where the input is no terminal.
 	Hide func() (show func() error, err error)
 
+	// MayOpen says whether the caller may open a file, by its absolute name and the
+	// flags of os.OpenFile. It is nil where they may open all. Commands that every user
+	// may run (Checks) ask it.
+	MayOpen func(path string, flag int) error
+
 	// Exec runs another command with the streams and surroundings of this
 	// call, but with the given input unless that is nil, and returns its Exit
 	// or nil. It is nil where there is no shell around the call.
@@ -143,6 +148,17 @@ func (c *Call) Path(name string) string {
 		return name
 	}
 	return filepath.Join(c.Dir, name)
+}
+
+// Open opens a file that the user named for reading, if they may read it.
+func (c *Call) Open(name string) (*os.File, error) {
+	path := c.Path(name)
+	if c.MayOpen != nil {
+		if err := c.MayOpen(path, os.O_RDONLY); err != nil {
+			return nil, err
+		}
+	}
+	return os.Open(path)
 }
 
 // Getenv returns a variable of the call's environment, "" if it is not set. As

@@ -27,7 +27,7 @@ func (s *Session) mayRun(ctx context.Context, cmd *command.Command) error {
 }
 
 // mayOpen says whether the shell itself may open a file on behalf of the caller: for a
-// redirection, or a script.
+// redirection, a script, or a command that asks for rights.
 func (s *Session) mayOpen(ctx context.Context, path string, flag int) error {
 	if s.options.Allow == nil || path == os.DevNull {
 		return nil
@@ -61,6 +61,26 @@ func (s *Session) open(ctx context.Context, path string, flag int, perm os.FileM
 		return nil, &fs.PathError{Op: "open", Path: path, Err: err}
 	}
 	return interp.DefaultOpenHandler()(ctx, path, flag, perm)
+}
+
+// stat is the interpreter's way to look at a file: for test, and for cd.
+func (s *Session) stat(ctx context.Context, path string, follow bool) (fs.FileInfo, error) {
+	if err := s.mayOpen(ctx, path, os.O_RDONLY); err != nil {
+		return nil, &fs.PathError{Op: "stat", Path: path, Err: err}
+	}
+	return interp.DefaultStatHandler()(ctx, path, follow)
+}
+
+// access is the interpreter's way to ask what may be done with a file.
+func (s *Session) access(ctx context.Context, path string, mode interp.AccessMode) error {
+	flag := os.O_RDONLY
+	if mode&interp.AccessWrite != 0 {
+		flag = os.O_WRONLY
+	}
+	if err := s.mayOpen(ctx, path, flag); err != nil {
+		return &fs.PathError{Op: "access", Path: path, Err: err}
+	}
+	return interp.DefaultAccessHandler()(ctx, path, mode)
 }
 
 // readDir is the interpreter's way to find names for a pattern.

@@ -66,6 +66,7 @@ func (s *Session) newRunner(o Options) (*interp.Runner, error) {
 		interp.CallHandler(s.rename),
 		interp.ExecHandlers(func(interp.ExecHandlerFunc) interp.ExecHandlerFunc { return s.exec }),
 		interp.OpenHandler(s.open), interp.ReadDirHandler2(s.readDir),
+		interp.StatHandler(s.stat), interp.AccessHandler(s.access),
 	)
 }
 
@@ -175,6 +176,7 @@ func (s *Session) dispatch(ctx context.Context, hc interp.HandlerContext, args [
 	if f, ok := in.(*os.File); ok && f == s.options.Stdin {
 		call.Hide = s.options.Hide
 	}
+	call.MayOpen = func(path string, flag int) error { return s.mayOpen(ctx, path, flag) }
 	call.Exec = func(ctx context.Context, argv []string, in io.Reader) error {
 		if in == nil {
 			in = call.Stdin()

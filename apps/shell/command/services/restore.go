@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"strings"
 	"syscall"
 	"time"
@@ -55,11 +56,16 @@ func restorePath(ctx context.Context, c *command.Call, name string, to time.Time
 	if dry {
 		return fmt.Errorf("of files there is no --dry-run: diff -r /.at/%s%s %s shows what differs", then, c.Path(name), name)
 	}
+	path := c.Path(name)
+	if c.MayOpen != nil {
+		if err := c.MayOpen(path, os.O_WRONLY); err != nil {
+			return err
+		}
+	}
 	files, err := file.Here()
 	if err != nil {
 		return err
 	}
-	path := c.Path(name)
 	done, err := files.Restore(ctx, user.From(ctx).Op("restore "+name), path, to)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):

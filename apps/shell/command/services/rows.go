@@ -40,25 +40,32 @@ func tables(open Open) *command.Command {
 func listTables(ctx context.Context, c *command.Call, s *system.System, most int, json bool) error {
 	list := c.List(json, "table", "rows", "columns")
 	err := s.Store.View(ctx, func(tx *table.Tx) error {
-		names, err := tx.Tables()
-		if err != nil {
-			return err
-		}
+		names, err := readable(ctx, tx)
 		for _, name := range names {
-			err := mayRead(ctx, tx, name)
-			if errors.Is(err, user.ErrDenied) {
-				continue
-			}
-			if err == nil {
-				err = listOne(ctx, tx, list, name, most)
-			}
-			if err != nil {
-				return err
+			if err = listOne(ctx, tx, list, name, most); err != nil {
+				break
 			}
 		}
-		return nil
+		return err
 	})
 	return errors.Join(err, list.End())
+}
+
+// readable are the names of the tables that the caller may read.
+func readable(ctx context.Context, tx *table.Tx) (names []string, err error) {
+	all, err := tx.Tables()
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range all {
+		switch err := mayRead(ctx, tx, name); {
+		case err == nil:
+			names = append(names, name)
+		case !errors.Is(err, user.ErrDenied):
+			return nil, err
+		}
+	}
+	return names, nil
 }
 
 func listOne(ctx context.Context, tx *table.Tx, list *command.Listing, name string, most int) error {
@@ -93,7 +100,10 @@ func columnNames(d *table.Definition) (names []string) {
 func describe(ctx context.Context, c *command.Call, s *system.System, name string, json bool) error {
 	list := c.List(json, "column", "type", "key")
 	err := s.Store.View(ctx, func(tx *table.Tx) error {
-		d, err := describeTable(ctx, tx, name)
+		if err := mayRead(ctx, tx, name); err != nil {
+			return err
+		}
+		d, err := describeTable(tx, name)
 		if err != nil {
 			return err
 		}
@@ -115,11 +125,8 @@ func describe(ctx context.Context, c *command.Call, s *system.System, name strin
 	return errors.Join(err, list.End())
 }
 
-// describeTable returns what a table is made of, if the caller may read it.
-func describeTable(ctx context.Context, tx *table.Tx, name string) (*table.Definition, error) {
-	if err := mayRead(ctx, tx, name); err != nil {
-		return nil, err
-	}
+// describeTable returns what a table is made of.
+func describeTable(tx *table.Tx, name string) (*table.Definition, error) {
 	names, err := tx.Tables()
 	if err != nil {
 		return nil, err
@@ -151,6 +158,11 @@ func rows(open Open) *command.Command {
 			json := o.Flag("json", jsonHelp)
 			names, err := o.Parse(1, 1)
 			return func(ctx context.Context, s *system.System) error {
+				// The rights are those of now, whatever they were at that time.
+				err := s.Store.View(ctx, func(tx *table.Tx) error { return mayRead(ctx, tx, names[0]) })
+				if err != nil {
+					return err
+				}
 				v, err := versionAt(ctx, s, *at)
 				if err != nil {
 					return err
@@ -160,7 +172,7 @@ func rows(open Open) *command.Command {
 				})
 			}, err
 		})
-	return open.completed(cmd, func(_ context.Context, tx *table.Tx) ([]string, error) { return tx.Tables() })
+	return open.completed(cmd, readable)
 }
 
 // filter is a column that must have a value.
@@ -170,7 +182,7 @@ type filter struct {
 }
 
 func printRows(ctx context.Context, c *command.Call, tx *table.Tx, q search) error {
-	d, err := describeTable(ctx, tx, q.table)
+	d, err := describeTable(tx, q.table)
 	if err != nil {
 		return err
 	}

@@ -40,7 +40,7 @@ func Commands(open Open) []*command.Command {
 		metrics(open), network(open), firewall(open), tables(open), rows(open), restore(open),
 	}
 	for _, c := range list {
-		c.Checks = c.Name != "restore"
+		c.Checks = true
 	}
 	return list
 }

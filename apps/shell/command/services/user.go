@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strconv"
 	"strings"
 
@@ -116,7 +115,7 @@ func whoami() *command.Command {
 func readKey(c *command.Call, name string) (string, error) {
 	var in io.Reader = c.In
 	if name != "-" {
-		f, err := os.Open(c.Path(name))
+		f, err := c.Open(name)
 		if err != nil {
 			return "", command.Named(name, err)
 		}
