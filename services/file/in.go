@@ -2,6 +2,7 @@ package file
 
 import (
 	"context"
+	"slices"
 
 	"github.com/tuplix/tuplix/dbms/engine"
 	"github.com/tuplix/tuplix/dbms/table"
@@ -23,8 +24,15 @@ import (
 // Its methods are those of Inode and FS. It is of no use after the function has
 // returned.
 type Tx struct {
-	fs *FS
-	tx *table.Tx
+	fs    *FS
+	tx    *table.Tx
+	moved []misplaced
+}
+
+// misplaced is an inode whose names the transaction changes, and where it was before.
+type misplaced struct {
+	inode *Inode
+	from  *place
 }
 
 // In returns what changes files within a transaction that FS.Update has begun; nil in
@@ -44,15 +52,14 @@ func (fs *FS) In(tx *table.Tx) *Tx {
 func (fs *FS) Update(ctx context.Context, op *engine.Op, fn func(tx *table.Tx, files *Tx) error) (v engine.Version, err error) {
 	err = fs.alone(func() error {
 		var w writer
-		dirty := false
+		var running *Tx
 		v, err = fs.db.Update(ctx, op, func(tx *table.Tx) error {
-			if dirty { // it is run again
-				if err := fs.discard(); err != nil {
+			if running != nil { // it is run again
+				if err := running.undo(); err != nil {
 					return err
 				}
 			}
-			dirty = true
-			running := &Tx{fs, tx}
+			running = &Tx{fs: fs, tx: tx}
 			fs.running.Store(running)
 			defer fs.running.Store(nil)
 			if err := fn(tx, running); err != nil {
@@ -67,7 +74,7 @@ func (fs *FS) Update(ctx context.Context, op *engine.Op, fn func(tx *table.Tx, f
 			return w.write(tx)
 		})
 		if err != nil {
-			return firstError(err, fs.discardAfter(err))
+			return firstError(err, running.undoAfter(err))
 		}
 		if w.group != nil {
 			fs.stored(&w, op == nil || !op.NoWait)
@@ -77,11 +84,21 @@ func (fs *FS) Update(ctx context.Context, op *engine.Op, fn func(tx *table.Tx, f
 	return v, err
 }
 
-// discardAfter undoes in memory what a failed transaction has changed.
-func (fs *FS) discardAfter(cause error) error {
-	err := fs.discard()
-	if err != nil {
-		_ = fs.broken(err) // nothing can be trusted any more
+// undo takes back in memory what the transaction has changed.
+func (t *Tx) undo() error {
+	for _, m := range slices.Backward(t.moved) {
+		m.inode.placed.Store(m.from)
+	}
+	return t.fs.discard()
+}
+
+// undoAfter is undo of a transaction that has failed, or that has not begun (nil).
+func (t *Tx) undoAfter(cause error) error {
+	if t == nil {
+		return cause
+	}
+	if err := t.undo(); err != nil {
+		_ = t.fs.broken(err) // nothing can be trusted any more
 	}
 	return cause
 }
@@ -90,24 +107,57 @@ func (fs *FS) discardAfter(cause error) error {
 func (t *Tx) Create(dir *Inode, name string, what New) (*Inode, error) { return dir.create(name, what) }
 
 // Link is Inode.Link.
-func (t *Tx) Link(dir *Inode, name string, child *Inode) error { return dir.link(name, child) }
+func (t *Tx) Link(dir *Inode, name string, child *Inode) error {
+	t.moves(child)
+	return dir.link(name, child)
+}
 
 // Unlink is Inode.Unlink.
-func (t *Tx) Unlink(dir *Inode, name string) error { return dir.removeName(name, false) }
+func (t *Tx) Unlink(dir *Inode, name string) error {
+	t.movesAt(dir, name)
+	return dir.removeName(name, false)
+}
 
 // Rmdir is Inode.Rmdir.
 func (t *Tx) Rmdir(dir *Inode, name string) error { return dir.removeName(name, true) }
 
 // Rename is FS.Rename.
 func (t *Tx) Rename(from *Inode, name string, to *Inode, newName string, flags uint32) error {
+	t.movesAt(from, name)
+	t.movesAt(to, newName)
 	return t.fs.rename(from, name, to, newName, flags)
 }
 
+// moves keeps where an inode is that may be about to move.
+func (t *Tx) moves(n *Inode) { t.moved = append(t.moved, misplaced{n, n.placed.Load()}) }
+
+func (t *Tx) movesAt(dir *Inode, name string) {
+	if n, err := dir.Lookup(name); err == nil {
+		t.moves(n)
+	}
+}
+
 // Truncate is Inode.Truncate.
-func (t *Tx) Truncate(n *Inode, size int64) error { return n.truncate(size) }
+func (t *Tx) Truncate(n *Inode, size int64) error {
+	if err := n.truncate(size); err != nil {
+		return err
+	}
+	t.tell(Modified, n)
+	return nil
+}
 
 // SetAttr is Inode.Update.
-func (t *Tx) SetAttr(n *Inode, fn func(a *Attr)) error { return n.update(fn) }
+func (t *Tx) SetAttr(n *Inode, fn func(a *Attr)) error {
+	if err := n.update(fn); err != nil {
+		return err
+	}
+	t.tell(Altered, n)
+	return nil
+}
+
+func (t *Tx) tell(kind NoticeKind, n *Inode) {
+	t.fs.tell(Notice{Kind: kind, Inode: n, Directory: n.isDirectory()})
+}
 
 // WriteAt is Inode.WriteAt; a long write is whole, too.
 func (t *Tx) WriteAt(n *Inode, p []byte, off int64) (int, error) {
@@ -115,6 +165,9 @@ func (t *Tx) WriteAt(n *Inode, p []byte, off int64) (int, error) {
 	defer n.mu.Unlock()
 	if err := n.put(p, off, &loadedChunks{}); err != nil {
 		return 0, err
+	}
+	if len(p) > 0 {
+		t.tell(Modified, n)
 	}
 	return len(p), nil
 }

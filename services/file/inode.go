@@ -28,6 +28,7 @@ type Inode struct {
 
 	image *image // what mappings show; nil: there are none
 
+	placed atomic.Pointer[place]  // a name of it; nil: nobody has looked
 	layers atomic.Pointer[layers] // contents that are not stored; nil: none
 	epoch  atomic.Uint64          // counts the groups with its contents that were stored
 
@@ -85,6 +86,30 @@ func (n *Inode) Parent() (*Inode, error) {
 		return nil, syscall.ENOENT
 	}
 	return n.fs.inode(parent)
+}
+
+// place is where a directory names an inode.
+type place struct {
+	dir  *Inode
+	name string
+}
+
+// Place returns a name of the inode: the one by which it was made, found or renamed
+// last, which it keeps when its last name is removed. A file may have others; after a
+// restore it is the one of before until somebody looks the file up. The directory is nil
+// where no name is known. It takes no locks.
+func (n *Inode) Place() (dir *Inode, name string) {
+	if p := n.placed.Load(); p != nil {
+		return p.dir, p.name
+	}
+	return nil, ""
+}
+
+// misplace forgets a name that was removed from an inode that has others.
+func (n *Inode) misplace(dir *Inode, name string) {
+	if p := n.placed.Load(); p != nil && n.record.Links > 0 && *p == (place{dir, name}) {
+		n.placed.Store(nil)
+	}
 }
 
 // Open keeps the contents until Close, whatever happens to the names.

@@ -98,6 +98,9 @@ func (n *Inode) load(name string) (*Inode, error) {
 func (n *Inode) remember(name string, child *Inode) {
 	k := nameKey{n.number, name}
 	n.fs.names.put(k.hash(), k, child, 1)
+	if child != nil {
+		child.placed.Store(&place{n, name})
+	}
 }
 
 // writableDirectory checks that entries may be added; mu is held.
@@ -297,6 +300,7 @@ func (n *Inode) removeName(name string, directory bool) error {
 	notice := Notice{Kind: Unlinked, Inode: child, Directory: directory, Dir: n, Name: name}
 	n.fs.tell(notice)
 	child.unlinked(now)
+	child.misplace(n, name)
 	notice.Kind = Removed
 	n.fs.tell(notice)
 	return nil

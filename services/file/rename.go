@@ -118,6 +118,7 @@ func (r *renaming) move() error {
 	r.tell(Renamed)
 	if r.replaced != nil {
 		r.replaced.unlinked(now)
+		r.replaced.misplace(r.to, r.newName)
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package linux
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"strings"
@@ -9,6 +10,8 @@ import (
 	"testing"
 	"unsafe"
 
+	dbtable "github.com/tuplix/tuplix/dbms/table"
+	"github.com/tuplix/tuplix/services/file"
 	"golang.org/x/sys/unix"
 )
 
@@ -198,6 +201,128 @@ func TestDifferInotifyRandom(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestDifferInotifyLater watches files that were opened, and moved or linked, before.
+func TestDifferInotifyLater(t *testing.T) {
+	p := newPair(t)
+	for _, dir := range []string{"a", "b", "a/sub"} {
+		p.at("mkdir", unix.SYS_MKDIRAT, dir, uint32(0o755))
+	}
+	create := func(path string) int { return p.open(path, unix.O_CREAT|unix.O_RDWR, 0o644) }
+	files := []int{create("a/moved"), create("a/sub/below"), create("a/linked"), create("a/gone"), create("a/kept")}
+	p.rename("a/moved", "b/moved", 0)
+	p.rename("b/moved", "b/again", 0)
+	create("a/moved") // another one, by the old name
+	p.rename("a/sub", "b/sub", 0)
+	p.link("a/linked", "b/link", 0)
+	p.rename("a/gone", "b/gone", 0)
+	p.at("unlink", unix.SYS_UNLINKAT, "b/gone", 0)
+	write := func(in [2]int) {
+		for _, f := range files {
+			p.on("write", f, unix.SYS_WRITE, []byte("data"), 4)
+			p.events(in)
+		}
+	}
+	watch := func() [2]int {
+		in := p.inotify()
+		for _, dir := range []string{"a", "b", "b/sub"} {
+			p.watch(in, dir, unix.IN_MODIFY|unix.IN_ATTRIB|unix.IN_CLOSE)
+		}
+		return in
+	}
+	in := watch()
+	write(in)
+	p.on("fchmod", files[0], unix.SYS_FCHMOD, uint32(0o600))
+	p.events(in)
+	p.both("end", func(i int) (string, syscall.Errno) { // and nobody watches
+		for wd := 1; wd <= 3; wd++ {
+			if _, e := p.sides[i].call(unix.SYS_INOTIFY_RM_WATCH, in[i], wd); e != 0 {
+				return "", e
+			}
+		}
+		return "", 0
+	})
+	p.rename("a/kept", "b/sub/kept", 0)
+	p.rename("b/again", "a/back", 0)
+	in = watch()
+	write(in)
+	p.rename("a/back", "b/sub/kept", unix.RENAME_EXCHANGE)
+	p.events(in)
+	write(in)
+}
+
+// TestInotifyTransaction: what a program changes by the Go API is told by the names of it
+// that are known.
+func TestInotifyTransaction(t *testing.T) {
+	s := newSystem(t)
+	s.must(unix.SYS_MKDIRAT, atCWD, "/dir", uint32(0o755))
+	fd := s.open("/dir/file", unix.O_CREAT|unix.O_RDWR, 0o644)
+	s.must(unix.SYS_RENAMEAT, atCWD, "/dir/file", atCWD, "/dir/renamed")
+	in := s.must(unix.SYS_INOTIFY_INIT1, unix.IN_NONBLOCK)
+	for _, path := range []string{"/dir", "/dir/renamed"} {
+		s.must(unix.SYS_INOTIFY_ADD_WATCH, in, path, uint32(unix.IN_ALL_EVENTS))
+	}
+	expect := func(want string) {
+		t.Helper()
+		b := make([]byte, 1<<16)
+		n, e := s.call(unix.SYS_READ, in, b, len(b))
+		if got := describeEvents(b[:max(n, 0)]); e != 0 || got != want {
+			t.Errorf("%v: got %s\nwant %s", e, got, want)
+		}
+	}
+	dir, err := s.files.Root().Lookup("dir")
+	if err != nil {
+		t.Fatal(err)
+	}
+	update := func(change func(files *file.Tx, f *file.Inode) error) error {
+		f, err := dir.Lookup("renamed")
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = s.files.Update(t.Context(), nil, func(_ *dbtable.Tx, files *file.Tx) error { return change(files, f) })
+		return err
+	}
+	if err := update(func(files *file.Tx, f *file.Inode) error {
+		_, err1 := files.WriteAt(f, []byte("text"), 0)
+		_, err2 := files.WriteAt(f, nil, 2)
+		err3 := files.SetAttr(f, func(a *file.Attr) { a.Mode = 0o600 })
+		return errors.Join(err1, err2, err3, files.Truncate(f, 1))
+	}); err != nil {
+		t.Fatal(err)
+	}
+	expect(`
+	1 0x2 cookie 0 16 "renamed"
+	2 0x2 cookie 0 0 ""
+	1 0x4 cookie 0 16 "renamed"
+	2 0x4 cookie 0 0 ""
+	1 0x2 cookie 0 16 "renamed"
+	2 0x2 cookie 0 0 ""`)
+	refused := errors.New("refused")
+	if err := update(func(files *file.Tx, _ *file.Inode) error {
+		return errors.Join(files.Rename(dir, "renamed", s.files.Root(), "elsewhere", 0), refused)
+	}); !errors.Is(err, refused) {
+		t.Fatal(err)
+	}
+	expect(`
+	1 0x40 cookie 1 16 "renamed"
+	2 0x800 cookie 0 0 ""`)
+	s.must(unix.SYS_WRITE, fd, []byte("1"), 1) // a rename that was undone has not moved it
+	expect(`
+	1 0x2 cookie 0 16 "renamed"
+	2 0x2 cookie 0 0 ""`)
+	if err := update(func(files *file.Tx, _ *file.Inode) error {
+		f, err := files.Create(dir, "new", file.New{Mode: syscall.S_IFREG | 0o644})
+		if err == nil {
+			_, err = files.WriteAt(f, []byte("1"), 0)
+		}
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+	expect(`
+	1 0x100 cookie 0 16 "new"
+	1 0x2 cookie 0 16 "new"`)
 }
 
 // TestInotifyQueue: what nobody reads is bounded, and waiters are woken.

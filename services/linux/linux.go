@@ -109,7 +109,7 @@ func New(c Config) (*System, error) {
 	s.fillCalls()
 	s.files.Listen(func(n *file.Notice) {
 		s.follow(n)
-		s.watches.named(n)
+		s.watches.noticed(n)
 	})
 	if err := s.start(); err != nil {
 		return nil, err

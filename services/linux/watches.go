@@ -12,13 +12,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// watches are those of all inotify instances. What becomes of names the file service
-// tells (named), at each change and in their order. What calls do with an open file, or
-// with attributes, the calls tell themselves, only if there is any watch: then count is
-// not 0. Changes of contents by other ways than calls (file.Tx) are not told.
+// watches are those of all inotify instances. What becomes of names, and what programs
+// change by transactions (file.Tx), the file service tells (noticed), at each change and in
+// their order. What calls do with an open file, or with attributes, the calls tell
+// themselves, only if there is any watch: then count is not 0.
 type watches struct {
 	instances atomic.Int32
 	count     atomic.Int32
+	era       atomic.Uint64 // counts the times that the first watch was added
 
 	mu     sync.Mutex // after the file service's locks
 	by     map[*file.Inode][]*watch
@@ -56,6 +57,9 @@ func (t *watches) add(i *inotify, n *file.Inode, mask uint32) (int32, syscall.Er
 		t.by = map[*file.Inode][]*watch{}
 	}
 	t.by[n] = append(t.by[n], w)
+	if t.count.Load() == 0 {
+		t.era.Add(1)
+	}
 	t.count.Add(1)
 	return w.number, 0
 }
@@ -117,8 +121,8 @@ func directoryBit(directory bool) uint32 {
 	return 0
 }
 
-// named is told of every change of names (file.FS.Listen).
-func (t *watches) named(n *file.Notice) {
+// noticed is told of what the file service knows of (file.FS.Listen).
+func (t *watches) noticed(n *file.Notice) {
 	if !t.active() {
 		return
 	}
@@ -147,7 +151,20 @@ func (t *watches) named(n *file.Notice) {
 		for _, w := range slices.Clone(t.by[n.Inode]) {
 			t.drop(w)
 		}
+	case file.Modified:
+		t.changed(n.Inode, unix.IN_MODIFY|is)
+	case file.Altered:
+		t.changed(n.Inode, unix.IN_ATTRIB|is)
 	}
+}
+
+// changed tells of what happened to an inode that was not reached by a name: it goes by
+// the one that is known. mu is held.
+func (t *watches) changed(n *file.Inode, mask uint32) {
+	if dir, name := n.Place(); dir != nil {
+		t.tell(dir, inotifyEvent{mask: mask, name: name})
+	}
+	t.tell(n, inotifyEvent{mask: mask})
 }
 
 // moved tells of one name that has become another. mu is held.
@@ -165,6 +182,7 @@ func (t *watches) moved(n, from *file.Inode, name string, to *file.Inode, newNam
 type origin struct {
 	parent *file.Inode
 	name   string
+	era    uint64 // of the watches, when it was found; without a watch, renames pass it by
 }
 
 // happened tells who watches the inode, or the directory that it was reached by.
@@ -253,17 +271,20 @@ func (s *System) reach(dirfd uintptr, path string, follow bool) (*file.Inode, or
 	return d.Inode, o, true
 }
 
-// originOf is by which name an open file was reached: found once, by the path that it was
-// opened by, and kept as renames go on. None where that path no longer leads to it.
+// originOf is by which name an open file was reached: found once by the path that it was
+// opened by, and kept as renames go on. Where that path leads elsewhere by now, it is the
+// name that the file service knows.
 func (s *System) originOf(f *openFile, n *file.Inode) origin {
-	if o := f.origin.Load(); o != nil {
-		return *o
+	era, known := s.watches.era.Load(), f.origin.Load()
+	if known != nil && known.era == era {
+		return *known
 	}
 	found, o, ok := s.reach(atCWD, path.Clean(f.path), true)
 	if !ok || found != n {
-		o = origin{}
+		o.parent, o.name = n.Place()
 	}
-	f.origin.CompareAndSwap(nil, &o)
+	o.era = era
+	f.origin.CompareAndSwap(known, &o)
 	return *f.origin.Load()
 }
 
@@ -283,16 +304,20 @@ func (s *System) follow(n *file.Notice) {
 }
 
 func (f *openFile) follow(n *file.Notice) {
-	l, ok := f.description.(located)
-	if !ok {
+	o := f.origin.Load()
+	if o == nil {
 		return
 	}
-	d, ok := l.node().(diskNode)
+	moved := *o
 	switch {
-	case !ok:
-	case d.Inode == n.Inode:
-		f.origin.Store(&origin{n.To, strings.Clone(n.NewName)})
-	case d.Inode == n.Other && n.Kind == file.Exchange:
-		f.origin.Store(&origin{n.Dir, strings.Clone(n.Name)})
+	case o.parent == n.Dir && o.name == n.Name:
+		moved.parent, moved.name = n.To, strings.Clone(n.NewName)
+	case n.Kind == file.Exchange && o.parent == n.To && o.name == n.NewName:
+		moved.parent, moved.name = n.Dir, strings.Clone(n.Name)
+	default:
+		return
+	}
+	if l, ok := f.description.(located); ok && (l.node() == diskNode{n.Inode} || l.node() == diskNode{n.Other}) {
+		f.origin.CompareAndSwap(o, &moved)
 	}
 }
