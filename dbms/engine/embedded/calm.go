@@ -105,7 +105,11 @@ func (e *Engine) flushCalm() {
 	if free, p := e.room.free(); free < p.low {
 		return
 	}
-	if err := e.guard(func() error { _, err := e.db.AsyncFlush(); return err }); err != nil {
+	err := e.unpack()
+	if err == nil {
+		err = e.guard(func() error { _, err := e.db.AsyncFlush(); return err })
+	}
+	if err != nil {
 		e.opts.Log("store: putting the log into tables: %v", err)
 	}
 }

@@ -53,6 +53,9 @@ func (e *Engine) look(r engine.Range, since version) (bool, error) {
 	if changed, err := e.lookIn(low, high, since, func(_ []byte, row row) version { return row.since }); changed || err != nil {
 		return changed, err
 	}
+	if e.bundles.changed(r, since) { // before it is at its keys: see bundles
+		return true, nil
+	}
 	low, high = historyBounds(r)
 	changed, err := e.lookIn(low, high, since, func(key []byte, _ row) version {
 		_, until, err := splitHistory(key)

@@ -97,7 +97,7 @@ func (c *changes) gather() (more bool, err error) {
 	if len(active) > 0 {
 		after = noVersion // what they go back to must be seen
 	}
-	lines, err := newTimelines(c.r.e.db, c.rng, false, after)
+	lines, err := c.r.e.timelines(c.rng, false, after)
 	if err != nil {
 		return false, err
 	}

@@ -22,7 +22,8 @@ import (
 //  4. A row that carries the record of a commit which is in no block carries the
 //     one that the log has; blocks are in order, do not overlap, and all numbers
 //     in records are known.
-//  5. The restores, retention and names in memory are those stored, and no
+//  5. No row of history is left in a bundle when all have been unpacked.
+//  6. The restores, retention and names in memory are those stored, and no
 //     horizon is beyond what a restore that is not repaired goes back to.
 func (e *Engine) Check(ctx context.Context, report func(engine.Problem)) error {
 	if err := e.enterSettled(); err != nil {
@@ -64,7 +65,10 @@ func (e *Engine) newChecker(ctx context.Context, report func(engine.Problem)) (*
 	c := &checker{e: e, ctx: ctx, report: report}
 	e.alone()
 	defer e.commit.Unlock()
-	c.snapshot = e.db.NewSnapshot()
+	err := e.settled(func() error { c.snapshot = e.db.NewSnapshot(); return nil })
+	if err != nil {
+		return nil, err
+	}
 	c.last, c.upTo = e.last.Load(), e.log.written()
 	c.hides, c.kept, c.names = e.hides.kept(), e.retention.stretches(), e.who.len()
 	if tail := e.log.tail(); tail != nil {
@@ -103,7 +107,13 @@ func (c *checker) each(low, high []byte, visit func(key, value []byte)) error {
 
 // kinds looks for keys that do not belong here.
 func (c *checker) kinds() error {
-	between := []byte{prefixCommits, prefixData, prefixHistory, prefixMeta, prefixOp, prefixTrace}
+	left := func(key, _ []byte) {
+		c.problem(fmt.Sprintf("entry %q", key), "it is a bundle of history that was not unpacked")
+	}
+	if err := c.each([]byte{prefixBundle}, []byte{prefixBundle + 1}, left); err != nil {
+		return err
+	}
+	between := []byte{prefixBundle, prefixCommits, prefixData, prefixHistory, prefixMeta, prefixOp, prefixTrace}
 	low := []byte(nil)
 	strange := func(key, _ []byte) { c.problem(fmt.Sprintf("entry %q", key), "it is of no kind that is known") }
 	for _, p := range between {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"runtime"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -59,6 +60,9 @@ func (c *collection) run() error {
 	}
 	if c.dropped {
 		return c.afterHistory(s)
+	}
+	if err := c.e.unpack(); err != nil && !errors.Is(err, syscall.ENOSPC) {
+		return err
 	}
 	for i := range s {
 		if err := c.history(s.rangeOf(i), s[i].horizon); err != nil {
@@ -135,10 +139,20 @@ func (c *collection) goesEarly(now time.Time) version {
 // That takes no room, and tables that hold nothing else go as they are. The commit
 // lock is held.
 func (c *collection) drop() error {
-	err := c.e.guard(func() error {
-		return c.e.db.DeleteRange([]byte{prefixHistory}, []byte{prefixHistory + 1}, pebble.NoSync)
-	})
+	e := c.e
+	e.bundles.turn.Lock()
+	defer e.bundles.turn.Unlock()
+	b := e.db.NewBatch()
+	defer b.Close()
+	err := errors.Join(
+		b.DeleteRange([]byte{prefixHistory}, []byte{prefixHistory + 1}, nil),
+		b.DeleteRange([]byte{prefixBundle}, []byte{prefixBundle + 1}, nil))
 	if err == nil {
+		err = e.guard(func() error { return e.db.Apply(b, pebble.NoSync) })
+	}
+	if err == nil {
+		e.bundles.forget()
+		e.bundles.direct.Store(true)
 		n := max(c.e.counters.superseded.Swap(0), 0)
 		c.done.Versions += n
 		c.dropped = true
@@ -225,6 +239,7 @@ func (c *collection) sweepStep(low, high []byte, horizon version, goes func(key,
 		err = b.DeleteSized(it.Key(), uint32(len(value)), nil)
 	}
 	if err = errors.Join(storage(err), storage(it.Close())); err == nil && n > 0 {
+		c.e.bundles.direct.Store(true)
 		if err = c.e.failed(); err == nil {
 			err = c.e.guard(func() error { return c.e.db.Apply(b, pebble.NoSync) })
 			c.e.calm.wrote()

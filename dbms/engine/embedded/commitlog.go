@@ -89,7 +89,7 @@ func (e *Engine) loadLog() (version, error) {
 	}
 	e.log.upTo.Store(upTo)
 	l := &tailLoader{e: e, after: upTo, newest: upTo}
-	err = errors.Join(l.rows(prefixData), l.rows(prefixHistory), l.traces())
+	err = errors.Join(l.rows(prefixData), l.rows(prefixHistory), l.pending(), l.traces())
 	if err != nil {
 		return 0, err
 	}
@@ -168,11 +168,31 @@ func (l *tailLoader) rows(prefix byte) error {
 			}
 			l.newest = max(l.newest, until)
 		}
-		if r.flags&rowHeader != 0 && r.since > l.after {
-			l.found = append(l.found, found{r.since, bytes.Clone(r.header)})
-		}
+		l.header(&r)
 		return nil
 	})
+}
+
+// header takes the header of a row.
+func (l *tailLoader) header(r *row) {
+	if r.flags&rowHeader != 0 && r.since > l.after {
+		l.found = append(l.found, found{r.since, bytes.Clone(r.header)})
+	}
+}
+
+// pending takes the headers of past rows that are not at their keys.
+func (l *tailLoader) pending() error {
+	part := l.e.bundles.open
+	l.newest = max(l.newest, part.last)
+	for i := range part.rows {
+		_, key, raw := part.stored(&part.rows[i])
+		r, err := parseRow(raw)
+		if err != nil {
+			return corruptKey(key, err)
+		}
+		l.header(&r)
+	}
+	return nil
 }
 
 func (l *tailLoader) traces() error {

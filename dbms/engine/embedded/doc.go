@@ -11,7 +11,9 @@
 // The present lies at plain keys, each row with its version in front; a read of
 // the newest state is one Get. What is replaced or deleted moves to history, where
 // it lies by key and the version at which it ended; a read of the past is a seek
-// there, and only for keys that have changed since (read.go, kept.go, past.go).
+// there, and only for keys that have changed since (read.go, kept.go, past.go). It gets
+// there in tables of many rows; until then it is in bundles, and in memory (bundles.go,
+// unpack.go).
 // Where many rows were deleted, scans know what is empty (empty.go).
 // Transactions run one after another on their callers' goroutines (update.go), go to
 // Pebble several at a time, and share flushes (group.go). A restore is one record,
@@ -23,13 +25,14 @@
 //
 //	Update ──► tx: Get, Put, Delete, Restore ──► batch ──► group ──► Pebble ──► flush
 //	               │                               │
-//	               └ recall: rows read             └ present row, past row, record
+//	               └ recall: rows read             └ present row, bundle of past rows, record
 //
 //	View ──► reader ──► present row, if it is old enough
 //	                    history, if not
 //	                    restores not yet repaired, if there are any
 //
-//	background: repair ──► collect, in short steps
+//	background: bundles ──► history, in tables
+//	            repair ──► collect, in short steps
 //	            make room on a device that fills up (policy.go, maker.go, pass.go)
 //	            empty the log once nothing has been written for a while (calm.go)
 //

@@ -37,12 +37,20 @@ const (
 func newPresentWalk(r *reader, rng engine.Range, reverse, finds bool) (*presentWalk, error) {
 	w := &presentWalk{e: r.e, rng: rng, reverse: reverse, finds: finds, at: r.at}
 	w.ahead(endVersion)
-	low, high := dataBounds(rng)
-	var err error
-	if w.it, err = r.e.db.NewIter(&pebble.IterOptions{LowerBound: low, UpperBound: high}); err != nil {
-		return nil, storage(err)
+	if err := w.open(); err != nil {
+		return nil, err
 	}
 	return w, nil
+}
+
+// open makes the iterator.
+func (w *presentWalk) open() error {
+	low, high := dataBounds(w.rng)
+	it, err := w.e.db.NewIter(&pebble.IterOptions{LowerBound: low, UpperBound: high})
+	if err == nil {
+		w.it = it
+	}
+	return storage(err)
 }
 
 // unknown is the range without the span in which it begins, if nothing was there at

@@ -16,9 +16,10 @@ import (
 
 // Engine is a store in a Pebble database. It satisfies engine.Engine.
 //
-// Locks, in the order in which they may be taken: commit, groups.apply, groups.mu,
-// log.mu, who.mu, watchers.mu. Readers take none but log.mu, for the newest
-// commits; a view begins by applying what is committed.
+// Locks, in the order in which they may be taken: commit, bundles.turn, groups.apply,
+// groups.mu, bundles.mu, log.mu, who.mu, watchers.mu. Readers take none but log.mu, for the
+// newest commits, and bundles.mu for a moment; who needs history in its order takes
+// bundles.turn and groups.apply. A view begins by applying what is committed.
 type Engine struct {
 	db   *pebble.DB
 	opts Options
@@ -54,6 +55,7 @@ type Engine struct {
 	kept       keptIters
 	guesses    guesses
 	pasts      pastCache
+	bundles    bundles
 
 	fence      *fence
 	apart      apart
@@ -219,5 +221,6 @@ func (e *Engine) Close() error {
 	e.groups.timer.Stop()
 	e.calm.stop()
 	_ = e.applyOpen() // settleLog tells
+	e.bundles.jobs.Wait()
 	return errors.Join(e.settleLog(), e.leaveWitness(), e.closeDB())
 }

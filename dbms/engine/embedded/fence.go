@@ -2,6 +2,7 @@ package embedded
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"runtime"
@@ -25,6 +26,8 @@ import (
 //	log, manifest,     done; a failure raises    nothing is done, and it succeeds
 //	directories        the fence and succeeds
 //	removal, rename    done                      nothing is done, and it succeeds
+//	links              done; a failure is        fail
+//	                   told
 //	tables of flushes  done; a failure is        written to memory: a transaction
 //	                   Pebble's to try again     may be waiting for the flush
 //	other tables       likewise, if there is     waits for Close, and fails
@@ -323,9 +326,16 @@ func (f *fence) Rename(old, name string) error {
 	return f.vital(func() error { return f.FS.Rename(old, name) })
 }
 
-// Link gives a file another name.
+// Link gives a file another name, as is done to a table that is taken in. Who does that is
+// told of a failure: Pebble, which would copy the file then, unless it may not have it.
 func (f *fence) Link(old, name string) error {
-	return f.vital(func() error { return f.FS.Link(old, name) })
+	err := errFenced
+	if !f.up() {
+		if err = f.FS.Link(old, name); err == nil {
+			return nil
+		}
+	}
+	return fmt.Errorf("%w: %w", os.ErrPermission, err)
 }
 
 // Remove removes a file. A failure is only a waste of room.

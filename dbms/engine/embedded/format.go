@@ -15,10 +15,12 @@ import (
 //	              "tuplix"  format   born
 //
 // born is the version of the empty store. The record is the first to be read. A
-// change of any layout in this package is a new format.
+// change of any layout in this package is a new format. A store of format 1 has no bundles
+// of history; it gets format 2 when it is opened.
 const (
 	formatMagic = "tuplix"
-	formatNow   = 1
+	formatNow   = 2
+	formatFirst = 1
 	formatSize  = len(formatMagic) + 1 + versionSize
 )
 
@@ -38,13 +40,20 @@ func parseFormat(b []byte) (born version, err error) {
 	case format > formatNow:
 		return 0, fmt.Errorf("%w: it has format %d and this program writes %d; open it with the newer program that wrote it",
 			ErrFormat, format, formatNow)
-	case format < formatNow:
-		return 0, fmt.Errorf("%w: it has the old format %d and this program reads %d; back it up with the program that wrote it and restore the backup with this one",
-			ErrFormat, format, formatNow)
+	case format < formatFirst:
+		return 0, fmt.Errorf("%w: it has format %d, and there is no such format", ErrFormat, format)
 	case len(b) != formatSize:
 		return 0, corrupt("record of the format", errFormatSize)
 	}
 	return readVersion(b[len(formatMagic)+1:]), nil
+}
+
+// renew writes the record of the format anew, where it has an older one.
+func (e *Engine) renew(record []byte) error {
+	if record[len(formatMagic)] == formatNow {
+		return nil
+	}
+	return e.guard(func() error { return e.db.Set(metaKey(metaFormat), appendFormat(nil, e.born), pebble.Sync) })
 }
 
 var errFormatSize = errors.New("wrong length")

@@ -38,6 +38,8 @@ type groups struct {
 	mu   sync.Mutex // guards open, and the group it points to
 	open *group
 
+	spare []byte // for the bundle of the next group
+
 	apply  sync.Mutex    // held while a group goes to Pebble: they go one after another
 	flush  chan struct{} // has room for one: who waits for a flush
 	shared int           // how many transactions were in the last one. Who has flush guards it.
@@ -50,7 +52,9 @@ type groups struct {
 // group is the transactions of one batch.
 type group struct {
 	batch   *pebble.Batch
-	last    version // of its newest transaction
+	bundle  []byte   // what the transactions replace or delete (bundle.go)
+	bundled []uint64 // hashes of its keys
+	last    version  // of its newest transaction
 	commits int
 	final   *tx           // its last transaction, if publish must come with the group
 	synced  chan struct{} // if somebody waits for its flush: closed after that
@@ -119,7 +123,7 @@ func (e *Engine) join(t *tx, final bool) error {
 		gs.keys.add(t.hashes[i])
 	}
 	gs.mu.Lock()
-	for gs.open != nil && gs.open.batch.Len()+t.batch.Len() > groupBytes {
+	for gs.open != nil && gs.open.size()+t.batch.Len()+len(t.bundle) > groupBytes {
 		gs.mu.Unlock()
 		if err := e.applyOpen(); err != nil {
 			return err
@@ -133,6 +137,13 @@ func (e *Engine) join(t *tx, final bool) error {
 		t.batch, gs.open = nil, g
 	} else if err := g.batch.Apply(t.batch, nil); err != nil {
 		return storage(err)
+	}
+	if len(t.bundle) > 0 {
+		if len(g.bundle) == 0 {
+			g.bundle = append(gs.spare[:0], bundleFormat)
+			gs.spare = nil
+		}
+		g.bundle, g.bundled = append(g.bundle, t.bundle...), append(g.bundled, t.bundled...)
 	}
 	g.last = t.version
 	g.commits++
@@ -150,9 +161,12 @@ func (e *Engine) join(t *tx, final bool) error {
 	if e.watchers.count.Load() > 0 { // after newest: see watchers
 		g.hits = e.watchers.hit(g.hits, t)
 	}
-	t.due = g.commits >= groupCommits || g.batch.Len() >= groupBytes || len(g.hits) > 0
+	t.due = g.commits >= groupCommits || g.size() >= groupBytes || len(g.hits) > 0
 	return nil
 }
+
+// size is how many bytes a group has.
+func (g *group) size() int { return g.batch.Len() + len(g.bundle) }
 
 // touch notes what t has written, if there are empty spans. Those that come later
 // are found in what Pebble shows then, and that is t's rows, too.
@@ -196,13 +210,24 @@ func (e *Engine) applyGroup(g *group) error {
 		return e.failed()
 	}
 	e.started.Store(g.last)
-	if err := e.guard(func() error { return e.write(g) }); err != nil {
+	err := e.addBundle(g) // before what replaces its rows is seen
+	if err == nil {
+		err = e.guard(func() error { return e.write(g) })
+	}
+	if err != nil {
 		e.broken.Store(true) // those after it must not go before it
 		e.fail(err)
 		return err
 	}
 	g.applied = true
 	e.calm.wrote()
+	if len(g.bundle) > 0 {
+		gs := &e.groups
+		gs.mu.Lock()
+		gs.spare = g.bundle
+		gs.mu.Unlock()
+		g.bundle = nil
+	}
 	e.empty.wrote(&g.touched, g.gone, g.last)
 	if g.final != nil {
 		e.publish(g.final)
@@ -216,6 +241,21 @@ func (e *Engine) applyGroup(g *group) error {
 		e.watchers.wake(g.hits, g.last)
 	}
 	return nil
+}
+
+// addBundle has what the group replaces wait to be unpacked, and puts it into the batch.
+func (e *Engine) addBundle(g *group) error {
+	if len(g.bundle) == 0 {
+		return nil
+	}
+	if err := g.batch.Set(bundleKey(g.last), g.bundle, nil); err != nil {
+		return storage(err)
+	}
+	enough, err := e.bundles.add(g.bundle, g.bundled, g.last)
+	if enough {
+		e.unpackSoon()
+	}
+	return err
 }
 
 func (e *Engine) write(g *group) error {

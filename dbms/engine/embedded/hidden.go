@@ -2,6 +2,7 @@ package embedded
 
 import (
 	"bytes"
+	"errors"
 	"slices"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -49,13 +50,14 @@ func cut(r engine.Range, hides []*hide) []part {
 type hiddenCursor struct {
 	r     *reader
 	lines *timelines
-	key   []byte // a scratch key in Pebble
+	past  *pebble.Iterator // history, as lines sees it; made when it is needed
+	key   []byte           // a scratch key in Pebble
 	value []byte
 	err   error
 }
 
 func newHiddenCursor(r *reader, rng engine.Range, reverse bool) engine.Cursor {
-	lines, err := newTimelines(r.e.db, rng, reverse, noVersion)
+	lines, err := r.e.timelines(rng, reverse, noVersion)
 	if err == nil {
 		if err = r.e.retention.checkRange(rng, r.at); err != nil {
 			_ = lines.close()
@@ -88,13 +90,9 @@ func (c *hiddenCursor) load(l *timeline, since version) error {
 	raw := c.lines.present
 	if until := l.until(since); until != endVersion {
 		c.key = appendHistory(c.key[:0], l.key, until)
-		stored, closer, err := c.lines.get(c.r.e.db, c.key)
-		if err != nil {
+		var err error
+		if raw, err = c.stored(c.key); err != nil {
 			return err
-		}
-		raw = bytes.Clone(stored)
-		if err := closer.Close(); err != nil {
-			return storage(err)
 		}
 	}
 	row, err := parseRow(raw)
@@ -103,6 +101,21 @@ func (c *hiddenCursor) load(l *timeline, since version) error {
 	}
 	c.value = row.value
 	return nil
+}
+
+// stored is the row at a key of history. It is not read by a Get, which goes by filters that
+// Check does not read.
+func (c *hiddenCursor) stored(key []byte) (raw []byte, err error) {
+	if c.past == nil {
+		if c.past, err = c.lines.hist.Clone(pebble.CloneOptions{}); err != nil {
+			return nil, storage(err)
+		}
+	}
+	if !c.past.SeekGE(key) || !bytes.Equal(c.past.Key(), key) {
+		return nil, errors.Join(storage(c.past.Error()), engine.ErrTooOld)
+	}
+	raw, err = c.past.ValueAndErr()
+	return raw, storage(err)
 }
 
 func (c *hiddenCursor) Key() []byte   { return c.lines.line.key }
@@ -123,19 +136,10 @@ func (c *hiddenCursor) Close() error {
 		return nil
 	}
 	c.err = c.Err()
-	lines := c.lines
-	c.lines = nil
-	return lines.close()
-}
-
-// get reads a row of history by itself. A row that was there when the iterators
-// were made is only gone if collection has taken it.
-func (t *timelines) get(db pebble.Reader, key []byte) ([]byte, closer, error) {
-	raw, c, err := db.Get(key)
-	if err == pebble.ErrNotFound {
-		return nil, nil, engine.ErrTooOld
+	lines, past := c.lines, c.past
+	c.lines, c.past = nil, nil
+	if past == nil {
+		return lines.close()
 	}
-	return raw, c, storage(err)
+	return errors.Join(storage(past.Close()), lines.close())
 }
-
-type closer interface{ Close() error }

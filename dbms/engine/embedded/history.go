@@ -94,7 +94,10 @@ func (r *reader) stateThen(key []byte, t version, past bool) (state, error) {
 	if !past {
 		return r.physical(key, t)
 	}
-	r.release()
+	s, _, err := r.inPending(key, hash(key), t)
+	if err != nil || s.present {
+		return s, err
+	}
 	it, _, err := r.e.kept.take(t)
 	if err != nil {
 		return state{}, err
@@ -133,7 +136,7 @@ func (r *reader) history(key []byte) ([]event, error) {
 		return nil, err
 	}
 	active, hides := r.e.hides.unrepaired(), r.e.hides.kept()
-	lines, err := newTimelines(r.e.db, rng, false, noVersion)
+	lines, err := r.e.timelines(rng, false, noVersion)
 	if err != nil {
 		return nil, err
 	}

@@ -9,6 +9,7 @@ import (
 
 // Keys in Pebble, by their first byte. Numbers are big-endian.
 //
+//	'b' version(8)                       bundle of history up to version                  (bundle.go)
 //	'c' version(8)                       block of commits, the last of which is version   (block.go)
 //	'd' key                              the present row of key                           (row.go)
 //	'h' escaped key, 00 01, until(8)     a row of the past, which ended at until          (row.go)
@@ -23,6 +24,7 @@ import (
 // In an escaped key each 00 is written 00 ff, so that the order of escaped keys
 // with their terminator 00 01 is that of the keys.
 const (
+	prefixBundle  = 'b'
 	prefixCommits = 'c'
 	prefixData    = 'd'
 	prefixHistory = 'h'

@@ -49,7 +49,8 @@ const (
 // loads is what loading needs to know of the store.
 type loads struct {
 	options sstable.WriterOptions
-	most    int64 // bytes of one; 0: there is no loading
+	history sstable.WriterOptions // of tables of history (unpack.go)
+	most    int64                 // bytes of one; 0: there is no loading
 	next    atomic.Uint64
 	under   loadsUnderWay
 }
@@ -70,6 +71,7 @@ func (l *loads) init(p *pebble.Options) {
 	o.EnsureDefaults()
 	last := len(o.Levels) - 1
 	l.options = o.MakeWriterOptions(last, sstable.TableFormatPebblev4)
+	l.history = o.MakeWriterOptions(0, o.FormatMajorVersion.MaxTableFormat())
 	l.options.Compression = sstable.NoCompression
 	l.options.Checksum = pebbleblock.ChecksumTypeXXHash64
 	if most := min(o.TargetFileSizes[last], maxLoad); most >= minLoad {

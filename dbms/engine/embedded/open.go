@@ -34,6 +34,7 @@ func Open(fs vfs.FS, dir string, opts Options) (*Engine, error) {
 	fit(p, fs, dir)
 	p.Experimental.SpanPolicyFunc = e.apart.policy
 	e.fence.longLog = 2 * int64(p.MemTableSize)
+	e.bundles.init(p.MemTableSize)
 	e.maker.init()
 	e.room.fs, e.room.dir = fs, dir
 	e.room.options = func(total int64) policy { return newPolicy(total, e.opts.History, p) }
@@ -85,8 +86,13 @@ func (e *Engine) load() error {
 		}
 	} else if e.born, err = parseFormat(b); err != nil {
 		return err
+	} else if err = e.renew(b); err != nil {
+		return err
 	}
 	if err := errors.Join(e.who.load(e.db), e.hides.load(e.db), e.retention.load(e), e.loadCounts()); err != nil {
+		return err
+	}
+	if err := e.loadPending(); err != nil {
 		return err
 	}
 	newest, err := e.loadLog()
@@ -139,6 +145,9 @@ func (e *Engine) settleLog() error {
 		return err
 	}
 	if err := e.writeBlock(); err != nil {
+		return err
+	}
+	if err := e.unpack(); err != nil {
 		return err
 	}
 	b := e.db.NewBatch()

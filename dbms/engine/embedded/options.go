@@ -92,7 +92,8 @@ func (o *Options) fill() {
 
 // pebbleOptions are those of the Pebble below. Half of the memory is for cached blocks and
 // for up to four memtables, which Pebble takes from the cache; a quarter is for rows
-// (rowcache.go), and a thirty-second for rows of history (pastcache.go).
+// (rowcache.go), and a thirty-second for rows of history (pastcache.go). Bundles of history take
+// a quarter of a memtable, and up to three while they come faster than they are unpacked.
 func pebbleOptions(fs vfs.FS, o *Options) *pebble.Options {
 	p := &pebble.Options{
 		FS:                          fs,
@@ -119,6 +120,9 @@ func pebbleOptions(fs vfs.FS, o *Options) *pebble.Options {
 	}
 	p.Experimental.SpanPolicyFunc = new(apart).policy
 	p.Experimental.ValueSeparationPolicy = separateValues
+	// A table that is taken in by way of the queue of memtables is only put into its place by
+	// reading others: on a device that cannot be read, no memtable behind it would ever go.
+	p.Experimental.DisableIngestAsFlushable = func() bool { return true }
 	p.BlockPropertyCollectors = []func() sstable.BlockPropertyCollector{newSpanCollector}
 	if o.tune != nil {
 		o.tune(p)

@@ -102,7 +102,7 @@ func (e *Engine) historySize() int64 {
 	if err != nil {
 		return 0 // not to be read: whoever needs it will say so
 	}
-	return n
+	return n + e.bundles.size.Load()
 }
 
 // earlyTries is how many shares of the time, rather than of the history that is

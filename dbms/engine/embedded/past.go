@@ -2,6 +2,7 @@ package embedded
 
 import (
 	"bytes"
+	"errors"
 
 	"github.com/cockroachdb/pebble/v2"
 
@@ -12,17 +13,19 @@ import (
 // with the rows of history that were in effect then. A key is in one of them or
 // in none, since what is stored of it does not overlap.
 //
-// Both iterators see the same state of Pebble.
+// Both iterators see the same state of Pebble. A row that ended after they were made may be
+// found among those that are not at their keys yet, and still be there as a present one.
 type pastCursor struct {
 	r       *reader
 	rng     engine.Range
 	reverse bool
 	begun   bool
 	walk    *presentWalk
-	data    source   // the present rows
-	hist    source   // history
-	changed [][]byte // keys to look for in history
-	listed  bool     // there are no others
+	data    source         // the present rows
+	hist    source         // history
+	parts   [4]*bundlePart // what was not at its keys yet when the iterators were made
+	changed [][]byte       // keys to look for in history
+	listed  bool           // there are no others
 	now     *source
 	seek    []byte // a scratch key in Pebble
 	rows    int64
@@ -38,13 +41,19 @@ type source struct {
 	value []byte
 }
 
-func newPastCursor(r *reader, w *presentWalk, rng engine.Range, reverse bool) engine.Cursor {
+func newPastCursor(r *reader, w *presentWalk, before [2]*bundlePart, rng engine.Range, reverse bool) engine.Cursor {
 	c := &pastCursor{r: r, rng: rng, reverse: reverse, walk: w}
-	c.data.it = w.it
+	after := r.e.bundles.parts()
+	c.parts = [4]*bundlePart{before[0], before[1], after[0], after[1]}
 	rest := w.unknown()
-	if c.near(rest); !c.listed || len(c.changed) > 0 {
+	c.near(rest)
+	switch {
+	case !c.listed:
+		c.settle(rest)
+	case len(c.changed) > 0:
 		c.openHistory(rest)
 	}
+	c.data.it = w.it
 	if err := r.e.retention.checkRange(rng, r.at); err != nil {
 		c.err = err
 	}
@@ -82,8 +91,24 @@ func (c *pastCursor) openHistory(rng engine.Range) {
 		o.PointKeyFilters = within(c.r.at+1, endVersion)
 	}
 	var err error
-	if c.hist.it, err = c.data.it.Clone(pebble.CloneOptions{IterOptions: o}); err != nil {
+	if c.hist.it, err = c.walk.it.Clone(pebble.CloneOptions{IterOptions: o}); err != nil {
 		c.err = storage(err)
+	}
+}
+
+// settle has both iterators see all of history at its keys.
+func (c *pastCursor) settle(rng engine.Range) {
+	err := c.walk.it.Close()
+	c.walk.it = nil
+	err = errors.Join(err, c.r.e.settled(func() error {
+		if err := c.walk.open(); err != nil {
+			return err
+		}
+		c.openHistory(rng)
+		return nil
+	}))
+	if err != nil {
+		c.err = err
 	}
 }
 
@@ -113,10 +138,16 @@ func (c *pastCursor) choose() bool {
 		c.now = &c.data
 	case !c.data.valid:
 		c.now = &c.hist
-	case (bytes.Compare(c.data.key, c.hist.key) < 0) != c.reverse:
-		c.now = &c.data
 	default:
-		c.now = &c.hist
+		switch order := bytes.Compare(c.data.key, c.hist.key); {
+		case order == 0: // it is the same row: see pastCursor
+			c.nextPast(true)
+			c.now = &c.data
+		case (order < 0) != c.reverse:
+			c.now = &c.data
+		default:
+			c.now = &c.hist
+		}
 	}
 	c.rows++
 	return true
@@ -171,6 +202,9 @@ func (c *pastCursor) nextListed() {
 func (c *pastCursor) lookUp(key []byte) {
 	it := c.hist.it
 	c.seek = (c.r.at + 1).append(appendGroup(c.seek[:0], key))
+	if c.lookUpBundled(hash(key)) {
+		return
+	}
 	if it.SeekGEWithLimit(c.seek, appendGroupEnd(nil, key)) != pebble.IterValid || !hasGroup(it.Key(), c.seek) {
 		c.fail(it.Error())
 		return
@@ -181,6 +215,24 @@ func (c *pastCursor) lookUp(key []byte) {
 	} else if row.since <= c.r.at {
 		c.hist.valid, c.hist.value = true, row.value
 	}
+}
+
+// lookUpBundled looks for the row that c.seek stands for among those not at their keys.
+func (c *pastCursor) lookUpBundled(hash uint64) bool {
+	raw := c.r.e.bundles.findIn(c.parts[:], c.seek, hash)
+	if raw == nil {
+		return false
+	}
+	row, err := parseRow(raw)
+	if err != nil {
+		c.err = corruptKey(c.seek, err)
+		return true
+	}
+	if row.since > c.r.at {
+		return false
+	}
+	c.hist.valid, c.hist.value = true, row.value
+	return true
 }
 
 // nextHistory goes on to a past row that was in effect.

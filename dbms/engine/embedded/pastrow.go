@@ -13,7 +13,10 @@ import "github.com/cockroachdb/pebble/v2"
 // that is older than t. History has then perhaps a row that ended just when this one
 // began, which would be taken for a deletion.
 func (r *reader) pastAt(key []byte, t, came version, since bool) (state, error) {
-	r.release()
+	s, ended, err := r.inPending(key, hash(key), t)
+	if err != nil || s.present {
+		return s, err
+	}
 	it, fresh, err := r.e.kept.take(t)
 	if err != nil {
 		return state{}, err
@@ -30,6 +33,7 @@ func (r *reader) pastAt(key []byte, t, came version, since bool) (state, error) 
 	}
 	if since {
 		s.since, err = r.lastEnd(it, key)
+		s.since = max(s.since, ended)
 	}
 	return s, err
 }
@@ -51,12 +55,14 @@ func (r *reader) guessed(key []byte) (s state, decided bool, err error) {
 	if !r.e.guesses.history(h, r.at) {
 		return state{}, false, nil
 	}
-	return r.pastOnly(key)
+	return r.pastOnly(key, h)
 }
 
 // pastOnly looks for key in history alone, and tells whether that was enough.
-func (r *reader) pastOnly(key []byte) (s state, decided bool, err error) {
-	r.release()
+func (r *reader) pastOnly(key []byte, hash uint64) (s state, decided bool, err error) {
+	if s, _, err = r.inPending(key, hash, r.at); err != nil || s.present {
+		return s, err == nil, err
+	}
 	it, _, err := r.e.kept.take(r.at)
 	if err != nil {
 		return state{}, false, err
@@ -82,6 +88,27 @@ func (r *reader) remember(it *keptIter, key []byte) error {
 		r.e.pasts.put(key, raw, until)
 	}
 	return storage(err)
+}
+
+// inPending looks for the row of key, which has that hash, in effect at t among those that
+// are not at their keys yet. It returns when the last one before ended as well, noVersion if
+// that is not here. The iterator that looks at the keys must be taken after this.
+func (r *reader) inPending(key []byte, hash uint64, t version) (s state, ended version, err error) {
+	r.release()
+	r.key = (t + 1).append(appendGroup(r.key[:0], key))
+	raw, found, ended := r.e.bundles.find(r.row[:0], r.key, hash)
+	r.row = raw
+	if !found {
+		return state{}, ended, nil
+	}
+	row, err := parseRow(raw)
+	if err != nil {
+		return state{}, ended, corruptKey(key, err)
+	}
+	if row.since > t {
+		return state{}, ended, nil
+	}
+	return state{row: row, present: true}, ended, nil
 }
 
 // inHistory looks for the row of key in effect at t, and leaves the place where it

@@ -65,7 +65,7 @@ func (e *Engine) repairHide(ctx context.Context, h *hide, p *pace) error {
 func (e *Engine) changedKeys(h *hide, low []byte) (keys [][]byte, next []byte, more bool, err error) {
 	rng := h.r
 	rng.Low = low
-	lines, err := newTimelines(e.db, rng, false, h.to)
+	lines, err := e.timelines(rng, false, h.to)
 	if err != nil {
 		return nil, nil, false, err
 	}

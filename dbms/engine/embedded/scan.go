@@ -31,6 +31,7 @@ func (r *reader) scanPart(p part, o engine.ScanOptions) engine.Cursor {
 	if p.hidden {
 		return newHiddenCursor(r, p.r, o.Reverse)
 	}
+	before := r.e.bundles.parts()
 	w, err := newPresentWalk(r, p.r, o.Reverse, r.recalls != nil)
 	if err != nil {
 		return &failedCursor{err: err}
@@ -42,7 +43,7 @@ func (r *reader) scanPart(p part, o engine.ScanOptions) engine.Cursor {
 		}
 		return c
 	}
-	return newPastCursor(r, w, p.r, o.Reverse)
+	return newPastCursor(r, w, before, p.r, o.Reverse)
 }
 
 // failedCursor has no keys.

@@ -64,6 +64,15 @@ type timelines struct {
 	err        error
 }
 
+// timelines are newTimelines of what is stored now.
+func (e *Engine) timelines(rng engine.Range, reverse bool, after version) (t *timelines, err error) {
+	err = e.settled(func() (err error) {
+		t, err = newTimelines(e.db, rng, reverse, after)
+		return err
+	})
+	return t, err
+}
+
 // newTimelines starts at one end of a range. Blocks in which nothing is later
 // than after are skipped: of keys that have not changed since, it may see all or
 // nothing.

@@ -193,7 +193,7 @@ func (p *player) rows(rows func(func(engine.Row, error) bool)) string {
 // stored shows what lies in Pebble of all keys.
 func (p *player) stored() string {
 	var out strings.Builder
-	lines, err := newTimelines(p.e.db, engine.All, false, noVersion)
+	lines, err := p.e.timelines(engine.All, false, noVersion)
 	must(p.t, err)
 	for lines.next() {
 		fmt.Fprintf(&out, "%s:", lines.line.key)

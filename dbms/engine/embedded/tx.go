@@ -34,6 +34,9 @@ type tx struct {
 	gone    []int    // of the keys, those that are deleted
 	record  []byte
 	scratch []byte
+
+	bundle  []byte   // rows that it replaces or deletes, on their way to history
+	bundled []uint64 // hashes of their keys
 }
 
 // running is what belongs to one transaction only.
@@ -97,13 +100,14 @@ func (e *Engine) freeTx(t *tx) {
 	t.keys.clear()
 	t.hashes = t.hashes[:0]
 	t.gone = t.gone[:0]
+	t.bundle, t.bundled = t.bundle[:0], t.bundled[:0]
 	t.running = running{}
 	if t.batch != nil && t.batch.Len() < maxKept {
 		t.batch.Reset()
 	} else {
 		t.batch = nil
 	}
-	if cap(t.firstValue)+cap(t.scratch)+cap(t.recall.bytes)+cap(t.keys.bytes) < 16*maxKept {
+	if cap(t.firstValue)+cap(t.scratch)+cap(t.bundle)+cap(t.recall.bytes)+cap(t.keys.bytes) < 16*maxKept {
 		e.transacted.Put(t)
 	}
 }
@@ -227,7 +231,7 @@ func (t *tx) change(key, value []byte) (there bool, err error) {
 	}
 	if it := t.recall.find(key); it != nil {
 		t.note(key, it.hash)
-		return it.row != nil, t.supersede(key, it.row)
+		return it.row != nil, t.supersede(key, it.row, it.hash)
 	}
 	h := hash(key)
 	t.note(key, h)
@@ -239,7 +243,7 @@ func (t *tx) change(key, value []byte) (there bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	return raw != nil, t.supersede(key, raw)
+	return raw != nil, t.supersede(key, raw, h)
 }
 
 // note remembers a key that is written.
@@ -274,8 +278,8 @@ func (t *tx) supersedeHidden(key []byte) error {
 	return err
 }
 
-// supersede moves the present row of key, nil if there is none, to history.
-func (t *tx) supersede(key, raw []byte) error {
+// supersede has the present row of key, nil if there is none, go to history.
+func (t *tx) supersede(key, raw []byte, hash uint64) error {
 	if raw == nil {
 		return nil
 	}
@@ -283,22 +287,36 @@ func (t *tx) supersede(key, raw []byte) error {
 	if err != nil {
 		return corruptKey(key, err)
 	}
-	t.past(key, &r, t.version)
+	if r.size() > bundledRow || len(t.bundle) > bundledBytes || !t.e.bundles.takes() {
+		t.past(key, &r, t.version)
+		return nil
+	}
+	t.ends(key, &r, t.version)
+	t.bundle = appendBundled(t.bundle, t.scratch, &r)
+	t.bundled = append(t.bundled, hash)
 	return nil
 }
 
-// past writes a row that ends at until. Its header goes along while no block
-// has the record.
+// past writes a row that ends at until to its key in history.
 func (t *tx) past(key []byte, r *row, until version) {
+	t.ends(key, r, until)
+	if b := &t.e.bundles; !b.direct.Load() {
+		b.direct.Store(true)
+	}
+	op := t.batch.SetDeferred(len(t.scratch), r.size())
+	copy(op.Key, t.scratch)
+	r.put(op.Value)
+}
+
+// ends makes the key in history of a row that ends at until, and counts it. Its header
+// goes along while no block has the record.
+func (t *tx) ends(key []byte, r *row, until version) {
 	if r.flags&rowHeader != 0 && r.since <= t.e.log.written() {
 		r.flags, r.header = r.flags&^rowHeader, nil
 	}
 	t.scratch = appendHistory(t.scratch[:0], key, until)
 	t.grown -= int64(len(key) + len(r.value))
 	t.ended += int64(len(t.scratch) + r.size())
-	op := t.batch.SetDeferred(len(t.scratch), r.size())
-	copy(op.Key, t.scratch)
-	r.put(op.Value)
 	t.superseded++
 }
 

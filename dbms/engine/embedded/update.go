@@ -99,7 +99,7 @@ func (e *Engine) execute(ctx context.Context, t *tx, fn func(engine.Tx) error) e
 		return err
 	}
 	if t.retain == nil {
-		if err := e.take(t.batch.Len()+int(t.size), t.grown > 0 && !t.op.Claimed); err != nil {
+		if err := e.take(t.batch.Len()+len(t.bundle)+int(t.size), t.grown > 0 && !t.op.Claimed); err != nil {
 			return err
 		}
 	}
