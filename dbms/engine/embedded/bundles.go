@@ -150,6 +150,10 @@ func (p *bundles) freeze() *bundlePart {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.frozen, p.open = p.open, &bundlePart{}
+	if p.frozen.size >= p.most { // and so will the next be
+		p.open.rows = make([]partRow, 0, len(p.frozen.rows)+len(p.frozen.rows)/8)
+		p.open.slots = make([]uint32, len(p.frozen.slots))
+	}
 	return p.frozen
 }
 
