@@ -39,18 +39,20 @@ type bundles struct {
 	jobs    sync.WaitGroup
 }
 
-// bundleShare of a memtable is what is unpacked at a time, and fewShare of that what goes as
-// a batch. While rows come faster than they are unpacked, up to bundleParts times as much
-// waits; then they go to their keys at once.
+// bundleShare of a memtable is what is unpacked at a time, and fewShare of that what goes as a
+// batch where somebody needs it sooner: a table takes three flushes, a batch holds others up.
+// While rows come faster than they are unpacked, up to bundleParts times as much waits; then
+// they go to their keys at once.
 const (
 	bundleShare = 4
-	fewShare    = 64
+	fewShare    = 4
+	fewMost     = 256 << 10
 	bundleParts = 3
 )
 
 func (p *bundles) init(memTable uint64) {
 	p.most = int64(memTable / bundleShare)
-	p.few = p.most / fewShare
+	p.few = min(p.most/fewShare, fewMost)
 	p.open = &bundlePart{}
 }
 
