@@ -90,8 +90,8 @@ func TestCompact(t *testing.T) {
 	if compact(2); asked != 2 {
 		t.Errorf("asked %d times where the second answer was yes", asked)
 	}
-	if compact(-1); asked < 2 {
-		t.Errorf("%d pieces", asked)
+	if compact(-1); asked < 1 { // Pebble compacts by itself, too, so there may be one left
+		t.Error("no piece")
 	}
 	if m := db.Metrics().Total(); m.TablesSize > 64<<10 {
 		t.Errorf("%d bytes are left of nothing", m.TablesSize)
