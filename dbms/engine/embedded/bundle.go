@@ -6,7 +6,7 @@ import (
 )
 
 // A bundle is the rows that a group of transactions (group.go) has replaced or deleted, on
-// their way to their keys in history (pending.go). Its key is the last version of the group.
+// their way to their keys in history (bundles.go). Its key is the last version of the group.
 //
 //	 0        1
 //	├────────┼──────────────────────────────────────────────────────────

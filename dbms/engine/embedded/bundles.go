@@ -1,10 +1,14 @@
 package embedded
 
 import (
-	"bytes"
+	"errors"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/tuplix/tuplix/dbms/engine"
 )
 
 // bundles is the rows of history that are not at their keys yet. A row that is
@@ -181,155 +185,43 @@ func (p *bundles) thaw(unpacked bool) {
 	p.open.bundles = append(p.open.bundles, newer.bundles...)
 }
 
-// bundlePart is rows that are pending, as they came, and where those of a key are. The
-// garbage collector finds few pointers in it.
-type bundlePart struct {
-	chunks [][]byte // rows as in a bundle; of more and more bytes, up to chunkSize or that of a long row
-	rows   []partRow
-	slots  []uint32 // of keys, by hash, open addressing: the number of the newest row plus 1
-	keys   int
-	size   int64 // bytes
-
-	bundles []version // that they are of; ascending
-	last    version   // of these
-}
-
-// partRow is where a row is, and the way to older ones of its key: to the one before,
-// and to one further back, so that each is found in a logarithmic number of steps (Myers, "An
-// applicative random-access stack", Information Processing Letters 17, 1983).
-type partRow struct {
-	hash   uint64
-	chunk  uint32
-	at     uint32 // in the chunk
-	before uint32 // number plus 1; 0: none
-	jump   uint32 // likewise, of itself if it is the first of its key
-	depth  uint32 // how many rows of the key are before
-}
-
-const (
-	firstChunk = 2 << 10
-	chunkSize  = 256 << 10
-	firstSlots = 1 << 4
-)
-
-// add takes a row in: how it is stored in its bundle, and its key in history. Of its key, it
-// ended last. Bytes are copied.
-func (p *bundlePart) add(stored, key []byte, hash uint64) {
-	if 4*(p.keys+1) > 3*len(p.slots) {
-		p.grow()
-	}
-	number := uint32(len(p.rows) + 1)
-	r := partRow{hash: hash, jump: number}
-	r.chunk, r.at = p.keep(stored)
-	slot := p.slot(key, hash)
-	if r.before = p.slots[slot]; r.before == 0 {
-		p.keys++
-	} else {
-		p.link(&r)
-	}
-	p.rows = append(p.rows, r)
-	p.slots[slot] = number
-	p.size += int64(len(stored))
-}
-
-// link sets how far the jump of a row goes, which has one before.
-func (p *bundlePart) link(r *partRow) {
-	before := p.row(r.before)
-	near := p.row(before.jump)
-	far := p.row(near.jump)
-	r.depth, r.jump = before.depth+1, r.before
-	if before.depth-near.depth == near.depth-far.depth {
-		r.jump = near.jump
-	}
-}
-
-func (p *bundlePart) row(number uint32) *partRow { return &p.rows[number-1] }
-
-// keep copies what is stored of a row.
-func (p *bundlePart) keep(stored []byte) (chunk, at uint32) {
-	n := len(p.chunks) - 1
-	if n < 0 || len(p.chunks[n])+len(stored) > cap(p.chunks[n]) {
-		size := firstChunk
-		if n >= 0 {
-			size = min(2*cap(p.chunks[n]), chunkSize)
-		}
-		p.chunks = append(p.chunks, make([]byte, 0, max(size, len(stored))))
-		n++
-	}
-	at = uint32(len(p.chunks[n]))
-	p.chunks[n] = append(p.chunks[n], stored...)
-	return uint32(n), at
-}
-
-// stored is a row as it is in its bundle, and what that is: its key in history and itself.
-func (p *bundlePart) stored(r *partRow) (stored, key, row []byte) {
-	b := p.chunks[r.chunk][r.at:]
-	key, row, rest, _ := nextBundled(b) // it was read when it came
-	return b[:len(b)-len(rest)], key, row
-}
-
-// slot is where the key of history that begins like key is, or would be.
-func (p *bundlePart) slot(key []byte, hash uint64) int {
-	group := key[:len(key)-versionSize]
-	for i := int(hash); ; i++ {
-		i &= len(p.slots) - 1
-		n := p.slots[i]
-		if n == 0 {
-			return i
-		}
-		if r := p.row(n); r.hash == hash {
-			if _, k, _ := p.stored(r); bytes.Equal(k[:len(k)-versionSize], group) {
-				return i
-			}
+// changed tells whether a row of a range ended after a version.
+func (p *bundles) changed(r engine.Range, since version) bool {
+	low, high := historyBounds(r)
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	for _, part := range []*bundlePart{p.frozen, p.open} {
+		if part != nil && part.last > since && part.changed(low, high, since) {
+			return true
 		}
 	}
+	return false
 }
 
-// grow makes room for twice as many keys.
-func (p *bundlePart) grow() {
-	old := p.slots
-	p.slots = make([]uint32, max(2*len(old), firstSlots))
-	for _, n := range old {
-		if n == 0 {
-			continue
-		}
-		i := int(p.row(n).hash) & (len(p.slots) - 1)
-		for p.slots[i] != 0 {
-			i = (i + 1) & (len(p.slots) - 1)
-		}
-		p.slots[i] = n
-	}
+// forget drops all that is pending, of which the bundles are gone. The turn is had, and all
+// transactions are applied.
+func (p *bundles) forget() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.open, p.frozen = &bundlePart{}, nil
+	p.size.Store(0)
 }
 
-// until is when a row ended.
-func (p *bundlePart) until(r *partRow) version {
-	_, key, _ := p.stored(r)
-	return readVersion(key[len(key)-versionSize:])
-}
-
-// find returns the row of a key that was the first to end at or after place, nil if there is
-// none, and when the one before ended.
-func (p *bundlePart) find(place []byte, hash uint64) (row []byte, ended version) {
-	if p == nil || p.keys == 0 {
-		return nil, noVersion
+// loadBundles takes in the bundles that are stored.
+func (e *Engine) loadBundles() error {
+	it, err := e.db.NewIter(&pebble.IterOptions{LowerBound: []byte{prefixBundle}, UpperBound: []byte{prefixBundle + 1}})
+	if err != nil {
+		return storage(err)
 	}
-	n := p.slots[p.slot(place, hash)]
-	from := readVersion(place[len(place)-versionSize:])
-	var first *partRow
-	for n != 0 && ended == noVersion {
-		r := p.row(n)
-		if until := p.until(r); until < from {
-			ended = until
-			continue
-		}
-		first = r
-		if n = r.before; n != 0 && p.until(p.row(r.jump)) >= from {
-			n = r.jump
+	for ok := it.First(); ok && err == nil; ok = it.Next() {
+		var bundle []byte
+		if bundle, err = it.ValueAndErr(); err != nil {
+			err = storage(err)
+		} else if k := it.Key(); len(k) != 1+versionSize {
+			err = corruptKey(k, errKey)
+		} else if err = e.bundles.load(bundle, readVersion(k[1:])); err != nil {
+			err = corrupt("bundle of history "+readVersion(k[1:]).String(), err)
 		}
 	}
-	if first == nil {
-		return nil, ended
-	}
-	_, _, row = p.stored(first)
-	return row, ended
+	return errors.Join(err, storage(it.Error()), storage(it.Close()))
 }

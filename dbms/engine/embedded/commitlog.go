@@ -89,7 +89,7 @@ func (e *Engine) loadLog() (version, error) {
 	}
 	e.log.upTo.Store(upTo)
 	l := &tailLoader{e: e, after: upTo, newest: upTo}
-	err = errors.Join(l.rows(prefixData), l.rows(prefixHistory), l.pending(), l.traces())
+	err = errors.Join(l.rows(prefixData), l.rows(prefixHistory), l.bundles(), l.traces())
 	if err != nil {
 		return 0, err
 	}
@@ -180,8 +180,8 @@ func (l *tailLoader) header(r *row) {
 	}
 }
 
-// pending takes the headers of past rows that are not at their keys.
-func (l *tailLoader) pending() error {
+// bundles takes the headers of past rows that are not at their keys.
+func (l *tailLoader) bundles() error {
 	part := l.e.bundles.open
 	l.newest = max(l.newest, part.last)
 	for i := range part.rows {

@@ -94,7 +94,7 @@ func (r *reader) stateThen(key []byte, t version, past bool) (state, error) {
 	if !past {
 		return r.physical(key, t)
 	}
-	s, _, err := r.inPending(key, hash(key), t)
+	s, _, err := r.inBundles(key, hash(key), t)
 	if err != nil || s.present {
 		return s, err
 	}

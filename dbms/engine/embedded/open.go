@@ -92,7 +92,7 @@ func (e *Engine) load() error {
 	if err := errors.Join(e.who.load(e.db), e.hides.load(e.db), e.retention.load(e), e.loadCounts()); err != nil {
 		return err
 	}
-	if err := e.loadPending(); err != nil {
+	if err := e.loadBundles(); err != nil {
 		return err
 	}
 	newest, err := e.loadLog()

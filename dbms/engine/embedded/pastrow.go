@@ -13,7 +13,7 @@ import "github.com/cockroachdb/pebble/v2"
 // that is older than t. History has then perhaps a row that ended just when this one
 // began, which would be taken for a deletion.
 func (r *reader) pastAt(key []byte, t, came version, since bool) (state, error) {
-	s, ended, err := r.inPending(key, hash(key), t)
+	s, ended, err := r.inBundles(key, hash(key), t)
 	if err != nil || s.present {
 		return s, err
 	}
@@ -60,7 +60,7 @@ func (r *reader) guessed(key []byte) (s state, decided bool, err error) {
 
 // pastOnly looks for key in history alone, and tells whether that was enough.
 func (r *reader) pastOnly(key []byte, hash uint64) (s state, decided bool, err error) {
-	if s, _, err = r.inPending(key, hash, r.at); err != nil || s.present {
+	if s, _, err = r.inBundles(key, hash, r.at); err != nil || s.present {
 		return s, err == nil, err
 	}
 	it, _, err := r.e.kept.take(r.at)
@@ -90,10 +90,10 @@ func (r *reader) remember(it *keptIter, key []byte) error {
 	return storage(err)
 }
 
-// inPending looks for the row of key, which has that hash, in effect at t among those that
+// inBundles looks for the row of key, which has that hash, in effect at t among those that
 // are not at their keys yet. It returns when the last one before ended as well, noVersion if
 // that is not here. The iterator that looks at the keys must be taken after this.
-func (r *reader) inPending(key []byte, hash uint64, t version) (s state, ended version, err error) {
+func (r *reader) inBundles(key []byte, hash uint64, t version) (s state, ended version, err error) {
 	r.release()
 	r.key = (t + 1).append(appendGroup(r.key[:0], key))
 	raw, found, ended := r.e.bundles.find(r.row[:0], r.key, hash)

@@ -1,21 +1,15 @@
 package embedded
 
 import (
-	"bytes"
-	"cmp"
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"runtime"
-	"slices"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/sstable"
 	"github.com/cockroachdb/pebble/v2/vfs"
-
-	"github.com/tuplix/tuplix/dbms/engine"
 )
 
 // Rows of history that are pending come to their keys as a table that Pebble takes in or, if
@@ -199,107 +193,3 @@ const (
 	unpackTurn    = 32
 	unpackCompare = 512
 )
-
-// placed is a row in the order of keys. All keys of a part have begin with the same bytes: the
-// eight after these decide most comparisons.
-type placed struct {
-	after  uint64
-	number uint32
-}
-
-// sorted are the rows in the order of their keys.
-func (p *bundlePart) sorted() []placed {
-	common := p.common()
-	all := make([]placed, len(p.rows))
-	for i := range p.rows {
-		_, key, _ := p.stored(&p.rows[i])
-		var b [8]byte
-		copy(b[:], key[common:])
-		all[i] = placed{binary.BigEndian.Uint64(b[:]), uint32(i + 1)}
-	}
-	compared := 0
-	slices.SortFunc(all, func(a, b placed) int {
-		if compared++; compared%unpackCompare == 0 {
-			runtime.Gosched()
-		}
-		if a.after != b.after {
-			return cmp.Compare(a.after, b.after)
-		}
-		_, x, _ := p.stored(p.row(a.number))
-		_, y, _ := p.stored(p.row(b.number))
-		return bytes.Compare(x, y)
-	})
-	return all
-}
-
-// common is how many bytes all keys begin with.
-func (p *bundlePart) common() int {
-	if len(p.rows) == 0 {
-		return 0
-	}
-	_, first, _ := p.stored(&p.rows[0])
-	n := len(first)
-	for i := range p.rows {
-		_, key, _ := p.stored(&p.rows[i])
-		if n = min(n, len(key)); string(key[:n]) == string(first[:n]) {
-			continue
-		}
-		for n = 0; key[n] == first[n]; n++ {
-		}
-	}
-	return n
-}
-
-// changed tells whether a row of a range ended after a version.
-func (p *bundles) changed(r engine.Range, since version) bool {
-	low, high := historyBounds(r)
-	p.mu.RLock()
-	defer p.mu.RUnlock()
-	for _, part := range []*bundlePart{p.frozen, p.open} {
-		if part != nil && part.last > since && part.changed(low, high, since) {
-			return true
-		}
-	}
-	return false
-}
-
-func (p *bundlePart) changed(low, high []byte, since version) bool {
-	for i := len(p.rows) - 1; i >= 0; i-- {
-		_, key, _ := p.stored(&p.rows[i])
-		if readVersion(key[len(key)-versionSize:]) <= since {
-			return false // what came before has ended before
-		}
-		if bytes.Compare(low, key) <= 0 && bytes.Compare(key, high) < 0 {
-			return true
-		}
-	}
-	return false
-}
-
-// forget drops all that is pending, of which the bundles are gone. The turn is had, and all
-// transactions are applied.
-func (p *bundles) forget() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.open, p.frozen = &bundlePart{}, nil
-	p.size.Store(0)
-}
-
-// loadPending takes in the bundles that are stored.
-func (e *Engine) loadPending() error {
-	it, err := e.db.NewIter(&pebble.IterOptions{LowerBound: []byte{prefixBundle}, UpperBound: []byte{prefixBundle + 1}})
-	if err != nil {
-		return storage(err)
-	}
-	for ok := it.First(); ok && err == nil; ok = it.Next() {
-		var bundle []byte
-		if bundle, err = it.ValueAndErr(); err != nil {
-			err = storage(err)
-		} else if k := it.Key(); len(k) != 1+versionSize {
-			err = corruptKey(k, errKey)
-		} else if err = e.bundles.load(bundle, readVersion(k[1:])); err != nil {
-			err = corrupt("bundle of history "+readVersion(k[1:]).String(), err)
-		}
-	}
-	return errors.Join(err, storage(it.Error()), storage(it.Close()))
-}
