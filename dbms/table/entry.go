@@ -122,16 +122,18 @@ func (l *list) next() (candidate, bool, error) {
 
 func (l *list) close() error { return nil }
 
-// within are those candidates whose row lies in a range.
+// within are those candidates whose row lies in a range, and was restored and not
+// repaired since.
 type within struct {
 	entries
+	b    *binding
 	rows engine.Range
 }
 
 func (w *within) next() (candidate, bool, error) {
 	for {
 		c, ok, err := w.entries.next()
-		if err != nil || !ok || w.rows.Contains(c.row) {
+		if err != nil || !ok || w.rows.Contains(c.row) && w.b.unrepaired(c.row) {
 			return c, ok, err
 		}
 	}
@@ -141,7 +143,7 @@ func (w *within) next() (candidate, bool, error) {
 // to be collected, which may be at any moment, it goes on with those of rows.
 type kept struct {
 	entries
-	rows    func() (entries, error) // nil: it has gone on already
+	rows    func() (list, error) // nil: it has gone on already
 	reverse bool
 	last    candidate // a copy
 }
@@ -165,7 +167,7 @@ func (o *kept) goOn() (candidate, bool, error) {
 		return candidate{}, false, err
 	}
 	old := o.entries
-	o.entries, o.rows = in, nil
+	o.entries, o.rows = &in, nil
 	// What it could not read has been told by next.
 	if err := old.close(); err != nil && !errors.Is(err, engine.ErrTooOld) {
 		return candidate{}, false, err

@@ -21,7 +21,8 @@ const (
 
 // Of one step.
 const (
-	usualStepRows = 8  // to build or repair
+	usualStepRows = 8  // to build
+	repairRows    = 4  // times as many to repair: until it is done, readers of an index read both ways
 	stepClear     = 32 // keys
 )
 

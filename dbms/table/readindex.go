@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"slices"
+	"sync"
 	"unsafe"
 
 	"github.com/tuplix/tuplix/dbms/engine"
@@ -120,7 +121,9 @@ func (f *fetcher) load(i int, row unsafe.Pointer) (bool, error) {
 }
 
 // candidates are the entries of r, and for every restore that is not repaired
-// those that the index had for its rows at the version restored to.
+// those that the index had for its rows at the version restored to. Where that is not
+// possible, because there was no such index or its old entries are no longer kept, they
+// are made from the rows.
 func (b *binding) candidates(tx *Tx, x *index, r engine.Range, s Span) (entries, error) {
 	o := s.options()
 	now := &stored{b: b, x: x, c: tx.raw.Scan(r, o)}
@@ -128,55 +131,69 @@ func (b *binding) candidates(tx *Tx, x *index, r engine.Range, s Span) (entries,
 		return now, nil
 	}
 	m := &merge{sources: []entries{now}, reverse: s.reverse}
-	for i := range b.jobs {
-		old, err := b.restored(tx, x, r, s, &b.jobs[i])
-		if err != nil {
-			return nil, errors.Join(err, m.close())
-		}
-		m.sources = append(m.sources, old)
+	rows := sync.OnceValues(func() (list, error) { return b.fromRows(tx, x, r, s) })
+	complete, err := b.restored(tx, x, func(past *Tx, then *binding, old *index, span engine.Range) {
+		in := &within{entries: &stored{b: then, x: old, c: past.raw.Scan(r, o)}, b: b, rows: span}
+		m.sources = append(m.sources, &kept{entries: in, rows: rows, reverse: s.reverse})
+	})
+	if err == nil && !complete {
+		var made list
+		made, err = rows()
+		m.sources = append(m.sources, &made)
+	}
+	if err != nil {
+		return nil, errors.Join(err, m.close())
 	}
 	return m, nil
 }
 
-// restored are the entries of rows that were restored. They are read from the
-// index as it was; where that is not possible, because there was no such index
-// or its old entries are no longer kept, from the rows.
-func (b *binding) restored(tx *Tx, x *index, r engine.Range, s Span, j *jobRow) (entries, error) {
-	past, err := tx.At(engine.Version(j.To))
-	if err == nil {
-		var then *binding
-		var old *index
-		if then, old, err = b.then(past, x); err == nil && old != nil {
-			var in entries
-			in, err = then.candidates(past, old, r, s)
-			if err == nil {
-				rows := func() (entries, error) { return b.fromRows(tx, x, r, s, j.span()) }
-				return &kept{entries: &within{entries: in, rows: j.span()}, rows: rows, reverse: s.reverse}, nil
-			}
+// restored calls fn for the versions at which the index has entries of rows that were
+// restored and not repaired since: those restored to, and where such rows were not repaired
+// there either, those that they had been restored to before. Each is told once: who
+// restores again and again to where he has just been has as many of them as restores, but
+// twice as many ways to the first with each. It is not complete where that cannot be read.
+func (b *binding) restored(tx *Tx, x *index, fn func(past *Tx, then *binding, old *index, span engine.Range)) (complete bool, err error) {
+	type restore struct{ to, low, high string }
+	seen := make(map[restore]bool)
+	complete = true
+	for jobs := b.jobs; len(jobs) > 0; jobs = jobs[1:] {
+		j := &jobs[0]
+		this := restore{string(j.To), string(j.Low), string(j.High)}
+		if seen[this] {
+			continue
+		}
+		seen[this] = true
+		then, old, past, err := b.at(tx, x, engine.Version(j.To))
+		switch {
+		case errors.Is(err, engine.ErrTooOld) || err == nil && old == nil:
+			complete = false
+		case err != nil:
+			return false, err
+		default:
+			fn(past, then, old, j.span())
+			jobs = append(slices.Clip(jobs), then.jobs...)
 		}
 	}
-	if err != nil && !errors.Is(err, engine.ErrTooOld) {
-		return nil, err
-	}
-	return b.fromRows(tx, x, r, s, j.span())
+	return complete, nil
 }
 
-// then returns the table and the index as they were at a past version, nil if
-// the index was not ready or another one.
-func (b *binding) then(past *Tx, x *index) (*binding, *index, error) {
-	c, err := past.catalog()
+// at returns the table and the index as they were at a past version, nil if the index was
+// not ready or another one.
+func (b *binding) at(tx *Tx, x *index, v engine.Version) (then *binding, old *index, past *Tx, err error) {
+	past, err = tx.At(v)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
+	}
+	c, err := past.catalog()
+	if err != nil || c.tables[b.id] == nil {
+		return nil, nil, nil, err
 	}
 	s := c.tables[b.id]
-	if s == nil {
-		return nil, nil, nil
-	}
 	i := slices.IndexFunc(s.indexes, func(y *index) bool { return y.id == x.id && y.ready })
 	if i < 0 || !b.sameEntries(x, s, s.indexes[i]) {
-		return nil, nil, nil
+		return nil, nil, nil, nil
 	}
-	return s.dynamic, s.indexes[i], nil
+	return s.dynamic, s.indexes[i], past, nil
 }
 
 // sameEntries reports whether an index of now, and one of its number of then,
@@ -188,21 +205,27 @@ func (b *binding) sameEntries(x *index, then *schema, y *index) bool {
 	})
 }
 
-// fromRows makes the entries of all rows of a range.
-func (b *binding) fromRows(tx *Tx, x *index, r engine.Range, s Span, rows engine.Range) (entries, error) {
+// fromRows makes the entries of all rows that were restored and not repaired since.
+func (b *binding) fromRows(tx *Tx, x *index, r engine.Range, s Span) (list, error) {
 	var out list
-	err := b.each(tx, rows, func(row unsafe.Pointer, k, _ []byte) error {
-		e, err := b.dynamic.entryOf(nil, x, row, k)
-		if err == nil && e != nil && r.Contains(e) {
-			out = append(out, candidate{entry: e, row: slices.Clone(k)})
+	for i := range b.jobs {
+		err := b.each(tx, b.jobs[i].span(), func(row unsafe.Pointer, k, _ []byte) error {
+			e, err := b.dynamic.entryOf(nil, x, row, k)
+			if err == nil && e != nil && r.Contains(e) {
+				out = append(out, candidate{entry: e, row: slices.Clone(k)})
+			}
+			return err
+		})
+		if err != nil {
+			return nil, err
 		}
-		return err
-	})
+	}
 	slices.SortFunc(out, candidate.compare)
+	out = slices.CompactFunc(out, func(a, b candidate) bool { return a.compare(b) == 0 })
 	if s.reverse {
 		slices.Reverse(out)
 	}
-	return &out, err
+	return out, nil
 }
 
 // each calls fn for all rows of a range of keys, as rows of Values that are

@@ -34,7 +34,7 @@ func (b *binding) repairStep(tx *Tx, j *jobRow) (done bool, err error) {
 func (b *binding) repairFrom(tx, past *Tx, j *jobRow) (done bool, err error) {
 	var was, is []keep
 	from := slices.Clone(j.Position)
-	n, err := b.some(tx, j, tx.db.stepRows, func(row unsafe.Pointer, k []byte) error { return b.keepAll(&is, row, k) })
+	n, err := b.some(tx, j, repairRows*tx.db.stepRows, func(row unsafe.Pointer, k []byte) error { return b.keepAll(&is, row, k) })
 	if err != nil {
 		return false, err
 	}
@@ -42,12 +42,12 @@ func (b *binding) repairFrom(tx, past *Tx, j *jobRow) (done bool, err error) {
 	if len(from) > 0 {
 		r.Low = from
 	}
-	if done = n < tx.db.stepRows; !done {
+	if done = n < repairRows*tx.db.stepRows; !done {
 		r.High = j.Position
 	}
 	gone := 0
 	err = b.each(past, r, func(row unsafe.Pointer, k, _ []byte) error {
-		if gone++; gone > 4*tx.db.stepRows { // many that are no more: go on from here
+		if gone++; gone > 4*repairRows*tx.db.stepRows { // many that are no more: go on from here
 			j.Position, done = slices.Clone(k), false
 			return errEnough
 		}
@@ -108,11 +108,11 @@ func (b *binding) sweepStep(tx *Tx, j *jobRow) (done bool, err error) {
 	all := engine.Range{Low: indexPrefix(b.id, rowsIndex+1), High: b.everything().High}
 	if bytes.Compare(j.Position, all.Low) < 0 {
 		var is []keep
-		n, err := b.some(tx, j, tx.db.stepRows, func(row unsafe.Pointer, k []byte) error { return b.keepAll(&is, row, k) })
+		n, err := b.some(tx, j, repairRows*tx.db.stepRows, func(row unsafe.Pointer, k []byte) error { return b.keepAll(&is, row, k) })
 		if err == nil {
 			err = b.repair(tx, nil, is)
 		}
-		if n < tx.db.stepRows {
+		if n < repairRows*tx.db.stepRows {
 			j.Position = all.Low
 		}
 		j.Done += uint64(n)
