@@ -3,9 +3,9 @@
 //
 // Importing it, even by the blank name, makes a program such a system. Its init
 // function does nothing in a Linux process; on the bare machine it finds the
-// devices, opens the disk, mounts the files, starts the network and the
-// console, and opens the gate for system calls, all before the program's own
-// packages are initialised (the image's build sees to that order).
+// devices, opens the disk, starts the network, mounts the files, and opens the gate
+// for system calls, all before the program's own packages are initialised (the image's
+// build sees to that order).
 //
 // It owns the choice: which disk is the store, which network the outside, how
 // memory is divided, and what HOME and PATH are unless the command line says. It

@@ -51,15 +51,15 @@ type files struct {
 	volume *blockfs.FS // nil in memory
 }
 
-// openFiles mounts the files of the first virtio disk, or empty ones in memory
-// if there is none. The options of the command line:
+// openVolume opens the first virtio disk, if there is one. The options of the command
+// line:
 //
 //	disk=none     use no disk
 //	format=force  make a volume on the disk, whatever is on it; an encrypted disk
 //	              stays one, and needs its key
 //
 // An error says what to do about it.
-func openFiles(devices *metal.Inventory, line *cmdline.Line, console *prompt) (*files, error) {
+func openVolume(devices *metal.Inventory, line *cmdline.Line, console *prompt) (*files, error) {
 	disk, err := openDisk(devices, line)
 	if err != nil {
 		return nil, err
@@ -67,18 +67,26 @@ func openFiles(devices *metal.Inventory, line *cmdline.Line, console *prompt) (*
 	f := &files{}
 	if disk == nil {
 		say("NO DISK: files are kept in memory and will be LOST at power-off")
-		return f, f.mount(vfs.NewMem())
+		return f, nil
 	}
-	if f.volume, err = openVolume(disk, line, console); err != nil {
-		return nil, advise(err)
-	}
-	if err := f.mount(f.volume); err != nil {
+	if f.volume, err = volumeOf(disk, line, console); err != nil {
 		return nil, advise(err)
 	}
 	return f, nil
 }
 
-func (f *files) mount(fs vfs.FS) (err error) {
+// mount opens the store of the volume and the files in it, or empty ones in memory.
+func (f *files) mount() error {
+	if f.volume == nil {
+		return f.open(vfs.NewMem())
+	}
+	if err := f.open(f.volume); err != nil {
+		return advise(err)
+	}
+	return nil
+}
+
+func (f *files) open(fs vfs.FS) (err error) {
 	total := kernel.ReadStats().MemoryTotal
 	budget := int(min(max(total/storeShare, storeLeast), storeAtMost))
 	files := max(budget/filesShare, file.MinMemory)
@@ -115,7 +123,7 @@ func openDisk(devices *metal.Inventory, line *cmdline.Line) (*blk.Device, error)
 	return nil, nil
 }
 
-func openVolume(device *blk.Device, line *cmdline.Line, console *prompt) (*blockfs.FS, error) {
+func volumeOf(device *blk.Device, line *cmdline.Line, console *prompt) (*blockfs.FS, error) {
 	disk := &loudDisk{Device: device}
 	if disk.Size() < leastDisk {
 		return nil, fmt.Errorf("%w: its %d bytes are too few, at least %d are needed", blockfs.ErrDevice, disk.Size(), int64(leastDisk))

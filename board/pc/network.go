@@ -25,6 +25,7 @@ import (
 type network struct {
 	service *net.Service
 	line    net.Config    // what the command line says
+	early   early         // what the volume knows
 	servers chan resolver // the latest name servers, until system takes them
 	names   chan string   // the latest name of the machine, the same
 }
@@ -36,9 +37,9 @@ type resolver struct {
 
 // startNetwork attaches every virtio network device as eth0, eth1 and so on, and has
 // them configured as the command line says, without waiting for it: a lease comes
-// while the files are mounted. Nothing that is new comes in before the store's tables
-// have been read (follow).
-func startNetwork(devices *metal.Inventory, options *cmdline.Line) (*network, error) {
+// while the files are mounted, and is not asked for where the tables said so when they
+// were read last. Nothing that is new comes in before they have been read (follow).
+func startNetwork(devices *metal.Inventory, options *cmdline.Line, e early) (*network, error) {
 	line, err := net.ParseCommandLine(kernel.CommandLine())
 	if err != nil {
 		return nil, err
@@ -49,9 +50,17 @@ func startNetwork(devices *metal.Inventory, options *cmdline.Line) (*network, er
 		}
 		line.Hostname = name
 	}
-	n := &network{line: line, servers: make(chan resolver, 1), names: make(chan string, 1)}
+	var cards []virtio.Transport
+	var names []string
+	for _, t := range devices.Virtio {
+		if t.ID() == virtio.IDNet {
+			names = append(names, fmt.Sprintf("eth%d", len(cards)))
+			cards = append(cards, t)
+		}
+	}
+	n := &network{line: line, early: e, servers: make(chan resolver, 1), names: make(chan string, 1)}
 	n.service, err = net.New(net.Options{
-		Config:    line,
+		Config:    e.modes().Config(line, names),
 		Memory:    kernel.ReadStats().MemoryTotal,
 		Resolver:  func(servers []netip.Addr, search []string) { keepLatest(n.servers, resolver{servers, search}) },
 		Hostname:  func(name string) { keepLatest(n.names, name) },
@@ -61,15 +70,9 @@ func startNetwork(devices *metal.Inventory, options *cmdline.Line) (*network, er
 	if err != nil {
 		return nil, err
 	}
-	count := 0
-	for _, t := range devices.Virtio {
-		if t.ID() != virtio.IDNet {
-			continue
-		}
-		name := fmt.Sprintf("eth%d", count)
-		count++
-		if err := n.attach(name, t); err != nil {
-			say("%s: %v", name, err)
+	for i, t := range cards {
+		if err := n.attach(names[i], t); err != nil {
+			say("%s: %v", names[i], err)
 		}
 	}
 	n.service.SetFirewall([]firewall.Rule{{Action: firewall.Deny, Direction: firewall.In}})
@@ -81,11 +84,14 @@ func startNetwork(devices *metal.Inventory, options *cmdline.Line) (*network, er
 // read, the command line alone counts.
 func (n *network) follow(s *store.Store) {
 	tables, err := control.Open(context.Background(), s, control.Options{
-		Network: n.service, Line: n.line, Shift: kernel.ShiftWallClock, Log: say,
+		Network: n.service, Line: n.line, Shift: kernel.ShiftWallClock, Early: n.early.keep, Log: say,
 	})
 	if err != nil {
 		say("network: its tables: %v", err)
 		n.service.SetFirewall(nil)
+		if err := n.service.Apply(n.line); err != nil {
+			say("%v", err)
+		}
 		return
 	}
 	control.Provide(tables)

@@ -40,16 +40,19 @@ func start() error {
 	go kernel.KeepClock()
 	figure.Provide(kernelFigures)
 	startEntropy(devices, &line)
-	network, err := startNetwork(devices, &line)
-	if err != nil {
-		return err
-	}
 	console, err := openPrompt(devices)
 	if err != nil {
 		return err
 	}
-	files, err := openFiles(devices, &line, console)
+	files, err := openVolume(devices, &line, console)
 	if err != nil {
+		return err
+	}
+	network, err := startNetwork(devices, &line, early{files.volume})
+	if err != nil {
+		return err
+	}
+	if err := files.mount(); err != nil {
 		return err
 	}
 	network.follow(files.store)

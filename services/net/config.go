@@ -14,6 +14,9 @@ const (
 	DHCP Mode = iota
 	Static
 	None // the interface stays down
+	// Later asks for no lease and has no IPv4 address yet, and keeps Ready from being
+	// closed: another configuration is about to come, by Apply.
+	Later
 )
 
 // Interface is the wanted configuration of one interface.

@@ -86,8 +86,11 @@ func (s *Service) change(i *iface, want Interface) error {
 	if err := s.addAddresses(i); err != nil {
 		return err
 	}
-	if want.Mode == DHCP {
+	switch want.Mode {
+	case DHCP:
 		return s.startDHCP(i)
+	case Later:
+		return nil
 	}
 	s.mu.Lock()
 	i.good = true

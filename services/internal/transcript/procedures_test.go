@@ -35,7 +35,7 @@ var none = map[string][]string{
 	"log":         {"WithSpan", "SpanFrom", "Open", "Service.Close", "Tables", "Settings"},
 	"message":     {"Service.Waiting", "Service.Figures"},
 	"metric":      {"Service.Addr", "Service.Add", "Open", "Service.Close", "Service.Handler", "Tables", "Settings"},
-	"net/control": {"Service.Flush", "Provide", "Here", "Open", "Service.Close", "Tables", "Wanted", "Settings", "InTx"},
+	"net/control": {"Service.Flush", "Provide", "Here", "Open", "Service.Close", "Tables", "Wanted", "Settings", "InTx", "ParseModes", "Modes.Config"},
 	"ssh":         {"Tables", "Settings", "Open", "Server.Close", "Server.Addr", "Session.Size", "Session.Notify"},
 	"system": {
 		"BootOptions", "OpenHere", "System.Say", "Tables", "Settings", "Open", "OpenFiles", "System.Start", "System.LetIn",

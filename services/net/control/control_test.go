@@ -39,7 +39,7 @@ type host struct {
 }
 
 // newHost makes one on a volume; nil devices: only lo.
-func newHost(t *testing.T, fs vfs.FS, line string, dev link.Device) *host {
+func newHost(t *testing.T, fs vfs.FS, line string, dev link.Device, configure ...func(*control.Options)) *host {
 	t.Helper()
 	h := &host{T: t}
 	c, err := net.ParseCommandLine(line)
@@ -60,8 +60,11 @@ func newHost(t *testing.T, fs vfs.FS, line string, dev link.Device) *host {
 	if err := h.net.Start(); err != nil {
 		t.Fatal(err)
 	}
-	h.Service, err = control.Open(t.Context(), h.store, control.Options{Network: h.net, Line: c, Log: t.Logf, Delay: time.Millisecond})
-	if err != nil {
+	o := control.Options{Network: h.net, Line: c, Log: t.Logf, Delay: time.Millisecond}
+	for _, f := range configure {
+		f(&o)
+	}
+	if h.Service, err = control.Open(t.Context(), h.store, o); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(h.close)

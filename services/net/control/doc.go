@@ -25,6 +25,8 @@
 // as it says, hostname= is the name. Where neither says anything an interface uses
 // DHCP, and there are no rules. A machine is closed but for its listeners then
 // (package firewall); to close it but for what rules allow, end them with "deny in".
+// Which interfaces are not to use DHCP is told by Options.Early, so that the next boot
+// knows it before it can read the tables (Modes).
 //
 // # What is seen
 //

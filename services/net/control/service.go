@@ -28,6 +28,7 @@ type Options struct {
 	Line    net.Config                       // what the boot's command line says
 	Shift   func(by time.Duration)           // moves the machine's clock; nil: it is not kept
 	Config  *config.Service                  // with the Settings of this package; nil: one is opened when it is needed
+	Early   func(Modes)                      // is told the modes whenever the tables were read, for the next boot to know early; nil: nobody
 	Log     func(format string, args ...any) // takes what goes wrong later; nil: nobody
 	Delay   time.Duration                    // between two batches of what is seen; 0: half a second
 	Count   time.Duration                    // between two looks at the counters of connections; 0: ten seconds
@@ -88,6 +89,9 @@ func Here() (*Service, error) {
 func Open(ctx context.Context, s *store.Store, o Options) (*Service, error) {
 	if o.Log == nil {
 		o.Log = func(string, ...any) {}
+	}
+	if o.Early == nil {
+		o.Early = func(Modes) {}
 	}
 	if o.Delay == 0 {
 		o.Delay = 500 * time.Millisecond
@@ -198,6 +202,7 @@ func (s *Service) apply(ctx context.Context) error {
 	if err := s.o.Network.Apply(c); err != nil {
 		s.o.Log("%v", err) // the interface's row says it, too
 	}
+	s.o.Early(p.modes())
 	if err := s.tellProblems(ctx, p.problems); err != nil {
 		return err
 	}

@@ -81,7 +81,7 @@ func (r *recorder) readInterface(st *state, i *stack.InterfaceState) {
 }
 
 func modeName(m stack.Mode) Mode {
-	return [...]Mode{stack.DHCP: DHCP, stack.Static: Static, stack.None: None}[m]
+	return [...]Mode{stack.DHCP: DHCP, stack.Static: Static, stack.None: None, stack.Later: None}[m]
 }
 
 func leaseRow(name string, l *stack.LeaseState) Lease {
