@@ -71,13 +71,14 @@ test-host:
 	@go tool staticcheck ./...
 	@echo '== tests on this host, with the race detector'
 	@GORACE=atexit_sleep_ms=50 go test -race -p 3 -timeout 20m $$(go list ./... | grep -v -x -e '[^ ]*/qemu' -e '[^ ]*/cmd/tuplix')
-	@echo '== without it, power cuts under the store, thousands of them, an error at each I/O, a bit in each block, a disk that is full'
+	@echo '== without it, power cuts under the store, thousands of them, an error at each I/O, a bit in each block, a disk that is full, 10,000 connections'
 	@failed=; runs=; for what in \
 		'./dbms/store -run=Crash$$|IOErrors$$|FlippedBits$$ -crash.seeds=$(SEEDS) -faults.step=1 -flips.step=1' \
 		'./dbms/engine/embedded -run=Crash$$|Faults$$|Rewrite$$|EmptyModel$$ -crash.seeds=100 -faults.all' \
 		'./dbms/table -run=Random$$ -table-runs=60' \
 		'./dbms/lsm -run=CompactFails$$ -compact.rounds=300' \
-		'./services/file -run=HundredThousandEntries$$|Operations$$'; do \
+		'./services/file -run=HundredThousandEntries$$|Operations$$' \
+		'./services/linux -run=IdleConnections$$'; do \
 		GOMAXPROCS=4 go test -timeout 20m $$what & runs="$$runs $$!"; \
 	done; \
 	for run in $$runs; do wait $$run || failed=1; done; test -z "$$failed"

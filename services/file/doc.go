@@ -12,7 +12,8 @@
 //	os.entries   a name in a directory      os.data     up to 64 KiB of contents
 //	os.xattrs    extended attributes        os.freed    data that only the past has
 //	os.shares    data that several have     os.orphans  deleted, and still open
-//	os.loaded    data on its way             os.files    counters
+//	os.loaded    data on its way             os.locks    advisory locks that are held
+//	os.files     counters
 //
 // What it guarantees:
 //   - Every call is one change, so that after a crash it is there whole or not at

@@ -98,9 +98,11 @@ type FS struct {
 	running   atomic.Pointer[Tx] // a transaction of Update
 	restoring atomic.Bool        // by this package, which knows what to do
 
-	syncer  *time.Timer
-	armed   atomic.Bool // syncer will run
-	kicked  atomic.Bool // a group is about to be stored
+	syncer *time.Timer
+	armed  atomic.Bool // syncer will run
+	kicked atomic.Bool // a group is about to be stored
+	locks  lockRows
+
 	closing sync.RWMutex
 	closed  bool // under closing
 }
@@ -148,7 +150,7 @@ func Open(db *table.DB, o Options) (*FS, error) {
 	}
 	fs.root = root
 	db.OnRestore(fs.restored)
-	return fs, fs.collectOrphans()
+	return fs, firstError(fs.collectOrphans(), fs.forgetLocks())
 }
 
 func (o *Options) fill() {

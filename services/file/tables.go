@@ -81,6 +81,19 @@ type AttributeRow struct {
 	Value []byte // any bytes
 }
 
+// LockRow is a row of os.locks: an advisory lock that a program holds on a file, or held
+// half a second ago.
+type LockRow struct {
+	Inode     uint64 `table:"key"` // the file
+	Kind      string `table:"key"` // "flock"; "posix" of the process, and "ofd" of an open file, on some bytes
+	Start     int64  `table:"key"` // its first byte
+	Number    uint32 `table:"key"` // from 0 on, of those that are otherwise alike
+	End       int64  // behind its last byte; 2^63-1: on all that there may ever be
+	Exclusive bool   // for writing: nobody else has one on these bytes
+	Program   string // that took it
+	Task      string // likewise; "" if that was none
+}
+
 // CounterRow is a row of os.files: the numbers that were set aside.
 type CounterRow struct {
 	ID        uint64 `table:"key"` // 1
@@ -99,6 +112,7 @@ var (
 	shares     = table.Declare[ShareRow]("os.shares")
 	orphans    = table.Declare[OrphanRow]("os.orphans")
 	attributes = table.Declare[AttributeRow]("os.xattrs")
+	locks      = table.Declare[LockRow]("os.locks")
 	counters   = table.Declare[CounterRow]("os.files")
 )
 
@@ -109,5 +123,5 @@ var tree = []table.Declared{inodes, entries, extents, data, freed, shares, orpha
 
 // Tables returns the tables of the service.
 func Tables() []table.Declared {
-	return []table.Declared{inodes, entries, extents, data, freed, shares, orphans, attributes, counters, loaded}
+	return []table.Declared{inodes, entries, extents, data, freed, shares, orphans, attributes, counters, loaded, locks}
 }

@@ -96,9 +96,10 @@ func New(c Config) (*System, error) {
 		executable: cmp.Or(c.Executable, "/bin/main"),
 		now:        c.Now,
 		root:       diskNode{c.Files.Root()},
-		locks:      lockTable{inodes: map[lockKey][]lock{}, changed: make(chan struct{})},
+		locks:      lockTable{inodes: map[lockKey][]lock{}, changed: make(chan struct{}), tell: c.Files.LocksChanged},
 		fifos:      fifos{open: map[uint64]*fifo{}},
 	}
+	s.files.FollowLocks(s.locks.rows)
 	if s.now == nil {
 		s.now = time.Now
 	}

@@ -8,6 +8,9 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/tuplix/tuplix/services/file"
+	"github.com/tuplix/tuplix/services/net/flow"
 )
 
 var lockCalls = []call{
@@ -24,6 +27,7 @@ type lockTable struct {
 	inodes  map[lockKey][]lock
 	changed chan struct{} // closed and replaced when locks go
 	locked  atomic.Int32  // len(inodes), to be seen without mu
+	tell    func()        // is called when locks come and go; must not block
 }
 
 type lockKey struct {
@@ -43,6 +47,7 @@ type lock struct {
 	owner      any
 	exclusive  bool
 	start, end int64
+	by         flow.Owner
 }
 
 const lockEnd = math.MaxInt64 // the end of a lock on all there may ever be
@@ -73,10 +78,10 @@ func (t *lockTable) release(k lockKey, owner any, start, end int64) {
 			continue
 		}
 		if l.start < start {
-			kept = append(kept, lock{owner, l.exclusive, l.start, start})
+			kept = append(kept, lock{owner, l.exclusive, l.start, start, l.by})
 		}
 		if l.end > end {
-			kept = append(kept, lock{owner, l.exclusive, end, l.end})
+			kept = append(kept, lock{owner, l.exclusive, end, l.end, l.by})
 		}
 	}
 	t.inodes[k] = kept
@@ -84,6 +89,7 @@ func (t *lockTable) release(k lockKey, owner any, start, end int64) {
 		delete(t.inodes, k)
 	}
 	t.locked.Store(int32(len(t.inodes)))
+	t.tell()
 	close(t.changed)
 	t.changed = make(chan struct{})
 }
@@ -105,7 +111,45 @@ func (t *lockTable) acquire(k lockKey, wanted lock, wait bool) error {
 	t.release(k, wanted.owner, wanted.start, wanted.end)
 	t.inodes[k] = append(t.inodes[k], wanted)
 	t.locked.Store(int32(len(t.inodes)))
+	t.tell()
 	return nil
+}
+
+// rows are the locks on files of the file service, as os.locks has them.
+func (t *lockTable) rows() (rows []file.LockRow) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	type place struct {
+		inode uint64
+		kind  string
+		start int64
+	}
+	like := make(map[place]uint32)
+	for k, list := range t.inodes {
+		if k.device != deviceFiles {
+			continue
+		}
+		for _, l := range list {
+			p := place{k.inode, l.kind(k), l.start}
+			rows = append(rows, file.LockRow{
+				Inode: p.inode, Kind: p.kind, Start: p.start, Number: like[p],
+				End: l.end, Exclusive: l.exclusive, Program: l.by.Program, Task: l.by.Task,
+			})
+			like[p]++
+		}
+	}
+	return rows
+}
+
+func (l *lock) kind(k lockKey) string {
+	_, ofProcess := l.owner.(*System)
+	switch {
+	case k.kind == wholeFile:
+		return "flock"
+	case ofProcess:
+		return "posix"
+	}
+	return "ofd"
 }
 
 // drop releases whatever the owner holds on the inode.
@@ -156,7 +200,7 @@ func (s *System) flock(a *[6]uintptr) (int, syscall.Errno) {
 	if !ok || f.flags.Load()&oPath != 0 {
 		return 0, syscall.EBADF
 	}
-	wanted := lock{owner: f, end: lockEnd}
+	wanted := lock{owner: f, end: lockEnd, by: ownerHere()}
 	switch int(a[1]) &^ unix.LOCK_NB {
 	case unix.LOCK_UN:
 		s.locks.drop(k, f)
@@ -187,7 +231,7 @@ func (s *System) recordLock(f *openFile, command int, word *uintptr) (int, sysca
 	if !ok {
 		return 0, syscall.EBADF
 	}
-	wanted := lock{owner: s, exclusive: arg.Type == unix.F_WRLCK}
+	wanted := lock{owner: s, exclusive: arg.Type == unix.F_WRLCK, by: ownerHere()}
 	if command == unix.F_OFD_GETLK || command == unix.F_OFD_SETLK || command == unix.F_OFD_SETLKW {
 		if arg.Pid != 0 {
 			return 0, syscall.EINVAL

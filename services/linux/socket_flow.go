@@ -18,8 +18,8 @@ import (
 // image is the name of the program that was linked in: what no task did, it did.
 var image = sync.OnceValue(func() string { return filepath.Base(os.Args[0]) })
 
-// socketOwner is who makes a socket on this goroutine.
-func socketOwner() flow.Owner {
+// ownerHere is who makes a socket or takes a lock on this goroutine.
+func ownerHere() flow.Owner {
 	if c, ok := user.OfGoroutine(); ok {
 		return flow.Owner{Program: c.Program, Task: c.Task}
 	}

@@ -58,7 +58,7 @@ func newInetSocket(n Network, family, kind, protocol int) (*inetSocket, syscall.
 	if e != 0 {
 		return nil, e
 	}
-	s := &inetSocket{network: n, family: family, kind: kind, protocol: int(transport), queue: new(waiter.Queue), owner: socketOwner()}
+	s := &inetSocket{network: n, family: family, kind: kind, protocol: int(transport), queue: new(waiter.Queue), owner: ownerHere()}
 	var err tcpip.Error
 	if kind == unix.SOCK_RAW {
 		s.ep, err = n.Stack().NewRawEndpoint(transport, netProto, s.queue, true)
