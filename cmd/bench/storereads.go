@@ -91,8 +91,9 @@ func (w *world) scanRaw(context.Context) (float64, error) {
 	return us / scanRows, err
 }
 
-// fewStore is the same few rows twice, all of them cached: in one store as they
-// were inserted, in the other each replaced a hundred times.
+// fewStore is the same few rows twice, all of them in blocks that are cached: in one store
+// as they were inserted, in the other each replaced a hundred times. Both have been opened
+// again: rows that procedures have read or written would be in memory as such.
 type fewStore struct {
 	fresh, old *ourStore
 	loaded     engine.Version // of fresh, when it was full
@@ -128,7 +129,10 @@ func (w *world) fewRows() (*fewStore, error) {
 	if _, err = f.fresh.db.Update(w.ctx, op("insert"), f.fresh.insert(f.fresh.indexed)); err != nil {
 		return nil, err
 	}
-	if err := errors.Join(f.fresh.engine.Compact(w.ctx), f.old.engine.Compact(w.ctx)); err != nil {
+	if f.fresh, err = w.reopened("fresh", f.fresh); err != nil {
+		return nil, err
+	}
+	if f.old, err = w.reopened("old", f.old); err != nil {
 		return nil, err
 	}
 	w.few = f
@@ -151,6 +155,14 @@ func (w *world) smallStore(name string) (*ourStore, error) {
 		return nil, err
 	}
 	return s, s.load(w.ctx, fewRows)
+}
+
+// reopened is a store when it has been compacted, closed and opened again.
+func (w *world) reopened(name string, s *ourStore) (*ourStore, error) {
+	if err := errors.Join(s.engine.Compact(w.ctx), s.engine.Close()); err != nil {
+		return nil, err
+	}
+	return w.openOurs(name, embedded.Options{})
 }
 
 func (w *world) readFew(ctx context.Context, of func(*fewStore) (*ourStore, engine.Version)) (float64, error) {

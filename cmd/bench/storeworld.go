@@ -161,7 +161,12 @@ func (w *world) openEngine(name string, o embedded.Options) (*embedded.Engine, e
 	o.Memory = storeMemory
 	e, err := embedded.Open(vfs.Default, w.path(name), o)
 	if err == nil {
-		w.closers = append(w.closers, e.Close)
+		w.closers = append(w.closers, func() error {
+			if err := e.Close(); !errors.Is(err, engine.ErrClosed) {
+				return err
+			}
+			return nil // it was opened again
+		})
 	}
 	return e, err
 }

@@ -1,21 +1,16 @@
 package embedded
 
-import (
-	"bytes"
-	"cmp"
-	"encoding/binary"
-	"runtime"
-	"slices"
-)
+import "bytes"
 
 // bundlePart is rows that are pending, as they came, and where those of a key are. The
-// garbage collector finds few pointers in it.
+// garbage collector finds few pointers in it, and it grows by little at a time: who adds a
+// row holds others up.
 type bundlePart struct {
-	chunks [][]byte // rows as in a bundle; of more and more bytes, up to chunkSize or that of a long row
-	rows   []partRow
-	slots  []uint32 // of keys, by hash, open addressing: the number of the newest row plus 1
-	keys   int
-	size   int64 // bytes
+	chunks [][]byte    // rows as in a bundle; of more and more bytes, up to chunkSize or that of a long row
+	rows   [][]partRow // rowsTogether in each
+	count  int         // of rows; they have the numbers from 1 on
+	keys   []keyShard  // by the last bits of their hash; nil: none
+	size   int64       // bytes
 
 	bundles []version // that they are of; ascending
 	last    version   // of these
@@ -28,34 +23,53 @@ type partRow struct {
 	hash   uint64
 	chunk  uint32
 	at     uint32 // in the chunk
-	before uint32 // number plus 1; 0: none
+	before uint32 // number; 0: none
 	jump   uint32 // likewise, of itself if it is the first of its key
 	depth  uint32 // how many rows of the key are before
 }
 
+// keyShard is some keys. Each has a slot, at or behind its place (open addressing): the
+// first half of its hash, which says the place, and the number of its newest row. A slot that
+// is free is 0.
+type keyShard struct {
+	slots []uint64
+	used  int
+}
+
 const (
-	firstChunk = 2 << 10
-	chunkSize  = 256 << 10
-	firstSlots = 1 << 4
+	firstChunk   = 2 << 10
+	chunkSize    = 256 << 10
+	rowsTogether = 1 << 9
+	keyShards    = 1 << 6
+	firstSlots   = 1 << 4
 )
 
 // add takes a row in: how it is stored in its bundle, and its key in history. Of its key, it
 // ended last. Bytes are copied.
 func (p *bundlePart) add(stored, key []byte, hash uint64) {
-	if 4*(p.keys+1) > 3*len(p.slots) {
-		p.grow()
+	if p.keys == nil {
+		p.keys = make([]keyShard, keyShards)
 	}
-	number := uint32(len(p.rows) + 1)
+	shard := &p.keys[hash%keyShards]
+	if 4*(shard.used+1) > 3*len(shard.slots) {
+		shard.grow()
+	}
+	if p.count%rowsTogether == 0 {
+		p.rows = append(p.rows, make([]partRow, 0, rowsTogether))
+	}
+	number := uint32(p.count + 1)
 	r := partRow{hash: hash, jump: number}
 	r.chunk, r.at = p.keep(stored)
-	slot := p.slot(key, hash)
-	if r.before = p.slots[slot]; r.before == 0 {
-		p.keys++
+	slot := p.slot(shard, key, hash)
+	if r.before = uint32(*slot); r.before == 0 {
+		shard.used++
 	} else {
 		p.link(&r)
 	}
-	p.rows = append(p.rows, r)
-	p.slots[slot] = number
+	last := &p.rows[len(p.rows)-1]
+	*last = append(*last, r)
+	p.count++
+	*slot = hash>>32<<32 | uint64(number)
 	p.size += int64(len(stored))
 }
 
@@ -70,7 +84,10 @@ func (p *bundlePart) link(r *partRow) {
 	}
 }
 
-func (p *bundlePart) row(number uint32) *partRow { return &p.rows[number-1] }
+// row is that of a number from 1 to count.
+func (p *bundlePart) row(number uint32) *partRow {
+	return &p.rows[(number-1)/rowsTogether][(number-1)%rowsTogether]
+}
 
 // keep copies what is stored of a row.
 func (p *bundlePart) keep(stored []byte) (chunk, at uint32) {
@@ -96,35 +113,34 @@ func (p *bundlePart) stored(r *partRow) (stored, key, row []byte) {
 }
 
 // slot is where the key of history that begins like key is, or would be.
-func (p *bundlePart) slot(key []byte, hash uint64) int {
+func (p *bundlePart) slot(shard *keyShard, key []byte, hash uint64) *uint64 {
 	group := key[:len(key)-versionSize]
-	for i := int(hash); ; i++ {
-		i &= len(p.slots) - 1
-		n := p.slots[i]
-		if n == 0 {
-			return i
+	for i := hash >> 32; ; i++ {
+		slot := &shard.slots[i&uint64(len(shard.slots)-1)]
+		if *slot == 0 {
+			return slot
 		}
-		if r := p.row(n); r.hash == hash {
-			if _, k, _ := p.stored(r); bytes.Equal(k[:len(k)-versionSize], group) {
-				return i
+		if *slot>>32 == hash>>32 {
+			if _, k, _ := p.stored(p.row(uint32(*slot))); bytes.Equal(k[:len(k)-versionSize], group) {
+				return slot
 			}
 		}
 	}
 }
 
 // grow makes room for twice as many keys.
-func (p *bundlePart) grow() {
-	old := p.slots
-	p.slots = make([]uint32, max(2*len(old), firstSlots))
-	for _, n := range old {
-		if n == 0 {
+func (s *keyShard) grow() {
+	old := s.slots
+	s.slots = make([]uint64, max(2*len(old), firstSlots))
+	for _, slot := range old {
+		if slot == 0 {
 			continue
 		}
-		i := int(p.row(n).hash) & (len(p.slots) - 1)
-		for p.slots[i] != 0 {
-			i = (i + 1) & (len(p.slots) - 1)
+		i := slot >> 32
+		for s.slots[i&uint64(len(s.slots)-1)] != 0 {
+			i++
 		}
-		p.slots[i] = n
+		s.slots[i&uint64(len(s.slots)-1)] = slot
 	}
 }
 
@@ -137,10 +153,10 @@ func (p *bundlePart) until(r *partRow) version {
 // find returns the row of a key that was the first to end at or after place, nil if there is
 // none, and when the one before ended.
 func (p *bundlePart) find(place []byte, hash uint64) (row []byte, ended version) {
-	if p == nil || p.keys == 0 {
+	if p == nil || p.keys == nil || p.keys[hash%keyShards].used == 0 {
 		return nil, noVersion
 	}
-	n := p.slots[p.slot(place, hash)]
+	n := uint32(*p.slot(&p.keys[hash%keyShards], place, hash))
 	from := readVersion(place[len(place)-versionSize:])
 	var first *partRow
 	for n != 0 && ended == noVersion {
@@ -162,8 +178,8 @@ func (p *bundlePart) find(place []byte, hash uint64) (row []byte, ended version)
 }
 
 func (p *bundlePart) changed(low, high []byte, since version) bool {
-	for i := len(p.rows) - 1; i >= 0; i-- {
-		_, key, _ := p.stored(&p.rows[i])
+	for n := p.count; n > 0; n-- {
+		_, key, _ := p.stored(p.row(uint32(n)))
 		if readVersion(key[len(key)-versionSize:]) <= since {
 			return false // what came before has ended before
 		}
@@ -172,54 +188,4 @@ func (p *bundlePart) changed(low, high []byte, since version) bool {
 		}
 	}
 	return false
-}
-
-// placed is a row in the order of keys. All keys of a part have begin with the same bytes: the
-// eight after these decide most comparisons.
-type placed struct {
-	after  uint64
-	number uint32
-}
-
-// sorted are the rows in the order of their keys.
-func (p *bundlePart) sorted() []placed {
-	common := p.common()
-	all := make([]placed, len(p.rows))
-	for i := range p.rows {
-		_, key, _ := p.stored(&p.rows[i])
-		var b [8]byte
-		copy(b[:], key[common:])
-		all[i] = placed{binary.BigEndian.Uint64(b[:]), uint32(i + 1)}
-	}
-	compared := 0
-	slices.SortFunc(all, func(a, b placed) int {
-		if compared++; compared%unpackCompare == 0 {
-			runtime.Gosched()
-		}
-		if a.after != b.after {
-			return cmp.Compare(a.after, b.after)
-		}
-		_, x, _ := p.stored(p.row(a.number))
-		_, y, _ := p.stored(p.row(b.number))
-		return bytes.Compare(x, y)
-	})
-	return all
-}
-
-// common is how many bytes all keys begin with.
-func (p *bundlePart) common() int {
-	if len(p.rows) == 0 {
-		return 0
-	}
-	_, first, _ := p.stored(&p.rows[0])
-	n := len(first)
-	for i := range p.rows {
-		_, key, _ := p.stored(&p.rows[i])
-		if n = min(n, len(key)); string(key[:n]) == string(first[:n]) {
-			continue
-		}
-		for n = 0; key[n] == first[n]; n++ {
-		}
-	}
-	return n
 }

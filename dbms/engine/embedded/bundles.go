@@ -156,10 +156,6 @@ func (p *bundles) freeze() *bundlePart {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.frozen, p.open = p.open, &bundlePart{}
-	if p.frozen.size >= p.most { // and so will the next be
-		p.open.rows = make([]partRow, 0, len(p.frozen.rows)+len(p.frozen.rows)/8)
-		p.open.slots = make([]uint32, len(p.frozen.slots))
-	}
 	return p.frozen
 }
 
@@ -176,8 +172,8 @@ func (p *bundles) thaw(unpacked bool) {
 	p.again.Store(time.Now().Add(unpackPause).UnixNano())
 	newer := p.open
 	p.open = frozen
-	for i := range newer.rows {
-		r := &newer.rows[i]
+	for n := range newer.count {
+		r := newer.row(uint32(n + 1))
 		stored, key, _ := newer.stored(r)
 		p.open.add(stored, key, r.hash)
 	}

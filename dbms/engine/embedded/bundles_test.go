@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -28,8 +29,12 @@ func TestBundlePart(t *testing.T) {
 			p.add(appendBundled(nil, place, &row{since: v - 1}), place, hash(key))
 			ends[string(key)] = append(ends[string(key)], v)
 		}
-		if p.keys != len(ends) {
-			t.Fatalf("%d keys, not %d", p.keys, len(ends))
+		found := 0
+		for _, s := range p.keys {
+			found += s.used
+		}
+		if found != len(ends) {
+			t.Fatalf("%d keys, not %d", found, len(ends))
 		}
 		for range 20000 {
 			key := fmt.Appendf(nil, "k%d", rng.IntN(keys+1))
@@ -55,8 +60,46 @@ func TestBundlePart(t *testing.T) {
 				t.Fatalf("%d keys: %q is sorted before %q", keys, a, b)
 			}
 		}
-		if len(all) != len(p.rows) {
-			t.Fatalf("%d rows are sorted of %d", len(all), len(p.rows))
+		if len(all) != p.count {
+			t.Fatalf("%d rows are sorted of %d", len(all), p.count)
+		}
+	}
+}
+
+// TestBundleSort sorts keys that begin alike for long, keys that begin others, and zeros,
+// beside a sort that compares whole keys.
+func TestBundleSort(t *testing.T) {
+	rng := rand.New(rand.NewPCG(7, 1))
+	part := func(alphabet, long int) string {
+		b := make([]byte, rng.IntN(long+1))
+		for i := range b {
+			b[i] = byte(rng.IntN(alphabet))
+		}
+		return string(b)
+	}
+	starts := []string{"", "\x00", "table of rows\x00\x00\x07", strings.Repeat("a", 40)}
+	for _, rows := range []int{0, 1, 2, 17, 3000} {
+		var p bundlePart
+		var want []string
+		seen := map[string]bool{}
+		for v := range version(rows) {
+			key := starts[rng.IntN(len(starts))] + part(2, 30) + part(256, 4)
+			place := appendHistory(nil, []byte(key), v)
+			if seen[string(place)] {
+				continue
+			}
+			seen[string(place)] = true
+			p.add(appendBundled(nil, place, &row{}), place, hash([]byte(key)))
+			want = append(want, string(place))
+		}
+		slices.Sort(want)
+		var got []string
+		for _, r := range p.sorted() {
+			_, key, _ := p.stored(p.row(r.number))
+			got = append(got, string(key))
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("%d rows are sorted as %q, want %q", rows, got, want)
 		}
 	}
 }
@@ -95,8 +138,8 @@ func FuzzBundle(f *testing.F) {
 			return
 		}
 		again := []byte{bundleFormat}
-		for i := range p.open.rows {
-			stored, key, raw := p.open.stored(&p.open.rows[i])
+		for n := range p.open.count {
+			stored, key, raw := p.open.stored(p.open.row(uint32(n + 1)))
 			again = append(again, stored...)
 			group, until, err := splitHistory(key)
 			if err != nil {
@@ -266,15 +309,15 @@ func TestUnpackTwice(t *testing.T) {
 		r := row{since: since, value: fmt.Append(nil, i-1)}
 		again = appendBundled(again, appendHistory(nil, []byte("k"), until), &r)
 	}
-	if len(part.rows) != 0 {
-		t.Fatalf("%d rows are pending", len(part.rows))
+	if part.count != 0 {
+		t.Fatalf("%d rows are pending", part.count)
 	}
 	must(t, e.db.Set(bundleKey(e.last.Load()), again, pebble.Sync))
 	must(t, e.Close())
 
 	e, err = Open(fs, "store", smallTables())
 	must(t, err)
-	if n := len(e.bundles.open.rows); n != len(versions)-1 {
+	if n := e.bundles.open.count; n != len(versions)-1 {
 		t.Errorf("%d rows are pending, not %d", n, len(versions)-1)
 	}
 	for range 2 {

@@ -184,8 +184,8 @@ func (l *tailLoader) header(r *row) {
 func (l *tailLoader) bundles() error {
 	part := l.e.bundles.open
 	l.newest = max(l.newest, part.last)
-	for i := range part.rows {
-		_, key, raw := part.stored(&part.rows[i])
+	for n := range part.count {
+		_, key, raw := part.stored(part.row(uint32(n + 1)))
 		r, err := parseRow(raw)
 		if err != nil {
 			return corruptKey(key, err)

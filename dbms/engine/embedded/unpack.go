@@ -187,9 +187,5 @@ func (e *Engine) writeTable(path string, part *bundlePart, rows []placed) error 
 	return errors.Join(err, w.Close())
 }
 
-// Beside transactions, unpacking lets others go first after so many rows, or comparisons
-// of them.
-const (
-	unpackTurn    = 32
-	unpackCompare = 512
-)
+// unpackTurn is after how many rows unpacking lets others go first.
+const unpackTurn = 8
