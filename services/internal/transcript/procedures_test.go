@@ -26,6 +26,7 @@ var none = map[string][]string{
 	},
 	"file": {
 		"Tables", "Open", "OpenVolume", "FS.Close", "Provide", "Here", "ParseTime", "FS.Listen", "FS.Space", "FS.In",
+		"FS.FollowLocks", "FS.LocksChanged", // of locks, which package linux tests
 		"Inode.Share", "Inode.Mapped", "Inode.Refresh", "Inode.CollectChanges", "Inode.Unshare", // of mappings, which package linux tests
 		"Inode.Number", "Inode.Mode", "Inode.Place", "Inode.Open", "Inode.Close", "Inode.Parent",
 		"Inode.ReadAt", "Inode.Readlink", "Inode.Xattr", "FS.Figures", "Inode.SeekData", "Inode.SeekHole",
