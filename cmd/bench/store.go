@@ -176,7 +176,7 @@ func storeContests(w *world, o *options) []contest {
 		{spec{"scan of 100k rows, PostgreSQL", "us", lower, record}, postgres, w.scanOurs, w.scanPostgres, false},
 		{spec{"ViewAt, row unchanged since", "us", lower, 1.2}, "View", w.readUnchanged, w.readFresh, false},
 		{spec{"ViewAt, row changed since", "us", lower, 1.2}, "View", w.readChanged, w.readOld, false},
-		{spec{"newest of 100 versions", "us", lower, 1.1}, "the only one", w.readOld, w.readFresh, false},
+		{spec{"newest of 100 versions", "us", lower, 1.1}, "the only one", w.readNewest, w.readOnly, false},
 		{spec{"insert, not synced", "us", lower, 2}, pebble, w.insertOurs, w.insertRaw, false},
 		{spec{"insert with an index", "us", lower, record}, "2 keys in Pebble", w.insertIndexed, w.insertRawTwo, false},
 		{spec{"provenance", "us", lower, 1.05}, "without it", w.insertOurs, w.insertBare, false},

@@ -91,13 +91,13 @@ func (w *world) scanRaw(context.Context) (float64, error) {
 	return us / scanRows, err
 }
 
-// fewStore is the same few rows twice, all of them in blocks that are cached: in one store
-// as they were inserted, in the other each replaced a hundred times. Both have been opened
-// again: rows that procedures have read or written would be in memory as such.
+// fewStore is the same few rows twice, all of them cached: in one store as they
+// were inserted, in the other each replaced a hundred times.
 type fewStore struct {
 	fresh, old *ourStore
 	loaded     engine.Version // of fresh, when it was full
 	halfway    engine.Version // of old, after half of the replacements
+	reopened   bool           // both have been opened again, so that all rows are read from blocks
 }
 
 func (w *world) fewRows() (*fewStore, error) {
@@ -129,10 +129,7 @@ func (w *world) fewRows() (*fewStore, error) {
 	if _, err = f.fresh.db.Update(w.ctx, op("insert"), f.fresh.insert(f.fresh.indexed)); err != nil {
 		return nil, err
 	}
-	if f.fresh, err = w.reopened("fresh", f.fresh); err != nil {
-		return nil, err
-	}
-	if f.old, err = w.reopened("old", f.old); err != nil {
+	if err := errors.Join(f.fresh.engine.Compact(w.ctx), f.old.engine.Compact(w.ctx)); err != nil {
 		return nil, err
 	}
 	w.few = f
@@ -157,12 +154,22 @@ func (w *world) smallStore(name string) (*ourStore, error) {
 	return s, s.load(w.ctx, fewRows)
 }
 
-// reopened is a store when it has been compacted, closed and opened again.
-func (w *world) reopened(name string, s *ourStore) (*ourStore, error) {
-	if err := errors.Join(s.engine.Compact(w.ctx), s.engine.Close()); err != nil {
+// reopenedRows is fewRows when both stores have been opened again: what procedures have
+// written is in memory, and what nobody has replaced is not.
+func (w *world) reopenedRows() (*fewStore, error) {
+	f, err := w.fewRows()
+	if err != nil || f.reopened {
+		return f, err
+	}
+	f.reopened = true
+	if err := errors.Join(f.fresh.engine.Close(), f.old.engine.Close()); err != nil {
 		return nil, err
 	}
-	return w.openOurs(name, embedded.Options{})
+	if f.fresh, err = w.openOurs("fresh", embedded.Options{}); err != nil {
+		return nil, err
+	}
+	f.old, err = w.openOurs("old", embedded.Options{})
+	return f, err
 }
 
 func (w *world) readFew(ctx context.Context, of func(*fewStore) (*ourStore, engine.Version)) (float64, error) {
@@ -174,8 +181,24 @@ func (w *world) readFew(ctx context.Context, of func(*fewStore) (*ourStore, engi
 	return s.reads(ctx, at, fewRows)
 }
 
+func (w *world) readReopened(ctx context.Context, of func(*fewStore) *ourStore) (float64, error) {
+	f, err := w.reopenedRows()
+	if err != nil {
+		return 0, err
+	}
+	return of(f).reads(ctx, "", fewRows)
+}
+
 func (w *world) readFresh(ctx context.Context) (float64, error) {
 	return w.readFew(ctx, func(f *fewStore) (*ourStore, engine.Version) { return f.fresh, "" })
+}
+
+func (w *world) readNewest(ctx context.Context) (float64, error) {
+	return w.readReopened(ctx, func(f *fewStore) *ourStore { return f.old })
+}
+
+func (w *world) readOnly(ctx context.Context) (float64, error) {
+	return w.readReopened(ctx, func(f *fewStore) *ourStore { return f.fresh })
 }
 
 func (w *world) readUnchanged(ctx context.Context) (float64, error) {
