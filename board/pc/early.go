@@ -18,10 +18,9 @@ const modesFile = "network"
 // maxModes bounds that file, in bytes.
 const maxModes = 64 << 10
 
-// early is what the volume tells of the network before the store is open; nil: there is no
-// disk, and no boot before this one.
+// early is what the volume tells of the network before the store is open.
 type early struct {
-	volume *blockfs.FS
+	volume *blockfs.FS // nil: there is no disk, and there was no boot before this one
 }
 
 // modes are those that were kept. What cannot be read is none: the tables decide.

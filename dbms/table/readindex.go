@@ -177,8 +177,8 @@ func (b *binding) restored(tx *Tx, x *index, fn func(past *Tx, then *binding, ol
 	return complete, nil
 }
 
-// at returns the table and the index as they were at a past version, nil if the index was
-// not ready or another one.
+// at returns the table and the index as they were at a past version, and the transaction
+// that reads it; nil if the index was not ready or another one.
 func (b *binding) at(tx *Tx, x *index, v engine.Version) (then *binding, old *index, past *Tx, err error) {
 	past, err = tx.At(v)
 	if err != nil {
