@@ -11,7 +11,8 @@ import (
 //	 0        1
 //	├────────┼────────────────────────────────────────────────────────────
 //	 format   each: version less that of the one before (uvarint; the first
-//	          less 0), length of the record (uvarint), record
+//	          less 0), length of the record (uvarint), record; or length 0,
+//	          of a record like the one before
 //
 // Every transaction is in one block, in the end. Until then its record lies in
 // the header of one of its rows; or, if it has put none or is traced, in a trace:
@@ -32,22 +33,38 @@ var errBlock = errors.New("malformed block of commits")
 
 // block is put together in memory until it is written.
 type block struct {
-	bytes       []byte
-	first, last version
-	count       int
+	bytes []byte
+	last  version
+	count int
+	small uint16 // the last record if that is a small one, else 0
 }
 
 // add appends a record, whose version is later than all before.
 func (b *block) add(v version, record []byte) {
 	if b.count == 0 {
-		b.bytes = append(b.bytes[:0], blockFormat)
-		b.first, b.last = v, 0
+		b.bytes, b.last, b.small = append(b.bytes[:0], blockFormat), 0, 0
 	}
-	b.bytes = binary.AppendUvarint(b.bytes, uint64(v-b.last))
-	b.bytes = binary.AppendUvarint(b.bytes, uint64(len(record)))
-	b.bytes = append(b.bytes, record...)
+	step := uint64(v - b.last)
 	b.last = v
 	b.count++
+	small := uint16(0)
+	if len(record) == smallCommit && record[0]&commitSmall != 0 {
+		small = binary.LittleEndian.Uint16(record)
+		if small == b.small && step < 1<<21 {
+			// One length for all steps: what most transactions come by does not branch.
+			b.bytes = binary.LittleEndian.AppendUint32(b.bytes, 0x8080|uint32(step&0x7f|step>>7&0x7f<<8|step>>14<<16))
+			return
+		}
+	}
+	b.small = small
+	b.addFull(step, record)
+}
+
+//go:noinline // so that add has little to set up
+func (b *block) addFull(step uint64, record []byte) {
+	b.bytes = binary.AppendUvarint(b.bytes, step)
+	b.bytes = binary.AppendUvarint(b.bytes, uint64(len(record)))
+	b.bytes = append(b.bytes, record...)
 }
 
 func (b *block) full() bool { return b.count >= blockCommits || len(b.bytes) >= blockBytes }
@@ -60,9 +77,13 @@ func parseBlock(b []byte, each func(v version, record []byte) error) error {
 	if d.byte() != blockFormat {
 		return errBlock
 	}
+	var record []byte
 	for v := noVersion; len(d.rest) > 0; {
-		step, record := version(d.uvarint()), d.run()
-		if d.failed || step == 0 || v+step < v {
+		step := version(d.uvarint())
+		if own := d.run(); len(own) > 0 {
+			record = own
+		}
+		if d.failed || step == 0 || v+step < v || len(record) == 0 {
 			return errBlock
 		}
 		v += step

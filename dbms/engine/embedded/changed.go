@@ -35,7 +35,10 @@ func (e *Engine) changed(since version, ranges []engine.Range) (bool, error) {
 			}
 		}
 	}
-	if changed, known := e.window.changed(since, ranges); known {
+	e.recent.Lock()
+	changed, known := e.window.changed(since, ranges)
+	e.recent.Unlock()
+	if known {
 		return changed, nil
 	}
 	for _, r := range ranges {

@@ -71,7 +71,7 @@ func (e *Engine) newChecker(ctx context.Context, report func(engine.Problem)) (*
 	}
 	c.last, c.upTo = e.last.Load(), e.log.written()
 	c.hides, c.kept, c.names = e.hides.kept(), e.retention.stretches(), e.who.len()
-	if tail := e.log.tail(); tail != nil {
+	if tail := e.tail(); tail != nil {
 		err := parseBlock(tail, func(v version, record []byte) error {
 			c.tail = append(c.tail, found{v, record})
 			return nil

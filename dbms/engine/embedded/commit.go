@@ -14,12 +14,19 @@ import (
 //	├─────┼──────────────────────────────────────────────────────────────────
 //	 flags who        rows read, rows written, [wall clock], [task], [ID]
 //
-// Numbers are uvarints, texts have their length as a uvarint before them. Who is
-// the number of the user, program and procedure name in the who-table, or with
-// commitInline those three texts. The wall clock is its distance from the
-// version's in microseconds, zigzag, and is there if it is not 0. Task and ID are
-// there if they are not empty; an ID that the engine chose is not: it follows
-// from the version.
+// or, with no option and few rows, as most are:
+//
+//	 0             1
+//	├─────────────┼─────
+//	 small counts  who
+//
+// The byte of small counts is commitSmall, rows read in bits 4 to 6, rows written in
+// the lower ones; who is a byte here. Numbers are uvarints, texts have their length
+// as a uvarint before them. Who is the number of the user, program and procedure
+// name in the who-table, or with commitInline those three texts. The wall clock is
+// its distance from the version's in microseconds, zigzag, and is there if it is not
+// 0. Task and ID are there if they are not empty; an ID that the engine chose is
+// not: it follows from the version.
 type commit struct {
 	who           uint32
 	user          string
@@ -40,6 +47,11 @@ const (
 	commitTraced
 
 	commitFlags = 1<<iota - 1
+
+	commitSmall  = 1 << 7
+	smallRead    = 1<<3 - 1
+	smallWritten = 1<<4 - 1
+	smallCommit  = 2 // bytes of a small record
 )
 
 // maxCommit is the largest record: flags, five texts, three numbers.
@@ -49,6 +61,15 @@ const maxCommit = 1 + 5*(2+engine.MaxOpField) + 3*binary.MaxVarintLen64
 const _ uint = maxHeader - maxCommit
 
 var errCommit = errors.New("malformed record of a commit")
+
+// isSmall tells whether who and the counts fit into a small record.
+func isSmall(who uint32, read, written uint64) bool {
+	return who-1 < 255 && read <= smallRead && written <= smallWritten
+}
+
+func appendSmall(b []byte, who uint32, read, written uint64) []byte {
+	return append(b, commitSmall|byte(read)<<4|byte(written), byte(who))
+}
 
 func (c *commit) append(b []byte) []byte {
 	flags := byte(0)
@@ -62,6 +83,9 @@ func (c *commit) append(b []byte) []byte {
 	set(c.task != "", commitTask)
 	set(c.id != "", commitID)
 	set(c.traced, commitTraced)
+	if flags == 0 && isSmall(c.who, c.read, c.written) {
+		return appendSmall(b, c.who, c.read, c.written)
+	}
 	b = append(b, flags)
 	if c.who == 0 {
 		b = appendText(appendText(appendText(b, c.user), c.program), c.name)
@@ -86,6 +110,13 @@ func (c *commit) append(b []byte) []byte {
 func parseCommit(b []byte) (c commit, err error) {
 	d := decoder{rest: b}
 	flags := d.byte()
+	if flags&commitSmall != 0 {
+		c = commit{who: uint32(d.byte()), read: uint64(flags >> 4 & smallRead), written: uint64(flags & smallWritten)}
+		if d.failed || len(d.rest) > 0 || c.who == 0 {
+			return commit{}, errCommit
+		}
+		return c, nil
+	}
 	if flags&^commitFlags != 0 {
 		return commit{}, errCommit
 	}

@@ -5,7 +5,6 @@ import (
 	"cmp"
 	"errors"
 	"slices"
-	"sync"
 
 	"github.com/cockroachdb/pebble/v2"
 )
@@ -16,8 +15,9 @@ import (
 //
 // A write of its own would cost a small transaction a fifth of its time; a header
 // costs some bytes. A full block goes out with the batch of the next transaction.
+//
+// Engine.recent guards it; who changes it has the commit lock, too.
 type commitLog struct {
-	mu    sync.Mutex
 	block block
 	upTo  atomicVersion // the last transaction in the blocks that are written
 }
@@ -36,8 +36,6 @@ func (l *commitLog) flush(t *tx) {
 
 // committed notes a transaction, and whether its batch had the block.
 func (l *commitLog) committed(v version, record []byte, wroteBlock bool) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
 	if wroteBlock {
 		l.upTo.Store(l.block.last)
 		l.block.clear()
@@ -46,20 +44,20 @@ func (l *commitLog) committed(v version, record []byte, wroteBlock bool) {
 }
 
 // tail copies the records that are not in a written block.
-func (l *commitLog) tail() []byte {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.block.count == 0 {
+func (e *Engine) tail() []byte {
+	e.recent.Lock()
+	defer e.recent.Unlock()
+	if e.log.block.count == 0 {
 		return nil
 	}
-	return bytes.Clone(l.block.bytes)
+	return bytes.Clone(e.log.block.bytes)
 }
 
 // writeBlock writes the block now. The commit lock is held, or nobody else is
 // there.
 func (e *Engine) writeBlock() error {
-	e.log.mu.Lock()
-	defer e.log.mu.Unlock()
+	e.recent.Lock()
+	defer e.recent.Unlock()
 	b := &e.log.block
 	if b.count == 0 {
 		return nil

@@ -68,7 +68,7 @@ type visitRecord func(v version, record []byte) (bool, error)
 // into one, and is passed over then.
 func (r *reader) records(after version, reverse bool, visit visitRecord) error {
 	w := recordWalk{after: after, upTo: r.at, reverse: reverse, visit: visit}
-	tail := r.e.log.tail()
+	tail := r.e.tail()
 	if reverse {
 		if err := w.block(tail); err != nil || w.done {
 			return err

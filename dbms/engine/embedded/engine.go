@@ -17,7 +17,7 @@ import (
 // Engine is a store in a Pebble database. It satisfies engine.Engine.
 //
 // Locks, in the order in which they may be taken: commit, bundles.turn, groups.apply,
-// groups.mu, bundles.mu, log.mu, who.mu, watchers.mu. Readers take none but log.mu, for the
+// groups.mu, bundles.mu, recent, who.mu, watchers.mu. Readers take none but recent, for the
 // newest commits, and bundles.mu for a moment; who needs history in its order takes
 // bundles.turn and groups.apply. A view begins by applying what is committed.
 type Engine struct {
@@ -38,11 +38,13 @@ type Engine struct {
 	commit     sync.Mutex // held by the one transaction that runs
 	syncing    sync.Mutex // held by who flushes what is applied already
 	groups     groups     // of transactions on their way to Pebble
+	bare       bool       // benchmarks measure what provenance costs by leaving it out
+	recent     sync.Mutex // guards log and window, which each transaction changes at once
 	log        commitLog
+	window     window
 	who        *whoTable
 	hides      hideList
 	retention  retention
-	window     window
 	gaps       gaps
 	walks      walks
 	empty      emptySpans
@@ -76,8 +78,6 @@ type Engine struct {
 	users      users
 
 	witness witnessFile
-
-	bare bool // benchmarks measure what provenance costs by leaving it out
 }
 
 type atomicVersion struct{ n atomic.Uint64 }

@@ -172,7 +172,7 @@ func TestFormat(t *testing.T) {
 		record []byte
 		want   error
 	}{
-		{append([]byte("tuplix\x03"), make([]byte, 8)...), ErrFormat},
+		{append([]byte("tuplix\x04"), make([]byte, 8)...), ErrFormat},
 		{append([]byte("tuplix\x00"), make([]byte, 8)...), ErrFormat},
 		{[]byte("tuplix\x01"), ErrFormat},
 		{append([]byte("other \x01"), make([]byte, 8)...), ErrFormat},

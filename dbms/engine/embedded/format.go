@@ -16,10 +16,11 @@ import (
 //
 // born is the version of the empty store. The record is the first to be read. A
 // change of any layout in this package is a new format. A store of format 1 has no bundles
-// of history; it gets format 2 when it is opened.
+// of history, one of format 2 no small records of commits; it gets format 3 when it is
+// opened.
 const (
 	formatMagic = "tuplix"
-	formatNow   = 2
+	formatNow   = 3
 	formatFirst = 1
 	formatSize  = len(formatMagic) + 1 + versionSize
 )

@@ -64,6 +64,10 @@ func FuzzHistoryKey(f *testing.F) {
 func FuzzCommit(f *testing.F) {
 	for _, c := range []commit{
 		{who: 1, read: 1, written: 1},
+		{who: 255, read: smallRead, written: smallWritten},
+		{who: 256},
+		{who: 2, read: smallRead + 1},
+		{who: 2, written: smallWritten + 1},
 		{user: "u", program: "p", name: "n", task: "t", id: "i", skew: -5, traced: true},
 	} {
 		f.Add(c.append(nil))
@@ -84,6 +88,8 @@ func FuzzBlock(f *testing.F) {
 	var b block
 	b.add(5, []byte("one"))
 	b.add(9, []byte("two"))
+	b.add(10, appendSmall(nil, 1, 1, 1))
+	b.add(11, appendSmall(nil, 1, 1, 1))
 	f.Add(b.bytes)
 	f.Add(appendTrace(nil, []byte("record"), [][]byte{[]byte("k1"), []byte("k2")}))
 	f.Fuzz(func(t *testing.T, raw []byte) {

@@ -127,7 +127,7 @@ func (e *Engine) create() error {
 		_, err := parseFormat(nil)
 		return err
 	}
-	e.born = noVersion.after(e.opts.Now())
+	e.born = noVersion.after(e.opts.Now().UnixMicro())
 	b := e.db.NewBatch()
 	err = errors.Join(
 		b.Set(metaKey(metaFormat), appendFormat(nil, e.born), nil),

@@ -81,6 +81,8 @@ func (c *pastCursor) near(rng engine.Range) {
 			return
 		}
 	}
+	e.recent.Lock()
+	defer e.recent.Unlock()
 	c.changed, c.listed = e.window.since(c.r.at, rng)
 }
 

@@ -91,7 +91,7 @@ func (e *Engine) repairKeys(keys [][]byte) error {
 		return err
 	}
 	last := e.last.Load()
-	t.begin(last, last.time())
+	t.begin(last, last.micros())
 	for _, key := range keys {
 		if _, err := t.repair(key); err != nil {
 			return err

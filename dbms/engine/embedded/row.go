@@ -48,11 +48,20 @@ func (r *row) put(b []byte) {
 	b[versionSize] = r.flags
 	b = b[rowFixed:]
 	if r.flags&rowHeader != 0 {
-		n := binary.PutUvarint(b, uint64(len(r.header)))
-		n += copy(b[n:], r.header)
-		b = b[n:]
+		b = b[putText(b, r.header):]
 	}
 	copy(b, r.value)
+}
+
+// putText writes a length and bytes to b, and returns how many these are. Most are
+// small records.
+func putText(b, text []byte) int {
+	if len(text) == smallCommit && len(b) > smallCommit {
+		b[0], b[1], b[2] = smallCommit, text[0], text[1]
+		return 1 + smallCommit
+	}
+	n := binary.PutUvarint(b, uint64(len(text)))
+	return n + copy(b[n:], text)
 }
 
 // parseRow takes a stored row apart, without copying.

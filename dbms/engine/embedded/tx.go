@@ -2,7 +2,6 @@ package embedded
 
 import (
 	"fmt"
-	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 
@@ -21,7 +20,10 @@ type tx struct {
 
 	// What stays for the next transaction, emptied.
 
-	batch *pebble.Batch // nil if it has gone to a group
+	batch  *pebble.Batch // nil if it has gone to a group
+	author author
+
+	recordRoom [16]byte // where record begins, as most fit
 
 	// The first row that is put waits for the end, when the record of the commit
 	// is known that it carries.
@@ -43,8 +45,8 @@ type tx struct {
 type running struct {
 	op         *engine.Op
 	version    version
-	after      version // of a transaction that writes nothing: the last that did
-	now        time.Time
+	after      version     // of a transaction that writes nothing: the last that did
+	now        int64       // the wall clock, in microseconds since 1970
 	err        error       // of a Put or the like: the transaction must not commit
 	group      *group      // if somebody waits until it is durable
 	observed   []*observer // who is to hear that it is committed
@@ -75,13 +77,14 @@ func (e *Engine) newTx(op *engine.Op) *tx {
 	if t == nil {
 		t = &tx{}
 		t.reader.e, t.recalls = e, &t.recall
+		t.record = t.recordRoom[:0]
 	}
 	t.op = op
 	return t
 }
 
 // begin is called with the commit lock held.
-func (t *tx) begin(v version, now time.Time) {
+func (t *tx) begin(v version, now int64) {
 	t.version, t.now = v, now
 	t.at = t.e.groups.newest.Load()
 	t.active = t.e.hides.unrepaired()
@@ -101,6 +104,9 @@ func (e *Engine) freeTx(t *tx) {
 	t.hashes = t.hashes[:0]
 	t.gone = t.gone[:0]
 	t.bundle, t.bundled = t.bundle[:0], t.bundled[:0]
+	if t.newWho != 0 {
+		t.author.number = 0 // it may have failed: the table knows
+	}
 	t.running = running{}
 	if t.batch != nil && t.batch.Len() < maxKept {
 		t.batch.Reset()
@@ -360,19 +366,17 @@ func (t *tx) seal() {
 		t.store(t.firstKey, &row{since: t.version, value: t.firstValue})
 		return
 	}
-	c := commit{
-		user: t.op.User, program: t.op.Program, name: t.op.Name, task: t.op.Task, id: t.op.ID,
-		read: t.read, written: t.written, traced: t.op.Trace,
-		skew: t.now.UnixMicro() - t.version.micros(),
-	}
 	silent := !t.wrote && t.op.ID == "" && !t.op.Trace
 	if !silent {
 		t.e.log.flush(t)
-		c.who = t.introduce()
-	} else {
-		c.who = t.e.who.again(who{c.user, c.program, c.name})
 	}
-	t.record = c.append(t.record)
+	if !t.author.runs(t.op) {
+		t.author.of(t.op, t.e.who)
+		if t.author.number == 0 && !silent {
+			t.introduce()
+		}
+	}
+	t.addRecord()
 	if silent {
 		return
 	}
@@ -386,18 +390,30 @@ func (t *tx) seal() {
 	}
 }
 
-// introduce returns the number of who does this, 0 if there is to be none.
-func (t *tx) introduce() uint32 {
-	w := who{t.op.User, t.op.Program, t.op.Name}
-	if n := t.e.who.again(w); n != 0 {
-		return n
+// addRecord makes the record of the commit.
+func (t *tx) addRecord() {
+	o, number := t.op, t.author.number
+	if t.now == t.version.micros() && o.Task == "" && o.ID == "" && !o.Trace && isSmall(number, t.read, t.written) {
+		t.record = appendSmall(t.record, number, t.read, t.written)
+		return
 	}
-	n := t.e.who.next()
-	if n != 0 {
-		t.newWho = n
-		t.write(whoKey(n), w.encode())
+	t.addFullRecord()
+}
+
+func (t *tx) addFullRecord() {
+	c := commit{
+		who: t.author.number, user: t.op.User, program: t.op.Program, name: t.op.Name, task: t.op.Task, id: t.op.ID,
+		read: t.read, written: t.written, skew: t.now - t.version.micros(), traced: t.op.Trace,
 	}
-	return n
+	t.record = c.append(t.record)
+}
+
+// introduce gives the author a number, if there is to be one.
+func (t *tx) introduce() {
+	if n := t.e.who.next(); n != 0 {
+		t.author.number, t.newWho = n, n
+		t.write(whoKey(n), t.author.encode())
+	}
 }
 
 // write adds one of the engine's own entries to the batch.

@@ -87,7 +87,7 @@ func (e *Engine) execute(ctx context.Context, t *tx, fn func(engine.Tx) error) e
 			return nil
 		}
 	}
-	now := e.opts.Now()
+	now := e.opts.Now().UnixMicro()
 	t.begin(e.groups.newest.Load().after(now), now)
 	if err := fn(t); err != nil {
 		return err
@@ -142,10 +142,14 @@ func (e *Engine) apply(t *tx) error {
 // published with it.
 func (e *Engine) publish(t *tx) {
 	if t.newWho != 0 {
-		e.who.add(t.newWho, who{t.op.User, t.op.Program, t.op.Name})
+		e.who.add(t.newWho, t.author.who)
 	}
-	e.log.committed(t.version, t.record, t.wroteBlock)
+	e.recent.Lock()
+	if !e.bare {
+		e.log.committed(t.version, t.record, t.wroteBlock)
+	}
 	e.window.add(t)
+	e.recent.Unlock()
 	e.rows.wrote(t)
 	if len(t.restores) > 0 {
 		e.loads.under.hide(t.restores) // before the repair knows of them

@@ -29,12 +29,14 @@ const (
 const maxMicros = 1<<(64-counterBits) - 2
 
 // versionAt is the first version of a moment.
-func versionAt(t time.Time) version {
-	return version(min(max(t.UnixMicro(), 0), maxMicros)) << counterBits
+func versionAt(t time.Time) version { return versionOf(t.UnixMicro()) }
+
+func versionOf(micros int64) version {
+	return version(min(max(micros, 0), maxMicros)) << counterBits
 }
 
-// after is the next version: that of the wall clock if it has gone on.
-func (v version) after(now time.Time) version { return max(v+1, versionAt(now)) }
+// after is the next version: that of the wall clock, in microseconds, if it has gone on.
+func (v version) after(now int64) version { return max(v+1, versionOf(now)) }
 
 // micros is the wall clock's part.
 func (v version) micros() int64 { return int64(v >> counterBits) }

@@ -4,8 +4,11 @@ import (
 	"encoding/binary"
 	"errors"
 	"sync"
+	"unsafe"
 
 	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/tuplix/tuplix/dbms/engine"
 )
 
 // whoTable gives numbers to the users, programs and procedure names of
@@ -19,14 +22,35 @@ type whoTable struct {
 	mu     sync.RWMutex
 	names  []who // by number less 1
 	number map[who]uint32
+}
 
-	// The one that a transaction had last, as it is often that of the next. The
-	// commit lock guards it.
-	recent       who
-	recentNumber uint32
+// author is who has run a transaction, with the number of that. A tx keeps the last, as
+// that is often who runs the next one: what most transactions pay for being recorded
+// is this comparison.
+type author struct {
+	who
+	number uint32 // 0 if there is none
+}
+
+// runs tells whether it is who runs op.
+func (a *author) runs(op *engine.Op) bool {
+	return a.number != 0 && same(op.Name, a.name) && same(op.Program, a.program) && same(op.User, a.user)
+}
+
+// of makes it who runs op.
+func (a *author) of(op *engine.Op, table *whoTable) {
+	a.who = whoDid(op)
+	a.number = table.find(a.who)
+}
+
+// same is a == b, sooner for the same string at the same place.
+func same(a, b string) bool {
+	return len(a) == len(b) && (unsafe.StringData(a) == unsafe.StringData(b) || a == b)
 }
 
 type who struct{ user, program, name string }
+
+func whoDid(op *engine.Op) who { return who{op.User, op.Program, op.Name} }
 
 // maxWho bounds the table in memory.
 const maxWho = 8192
@@ -40,14 +64,6 @@ func (t *whoTable) find(w who) uint32 {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
 	return t.number[w]
-}
-
-// again is find for the transaction that runs.
-func (t *whoTable) again(w who) uint32 {
-	if t.recentNumber == 0 || w != t.recent {
-		t.recent, t.recentNumber = w, t.find(w)
-	}
-	return t.recentNumber
 }
 
 // next is the number that a new entry gets, 0 if the table is full.

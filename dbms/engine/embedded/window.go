@@ -4,16 +4,14 @@ import (
 	"bytes"
 	"slices"
 	"sort"
-	"sync"
 
 	"github.com/tuplix/tuplix/dbms/engine"
 )
 
 // window is the keys that were written last, for Changed, Watch and scans of the
 // near past: two generations of bounded size, of which the older is dropped when
-// the newer is full.
+// the newer is full. Engine.recent guards it.
 type window struct {
-	mu     sync.Mutex
 	gens   [2]generation // the newer first
 	covers version       // all writes later than this are in the window
 }
@@ -37,8 +35,6 @@ func (w *window) add(t *tx) {
 	if t.keys.len() == 0 {
 		return
 	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
 	if t.keys.len() > windowKeys || len(t.keys.bytes) > windowBytes {
 		w.gens[0].clear()
 		w.gens[1].clear()
@@ -67,8 +63,6 @@ func (g *generation) clear() {
 // changed tells whether a key of the ranges was written later than since. known
 // is whether the window reaches back so far.
 func (w *window) changed(since version, ranges []engine.Range) (changed, known bool) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
 	if since < w.covers {
 		return false, false
 	}
@@ -94,8 +88,6 @@ const windowLooked = 1024
 // since returns the keys of a range that were written later than a version, in
 // order. known is whether the window reaches back so far, and these are few.
 func (w *window) since(at version, rng engine.Range) (keys [][]byte, known bool) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
 	if at < w.covers {
 		return nil, false
 	}
