@@ -1,6 +1,7 @@
 package file
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"regexp"
@@ -54,6 +55,8 @@ func describeName(t *testing.T, fs *FS, name string) string {
 
 // TestRestore changes a tree at random and goes back to random moments, with all of it
 // or with one name. The checker has the last word.
+//
+// What differs is found out in both ways, whose outcome is the same.
 func TestRestore(t *testing.T) {
 	seeds := 12
 	if testing.Short() {
@@ -61,34 +64,47 @@ func TestRestore(t *testing.T) {
 	}
 	for seed := range uint64(seeds) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
-			fs := must[*FS](t)(mount(vfs.NewMem(), Options{Memory: MinMemory, Log: t.Logf}))
-			defer closeChecked(t, fs)
-			fs.loads.from = 0
-			r := rand.New(rand.NewPCG(seed, 8))
-			h := &history{t: t, r: r, fs: fs}
-			var moments []instant
-			for range 12 {
-				for range 15 {
-					h.step()
-				}
-				moments = append(moments, remember(t, fs))
-				restoreSomething(t, fs, r, moments)
-				if err := fs.Check(); err != nil {
-					t.Fatal(err)
+			all, changes := restoreAtRandom(t, seed, -1), restoreAtRandom(t, seed, 1<<20)
+			for i := range all {
+				if all[i] != changes[i] {
+					t.Fatalf("restore %d by changes:\n%s\nby all there is:\n%s", i, changes[i], all[i])
 				}
 			}
 		})
 	}
 }
 
-func restoreSomething(t *testing.T, fs *FS, r *rand.Rand, moments []instant) {
+// restoreAtRandom returns what was there after each restore, and what that told.
+func restoreAtRandom(t *testing.T, seed uint64, look int) (seen []string) {
+	fs := must[*FS](t)(mount(vfs.NewMem(), Options{Memory: MinMemory, Log: t.Logf}))
+	defer closeChecked(t, fs)
+	fs.loads.from = 0
+	fs.restoreLook = look
+	r := rand.New(rand.NewPCG(seed, 8))
+	h := &history{t: t, r: r, fs: fs}
+	var moments []instant
+	for range 12 {
+		for range 15 {
+			h.step()
+		}
+		moments = append(moments, remember(t, fs))
+		told := restoreSomething(t, fs, r, moments)
+		if err := fs.Check(); err != nil {
+			t.Fatal(err)
+		}
+		seen = append(seen, told+"\n"+describe(t, fs))
+	}
+	return seen
+}
+
+func restoreSomething(t *testing.T, fs *FS, r *rand.Rand, moments []instant) (told string) {
 	to := moments[r.IntN(len(moments))]
-	if r.IntN(3) == 0 {
+	if r.IntN(8) == 0 {
 		must[Restored](t)(fs.Restore(ctx, nil, "/", to.at))
 		if got := describe(t, fs); got != to.tree {
 			t.Fatalf("restored:\n%s\nwas:\n%s", got, to.tree)
 		}
-		return
+		return "all"
 	}
 	name := historyNames[r.IntN(len(historyNames))]
 	done, err := fs.Restore(ctx, nil, name, to.at)
@@ -100,6 +116,44 @@ func restoreSomething(t *testing.T, fs *FS, r *rand.Rand, moments []instant) {
 	default:
 		if got := describeName(t, fs, name); got != to.top[name] {
 			t.Fatalf("%s restored (%+v):\n%s\nwas:\n%s", name, done, got, to.top[name])
+		}
+	}
+	if errors.Is(err, ErrMoved) {
+		err = ErrMoved // whichever directory it came by first
+	}
+	return fmt.Sprintf("%s: %+v, %v", name, done, err)
+}
+
+// TestRestoreMoved has a directory come whose contents have not changed since then, one
+// be renamed, and hard links lead into both.
+func TestRestoreMoved(t *testing.T) {
+	for _, look := range []int{-1, 1 << 20} {
+		fs := open(t, Options{})
+		fs.restoreLook = look
+		mkdir := func(dir *Inode, name string) *Inode {
+			return must[*Inode](t)(dir.Create(name, New{Mode: syscall.S_IFDIR | 0o755}))
+		}
+		root := fs.Root()
+		in, out := mkdir(root, "a"), mkdir(root, "b")
+		comes, stays := mkdir(out, "comes"), mkdir(mkdir(in, "deep"), "stays")
+		must[any](t)(nil, in.Link("comes", create(t, comes, "linked")))
+		must[any](t)(nil, in.Link("stays", create(t, stays, "linked")))
+		create(t, mkdir(comes, "below"), "file")
+		create(t, mkdir(stays, "below"), "file")
+		before := remember(t, fs)
+		must[any](t)(nil, fs.Rename(out, "comes", in, "come", 0))
+		must[any](t)(nil, fs.Rename(must[*Inode](t)(in.Lookup("deep")), "stays", in, "stayed", 0))
+		after := remember(t, fs)
+		for _, to := range []instant{before, after, before} {
+			if _, err := fs.Restore(t.Context(), nil, "/a", to.at); err != nil {
+				t.Fatal(err)
+			}
+			if got := describeName(t, fs, "a"); got != to.top["a"] {
+				t.Errorf("restored:\n%s\nwas:\n%s", got, to.top["a"])
+			}
+			if err := fs.Check(); err != nil {
+				t.Error(err)
+			}
 		}
 	}
 }
