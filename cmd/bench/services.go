@@ -25,7 +25,7 @@ func measureServices(ctx context.Context, o *options, log io.Writer) ([]figure, 
 	floor := make([]byte, heapFloor/2)
 	defer runtime.KeepAlive(floor)
 	runtime.GC() // from now on the next is at twice what is held
-	return measureContests(ctx, o, log, func() error { return nil }, slices.Concat(taskContests(), messageContests(), networkContests()))
+	return measureContests(ctx, o, log, func() error { return nil }, slices.Concat(taskContests(), messageContests(), networkContests(), fileContests()))
 }
 
 func aboutServices(context.Context, *options) (string, error) {

@@ -33,9 +33,9 @@ func (fs *FS) alone(fn func() error) error {
 	return fn()
 }
 
-// reload makes what is in memory what is stored, after somebody else has changed that.
-// No call is under way.
-func (fs *FS) reload() error {
+// reload makes what is in memory what is stored, after somebody else has changed that: of
+// inodes these only, unless it is nil. No call is under way.
+func (fs *FS) reload(these map[uint64]bool) error {
 	fs.names.clear()
 	fs.extents.clear()
 	fs.pages.clear()
@@ -44,7 +44,7 @@ func (fs *FS) reload() error {
 			return err
 		}
 		for i := range fs.inodes {
-			if err := fs.inodes[i].reload(tx); err != nil {
+			if err := fs.inodes[i].reload(tx, these); err != nil {
 				return err
 			}
 		}
@@ -53,13 +53,13 @@ func (fs *FS) reload() error {
 	return firstError(err, fs.reloadImages())
 }
 
-// reload reads the rows of all inodes that somebody uses.
-func (t *inodeTable) reload(tx *table.Tx) error {
+// reload reads the rows of inodes that somebody uses.
+func (t *inodeTable) reload(tx *table.Tx, these map[uint64]bool) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for number, p := range t.inodes {
 		n := p.Value()
-		if n == nil {
+		if n == nil || these != nil && !these[number] {
 			continue
 		}
 		row, err := inodes.Get(tx, number)
@@ -103,7 +103,7 @@ func (fs *FS) discard() error {
 	j.open, j.flushing = newGroup(number+1), nil
 	j.mu.Unlock()
 	j.committed.Store(number)
-	return fs.reload()
+	return fs.reload(nil)
 }
 
 // restored is told of every restore in the store. If it has changed the rows of files,

@@ -40,12 +40,12 @@ type Restored struct {
 // time is no longer kept, and those of the store.
 func (fs *FS) Restore(ctx context.Context, op *engine.Op, name string, to time.Time) (r Restored, err error) {
 	parts := strings.FieldsFunc(path.Clean("/"+name), func(r rune) bool { return r == '/' })
-	err = fs.restore(ctx, op, to, func(tx *table.Tx, to engine.Version) (err error) {
+	err = fs.restore(ctx, op, to, func(tx *table.Tx, to engine.Version) (written map[uint64]bool, err error) {
 		if len(parts) == 0 {
-			return fs.restoreAll(tx, to)
+			return nil, fs.restoreAll(tx, to)
 		}
-		r, err = fs.restorePath(tx, to, parts)
-		return err
+		r, written, err = fs.restorePath(tx, to, parts)
+		return written, err
 	})
 	if err != nil {
 		return Restored{}, err // nothing is restored
@@ -57,16 +57,17 @@ func (fs *FS) Restore(ctx context.Context, op *engine.Op, name string, to time.T
 // others changes: other tables, as they were at that version. If that fails nothing is
 // restored. It may be run again. Errors are those of Restore, and what it returned.
 func (fs *FS) RestoreWith(ctx context.Context, op *engine.Op, to time.Time, others func(tx *table.Tx, to engine.Version) error) error {
-	return fs.restore(ctx, op, to, func(tx *table.Tx, to engine.Version) error {
+	return fs.restore(ctx, op, to, func(tx *table.Tx, to engine.Version) (map[uint64]bool, error) {
 		if err := others(tx, to); err != nil {
-			return err
+			return nil, err
 		}
-		return fs.restoreAll(tx, to)
+		return nil, fs.restoreAll(tx, to)
 	})
 }
 
-// restore runs do as a transaction that makes rows of files what they were.
-func (fs *FS) restore(ctx context.Context, op *engine.Op, to time.Time, do func(tx *table.Tx, to engine.Version) error) error {
+// restore runs do as a transaction that makes rows of files what they were. It returns
+// the inodes that it has written, nil if that may be all.
+func (fs *FS) restore(ctx context.Context, op *engine.Op, to time.Time, do func(tx *table.Tx, to engine.Version) (map[uint64]bool, error)) error {
 	past, err := fs.At(to)
 	if err != nil {
 		return err
@@ -74,11 +75,15 @@ func (fs *FS) restore(ctx context.Context, op *engine.Op, to time.Time, do func(
 	fs.restoring.Store(true)
 	defer fs.restoring.Store(false)
 	err = fs.alone(func() error {
-		_, err := fs.db.Update(ctx, op, func(tx *table.Tx) error { return do(tx, past.at) })
+		var written map[uint64]bool
+		_, err := fs.db.Update(ctx, op, func(tx *table.Tx) (err error) {
+			written, err = do(tx, past.at)
+			return err
+		})
 		if err != nil {
 			return err
 		}
-		return fs.reload()
+		return fs.reload(written)
 	})
 	if err == nil {
 		err = fs.collectOrphans()
@@ -109,22 +114,22 @@ type restorer struct {
 	done      Restored
 }
 
-func (fs *FS) restorePath(tx *table.Tx, to engine.Version, parts []string) (Restored, error) {
+func (fs *FS) restorePath(tx *table.Tx, to engine.Version, parts []string) (Restored, map[uint64]bool, error) {
 	past, err := tx.At(to)
 	if err != nil {
-		return Restored{}, err
+		return Restored{}, nil, err
 	}
 	r := &restorer{tx: tx, past: past, to: to, look: fs.restoreLook, uses: map[uint64]*dataUse{}}
 	then, err := findEntry(past, parts)
 	if err != nil {
-		return Restored{}, err
+		return Restored{}, nil, err
 	}
 	if then == nil {
-		return Restored{}, syscall.ENOENT
+		return Restored{}, nil, syscall.ENOENT
 	}
 	dir, err := findDirectory(tx, parts[:len(parts)-1])
 	if err != nil {
-		return Restored{}, err
+		return Restored{}, nil, err
 	}
 	now, err := entryOf(tx, dir.Number, parts[len(parts)-1])
 	if err == nil {
@@ -136,7 +141,13 @@ func (fs *FS) restorePath(tx *table.Tx, to engine.Version, parts []string) (Rest
 	if err == nil {
 		err = r.end(fs)
 	}
-	return r.done, err
+	written := map[uint64]bool{dir.Number: true}
+	for _, s := range []*subtree{&r.now, &r.then} {
+		for number := range s.inodes {
+			written[number] = true
+		}
+	}
+	return r.done, written, err
 }
 
 // findDirectory walks to a directory, without following links.

@@ -1,0 +1,72 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"syscall"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/tuplix/tuplix/dbms/engine/embedded"
+	"github.com/tuplix/tuplix/dbms/store"
+	"github.com/tuplix/tuplix/services/file"
+)
+
+const (
+	manyFiles    = 100_000
+	fewFiles     = 1000
+	changedFiles = 10
+	apart        = 2 * time.Millisecond // of a moment and what changes before and after it
+)
+
+// fileContests are the figures of package file that Linux has nothing for.
+func fileContests() []contest {
+	return []contest{
+		{spec{"restore of a directory, 100,000 files", "ms", lower, record}, "1,000 files", restoredTree(manyFiles), restoredTree(fewFiles), true},
+	}
+}
+
+// restoredTree measures, in milliseconds, how long a directory with so many files takes to
+// be as it was before some of them were written.
+func restoredTree(files int) measurement {
+	return func(ctx context.Context) (ms float64, err error) {
+		st, fs, err := file.OpenVolume(ctx, vfs.NewMem(), store.Options{Options: embedded.Options{Memory: storeMemory}}, file.Options{Memory: storeMemory / 4}, file.Tables()...)
+		if err != nil {
+			return 0, err
+		}
+		defer func() { err = errors.Join(err, fs.Close(), st.Close()) }()
+		dir, err := fs.Root().Create("dir", file.New{Mode: syscall.S_IFDIR | 0o755})
+		if err != nil {
+			return 0, err
+		}
+		for i := range files {
+			if _, err := dir.Create(fmt.Sprint(i), file.New{Mode: syscall.S_IFREG | 0o644}); err != nil {
+				return 0, err
+			}
+		}
+		if err := dir.Sync(); err != nil {
+			return 0, err
+		}
+		time.Sleep(apart)
+		moment := time.Now()
+		time.Sleep(apart)
+		for i := range changedFiles {
+			f, err := dir.Lookup(fmt.Sprint(i * files / changedFiles))
+			if err == nil {
+				_, err = f.WriteAt([]byte("changed"), 0)
+			}
+			if err != nil {
+				return 0, err
+			}
+		}
+		begun := time.Now()
+		done, err := fs.Restore(ctx, op("restore"), "/dir", moment)
+		took := time.Since(begun)
+		if err == nil && done.Inodes != changedFiles {
+			err = fmt.Errorf("restored %+v", done)
+		}
+		return microseconds(took) / 1e3, err
+	}
+}
