@@ -188,7 +188,7 @@ func (c *checker) timeline(l *timeline) {
 // header compares the record on a row with that in the log.
 func (c *checker) header(l *timeline, raw []byte) {
 	r, err := parseRow(raw)
-	if err != nil || r.flags&rowHeader == 0 {
+	if err != nil || r.flags&rowRecord == 0 {
 		return
 	}
 	where := fmt.Sprintf("key %q", l.key)

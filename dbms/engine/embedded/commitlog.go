@@ -20,6 +20,10 @@ import (
 type commitLog struct {
 	block block
 	upTo  atomicVersion // the last transaction in the blocks that are written
+
+	// Where the block begins, as most fit. Beside what else each transaction touches it
+	// costs no page of memory of its own to reach.
+	room [3 << 10]byte
 }
 
 // written is the last version that is in a block.
@@ -173,7 +177,7 @@ func (l *tailLoader) rows(prefix byte) error {
 
 // header takes the header of a row.
 func (l *tailLoader) header(r *row) {
-	if r.flags&rowHeader != 0 && r.since > l.after {
+	if r.flags&rowRecord != 0 && r.since > l.after {
 		l.found = append(l.found, found{r.since, bytes.Clone(r.header)})
 	}
 }

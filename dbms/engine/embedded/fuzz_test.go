@@ -12,7 +12,7 @@ import (
 // Each codec: what it reads without an error, it writes as it was.
 
 func FuzzRow(f *testing.F) {
-	for _, r := range []row{{since: 1}, {since: 2, flags: rowHeader, header: []byte("h"), value: []byte("v")}, {since: 3, flags: rowRestored}} {
+	for _, r := range []row{{since: 1}, {since: 2, flags: rowHeader, header: []byte("h"), value: []byte("v")}, {since: 3, flags: rowRestored}, {since: 4, flags: rowSmall | rowRestored, header: []byte("ab"), value: []byte("v")}} {
 		b := make([]byte, r.size())
 		r.put(b)
 		f.Add(b)

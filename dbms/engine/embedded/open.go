@@ -21,6 +21,7 @@ import (
 func Open(fs vfs.FS, dir string, opts Options) (*Engine, error) {
 	opts.fill()
 	e := &Engine{opts: opts, who: newWhoTable(), witness: witnessFile{fs, dir}}
+	e.log.block.bytes = e.log.room[:0]
 	e.background.init()
 	e.groups.init(e)
 	e.users.gone = make(chan struct{}, 1)

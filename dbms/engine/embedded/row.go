@@ -10,7 +10,9 @@ import (
 //	 0        8     9
 //	├────────┼─────┼───────────────────────────┼───────────
 //	 since    flags  length (uvarint), header     value
-//	                 if flags has rowHeader
+//	                 if flags has rowHeader,
+//	                 header of 2 bytes
+//	                 if flags has rowSmall
 //
 // since is the transaction that wrote it, or the restore that brought it back.
 // The header is the record of that transaction (commit.go): of each small
@@ -25,8 +27,10 @@ type row struct {
 const (
 	rowHeader   = 1 << 0 // a header follows
 	rowRestored = 1 << 1 // a copy of an older row, made for a restore
+	rowSmall    = 1 << 2 // a header follows that is a small record
 
-	rowFlags  = rowHeader | rowRestored
+	rowRecord = rowHeader | rowSmall // never both
+	rowFlags  = rowHeader | rowRestored | rowSmall
 	rowFixed  = versionSize + 1
 	maxHeader = 2 << 10
 )
@@ -35,11 +39,19 @@ var errRow = errors.New("malformed row")
 
 // size is how long the row is when written.
 func (r *row) size() int {
-	n := rowFixed + len(r.value)
+	n := rowFixed + len(r.value) + len(r.header)
 	if r.flags&rowHeader != 0 {
-		n += uvarintSize(uint64(len(r.header))) + len(r.header)
+		n += uvarintSize(uint64(len(r.header)))
 	}
 	return n
+}
+
+// headed is the flag of a row with such a header.
+func headed(record []byte) byte {
+	if len(record) == smallCommit {
+		return rowSmall
+	}
+	return rowHeader
 }
 
 // put writes the row to b, which has the row's size.
@@ -47,21 +59,15 @@ func (r *row) put(b []byte) {
 	binary.BigEndian.PutUint64(b, uint64(r.since))
 	b[versionSize] = r.flags
 	b = b[rowFixed:]
-	if r.flags&rowHeader != 0 {
-		b = b[putText(b, r.header):]
+	switch r.flags & rowRecord {
+	case rowSmall:
+		b[0], b[1] = r.header[0], r.header[1]
+		b = b[smallCommit:]
+	case rowHeader:
+		n := binary.PutUvarint(b, uint64(len(r.header)))
+		b = b[n+copy(b[n:], r.header):]
 	}
 	copy(b, r.value)
-}
-
-// putText writes a length and bytes to b, and returns how many these are. Most are
-// small records.
-func putText(b, text []byte) int {
-	if len(text) == smallCommit && len(b) > smallCommit {
-		b[0], b[1], b[2] = smallCommit, text[0], text[1]
-		return 1 + smallCommit
-	}
-	n := binary.PutUvarint(b, uint64(len(text)))
-	return n + copy(b[n:], text)
 }
 
 // parseRow takes a stored row apart, without copying.
@@ -70,8 +76,17 @@ func parseRow(b []byte) (row, error) {
 		return row{}, errRow
 	}
 	r := row{since: readVersion(b), flags: b[versionSize], value: b[rowFixed:]}
-	if r.flags&rowHeader == 0 {
+	switch r.flags & rowRecord {
+	case 0:
 		return r, nil
+	case rowSmall:
+		if len(r.value) < smallCommit {
+			return row{}, errRow
+		}
+		r.header, r.value = r.value[:smallCommit], r.value[smallCommit:]
+		return r, nil
+	case rowRecord:
+		return row{}, errRow
 	}
 	n, k := binary.Uvarint(r.value)
 	if k <= 0 || n > maxHeader || n > uint64(len(r.value)-k) {

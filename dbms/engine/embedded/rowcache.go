@@ -105,7 +105,7 @@ func (c *rowCache) wrote(t *tx) {
 func (c *rowCache) first(t *tx) {
 	r := row{since: t.version, value: t.firstValue}
 	if !t.e.bare {
-		r.flags, r.header = rowHeader, t.record
+		r.flags, r.header = headed(t.record), t.record
 	}
 	if len(t.firstKey)+r.size() > cachedMost {
 		c.drop(t.firstKey, t.firstHash)

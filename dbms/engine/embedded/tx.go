@@ -317,8 +317,8 @@ func (t *tx) past(key []byte, r *row, until version) {
 // ends makes the key in history of a row that ends at until, and counts it. Its header
 // goes along while no block has the record.
 func (t *tx) ends(key []byte, r *row, until version) {
-	if r.flags&rowHeader != 0 && r.since <= t.e.log.written() {
-		r.flags, r.header = r.flags&^rowHeader, nil
+	if r.flags&rowRecord != 0 && r.since <= t.e.log.written() {
+		r.flags, r.header = r.flags&^rowRecord, nil
 	}
 	t.scratch = appendHistory(t.scratch[:0], key, until)
 	t.grown -= int64(len(key) + len(r.value))
@@ -376,7 +376,12 @@ func (t *tx) seal() {
 			t.introduce()
 		}
 	}
-	t.addRecord()
+	if t.now == t.version.micros() && t.op.Task == "" && t.op.ID == "" && !t.op.Trace &&
+		isSmall(t.author.number, t.read, t.written) {
+		t.record = appendSmall(t.record, t.author.number, t.read, t.written)
+	} else {
+		t.addFullRecord()
+	}
 	if silent {
 		return
 	}
@@ -384,22 +389,13 @@ func (t *tx) seal() {
 		t.write(opKey(t.scratch[:0], t.op.ID), t.version.append(nil))
 	}
 	if t.hasFirst {
-		t.store(t.firstKey, &row{since: t.version, flags: rowHeader, header: t.record, value: t.firstValue})
+		t.store(t.firstKey, &row{since: t.version, flags: headed(t.record), header: t.record, value: t.firstValue})
 	} else {
 		t.write(versionKey(prefixTrace, t.version), appendTrace(nil, t.record, t.traced))
 	}
 }
 
-// addRecord makes the record of the commit.
-func (t *tx) addRecord() {
-	o, number := t.op, t.author.number
-	if t.now == t.version.micros() && o.Task == "" && o.ID == "" && !o.Trace && isSmall(number, t.read, t.written) {
-		t.record = appendSmall(t.record, number, t.read, t.written)
-		return
-	}
-	t.addFullRecord()
-}
-
+// addFullRecord makes the record of a commit that is not small.
 func (t *tx) addFullRecord() {
 	c := commit{
 		who: t.author.number, user: t.op.User, program: t.op.Program, name: t.op.Name, task: t.op.Task, id: t.op.ID,
