@@ -12,7 +12,7 @@ import (
 //	├────────┼────────────────────────────────────────────────────────────
 //	 format   each: version less that of the one before (uvarint; the first
 //	          less 0), length of the record (uvarint), record; or length 0,
-//	          of a record like the one before
+//	          of a record like the one before, where that is a small one
 //
 // Every transaction is in one block, in the end. Until then its record lies in
 // the header of one of its rows; or, if it has put none or is traced, in a trace:
