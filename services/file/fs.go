@@ -94,11 +94,11 @@ type FS struct {
 
 	images images // of files that are mapped
 
-	listener    atomic.Pointer[func(*Notice)]
-	running     atomic.Pointer[Tx] // a transaction of Update
-	restoreLook int                // changesForName; tests set it
+	restoreLook int // changesForName; tests set it
 
-	restoring atomic.Bool // by this package, which knows what to do
+	listener  atomic.Pointer[func(*Notice)]
+	running   atomic.Pointer[Tx] // a transaction of Update
+	restoring atomic.Bool        // by this package, which knows what to do
 
 	syncer *time.Timer
 	armed  atomic.Bool // syncer will run

@@ -32,8 +32,8 @@ type Restored struct {
 //
 // For the root, that takes constant time. For anything else it takes time for each
 // name below the path, about a microsecond, and more for each file there that has
-// changed since then. Where more rows have been written since than there are names, it
-// takes as much for each file. Only what differs is written. A file that has got
+// changed since then. Where more rows have been written since than changesForName for
+// each name, it takes as much for every file. Only what differs is written. A file that has got
 // another name elsewhere since has both, with the contents of then.
 //
 // Errors: fs.ErrNotExist if there was no such path then, ErrMoved, ESTALE where that
@@ -65,8 +65,8 @@ func (fs *FS) RestoreWith(ctx context.Context, op *engine.Op, to time.Time, othe
 	})
 }
 
-// restore runs do as a transaction that makes rows of files what they were. It returns
-// the inodes that it has written, nil if that may be all.
+// restore runs do as a transaction that makes rows of files what they were; do
+// returns the inodes that it has written, nil if that may be all.
 func (fs *FS) restore(ctx context.Context, op *engine.Op, to time.Time, do func(tx *table.Tx, to engine.Version) (map[uint64]bool, error)) error {
 	past, err := fs.At(to)
 	if err != nil {

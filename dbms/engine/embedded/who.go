@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"sync"
-	"unsafe"
 
 	"github.com/cockroachdb/pebble/v2"
 
@@ -34,18 +33,13 @@ type author struct {
 
 // runs tells whether it is who runs op.
 func (a *author) runs(op *engine.Op) bool {
-	return a.number != 0 && same(op.Name, a.name) && same(op.Program, a.program) && same(op.User, a.user)
+	return a.number != 0 && op.Name == a.name && op.Program == a.program && op.User == a.user
 }
 
 // of makes it who runs op.
 func (a *author) of(op *engine.Op, table *whoTable) {
 	a.who = whoDid(op)
 	a.number = table.find(a.who)
-}
-
-// same is a == b, sooner for the same string at the same place.
-func same(a, b string) bool {
-	return len(a) == len(b) && (unsafe.StringData(a) == unsafe.StringData(b) || a == b)
 }
 
 type who struct{ user, program, name string }
