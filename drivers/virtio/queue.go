@@ -266,6 +266,12 @@ func (q *Queue[T]) arm(event func() uint16) bool {
 	return q.err != nil || q.ring.usedIdx() != q.used
 }
 
+// Disarm asks for no interrupt until the queue is armed again. It is a hint: a device
+// may interrupt all the same.
+func (q *Queue[T]) Disarm() {
+	q.arm(func() uint16 { return q.used + math.MaxInt16 })
+}
+
 // InFlight returns how many chains the device has.
 func (q *Queue[T]) InFlight() int {
 	q.mu.Lock()

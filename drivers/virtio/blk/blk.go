@@ -32,6 +32,7 @@ type Device struct {
 	room    sync.Cond  // chains came back or the device failed
 	waiting int
 
+	poller poller
 	counts counts // see Stats
 }
 

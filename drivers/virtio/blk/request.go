@@ -93,8 +93,8 @@ func (r *request) result() error {
 }
 
 // finish waits for r and gives it back.
-func (d *Device) finish(r *request) error {
-	err := <-r.done
+func (d *Device) finish(r *request, w watch) error {
+	err := d.await(r, w)
 	d.counts.add(r, err)
 	r.data, r.bounce = nil, nil
 	d.requests.Put(r)
@@ -107,8 +107,9 @@ func (d *Device) single(kind uint32, data []byte, off int64) error {
 	if err := d.submit(r); err != nil {
 		return err
 	}
+	w := d.watch(r)
 	d.queue.Kick()
-	return d.finish(r)
+	return d.finish(r, w)
 }
 
 // ranges does discard or write-zeroes requests of at most limit bytes each.
@@ -140,19 +141,24 @@ func (d *Device) transfer(kind uint32, p []byte, off int64) (int, error) {
 		requests = append(requests, r)
 		rest, off = rest[n:], off+int64(n)
 	}
+	var w watch
+	if len(requests) == 1 {
+		w = d.watch(requests[0])
+	}
 	d.queue.Kick()
-	return d.collect(kind, requests, p, failed)
+	return d.collect(kind, requests, p, w, failed)
 }
 
 // collect waits for all requests, in order, and returns how many bytes from the
 // start are good. All are waited for, also after an error: the device uses p
-// until then.
-func (d *Device) collect(kind uint32, requests []*request, p []byte, failed error) (int, error) {
+// until then. w is how the first is awaited.
+func (d *Device) collect(kind uint32, requests []*request, p []byte, w watch, failed error) (int, error) {
 	var first error
 	n, at := 0, 0
 	for _, r := range requests {
 		size, bounce := len(r.data), r.bounce
-		err := d.finish(r)
+		err := d.finish(r, w)
+		w = watch{}
 		if err == nil && kind == typeIn && bounce != nil {
 			copy(p[at:at+size], bounce)
 		}
