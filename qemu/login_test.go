@@ -46,10 +46,20 @@ func TestLogin(t *testing.T) {
 	g.say(t, "passwd\nlong enough")
 	g.say(t, "user add ann; echo '"+strings.TrimSpace(string(ssh.MarshalAuthorizedKey(key.PublicKey())))+"' | user key ann -")
 	g.expect(t, "^SHA256:")
+	g.say(t, "echo secret > /secret; mkdir -p /srv/all; echo shared > /srv/all/note; user grant ann read path /srv/all")
+	g.say(t, "user grant ann submit queue default; user grant ann run program shell")
 	g.say(t, "config set ssh.listen :22; exit")
 	g.expect(t, "login: ")
 
 	first := remote(t, port, key, "whoami; echo hi > note; read x < note; echo $x; exit 3", "ann\nhi\n", 3)
+	// Programs reach what she may reach: her directory, and what she was granted.
+	remote(t, port, key, "cp note copy; ls; grep h copy /srv/all/note; rm copy; readlink -f note; pwd", "copy\nnote\ncopy:hi\n/srv/all/note:shared\n/home/ann/note\n/home/ann\n", 0)
+	for _, command := range []string{
+		"cat /secret", "ls /", "cp note /srv/all/note", "rm /secret", "ln /secret mine", "mv /secret mine", "ln -s /secret link; cat link",
+		"cat /.at/-0s/secret", "find /secret", "touch /secret", "dmesg", "task start -w cat /secret",
+	} {
+		remote(t, port, key, "{ "+command+"; } > out 2>&1 && echo done; rm -f out link; ls", "note\n", 0)
+	}
 	g.say(t, "root\nlong enough")
 	g.say(t, "user sessions | cut -c 10-24; log | grep -c 'ssh: logged in'; poweroff")
 	g.expect(t, "^1")

@@ -11,6 +11,7 @@ import (
 	"github.com/tuplix/tuplix/apps/shell/command"
 	"github.com/tuplix/tuplix/apps/shell/console"
 	"github.com/tuplix/tuplix/apps/shell/session"
+	"github.com/tuplix/tuplix/kernel"
 	tuplix "github.com/tuplix/tuplix/services/system"
 	"github.com/tuplix/tuplix/services/user"
 )
@@ -43,7 +44,11 @@ func userAccount(ctx context.Context, s *tuplix.System, name string, env ...stri
 		return account{}, err
 	}
 	a := account{name: name, dir: u.Home}
-	if err := os.MkdirAll(u.Home, 0o700); err != nil {
+	// The directories above are not the user's to make.
+	user.Do(ctx, user.Caller{User: user.Root, Program: "shell"}, func(context.Context) {
+		err = os.MkdirAll(u.Home, 0o700)
+	})
+	if err != nil {
 		a.dir = "/"
 	}
 	a.env = append(environment(), env...)
@@ -55,7 +60,7 @@ func userAccount(ctx context.Context, s *tuplix.System, name string, env ...stri
 func (x *seat) session(a account) (*session.Session, error) {
 	o := session.Options{
 		Stdin: x.in, Stdout: x.out, Stderr: os.Stderr, Env: a.env, Dir: a.dir,
-		Params: x.f.params(), Interactive: x.interactive, Allow: x.machine.allow,
+		Params: x.f.params(), Interactive: x.interactive, Allow: x.machine.allow, FilesAsk: kernel.Booted(),
 	}
 	if x.interactive {
 		o.Hide = x.hide
@@ -189,9 +194,11 @@ func (x *seat) visit(ctx context.Context, s *tuplix.System, name string) error {
 		return err
 	}
 	x.guest = true
-	x.interrupts.Act(ctx)
-	defer x.interrupts.Act(context.Background())
-	_, err = x.work(shell)
+	user.Do(ctx, caller, func(ctx context.Context) {
+		x.interrupts.Act(ctx)
+		defer x.interrupts.Act(context.Background())
+		_, err = x.work(shell)
+	})
 	return err
 }
 

@@ -9,6 +9,7 @@ import (
 	"github.com/tuplix/tuplix/kernel/cmdline"
 	"github.com/tuplix/tuplix/services/linux"
 	"github.com/tuplix/tuplix/services/metric/figure"
+	"github.com/tuplix/tuplix/services/user"
 )
 
 func init() {
@@ -64,6 +65,7 @@ func start() error {
 		Memory:  memory{},
 		Network: network.service,
 		Restart: files.restart,
+		Rights:  user.MayHere,
 	})
 	if err != nil {
 		return err

@@ -50,7 +50,7 @@ func update(n node, err error, fn func(*file.Attr)) syscall.Errno {
 }
 
 // openNodeArg is the inode behind a descriptor on which attributes may be
-// set; not an O_PATH one.
+// looked at; not an O_PATH one.
 func (s *System) openNodeArg(fd uintptr) (node, error) {
 	f, e := s.file(fd)
 	if e != 0 {
@@ -66,8 +66,17 @@ func (s *System) openNodeArg(fd uintptr) (node, error) {
 	return nil, syscall.EINVAL
 }
 
+// changedNode is openNodeArg for attributes that are to be set.
+func (s *System) changedNode(fd uintptr) (node, error) {
+	n, err := s.openNodeArg(fd)
+	if err != nil {
+		return nil, err
+	}
+	return n, s.permitDescriptor(fd, n)
+}
+
 func (s *System) fchmod(a *[6]uintptr) (int, syscall.Errno) {
-	n, err := s.openNodeArg(a[0])
+	n, err := s.changedNode(a[0])
 	return s.attributed(&[6]uintptr{a[0]}, 0, chmod(n, err, a[1]))
 }
 
@@ -88,7 +97,7 @@ func chmod(n node, err error, mode uintptr) syscall.Errno {
 }
 
 func (s *System) fchmodat(a *[6]uintptr) (int, syscall.Errno) {
-	n, err := s.resolveAt(a[0], &a[1], 0)
+	n, err := s.resolveAt(a[0], &a[1], 0, toEdit)
 	return s.attributed(a, 0, chmod(n, err, a[2]))
 }
 
@@ -96,12 +105,12 @@ func (s *System) fchmodat2(a *[6]uintptr) (int, syscall.Errno) {
 	if a[3]&^(unix.AT_SYMLINK_NOFOLLOW|unix.AT_EMPTY_PATH) != 0 {
 		return 0, syscall.EINVAL
 	}
-	n, err := s.resolveAt(a[0], &a[1], a[3])
+	n, err := s.resolveAt(a[0], &a[1], a[3], toEdit)
 	return s.attributed(a, a[3], chmod(n, err, a[2]))
 }
 
 func (s *System) fchown(a *[6]uintptr) (int, syscall.Errno) {
-	n, err := s.openNodeArg(a[0])
+	n, err := s.changedNode(a[0])
 	return s.attributed(&[6]uintptr{a[0]}, 0, chown(n, err, a[1], a[2]))
 }
 
@@ -109,7 +118,7 @@ func (s *System) fchownat(a *[6]uintptr) (int, syscall.Errno) {
 	if a[4]&^(unix.AT_SYMLINK_NOFOLLOW|unix.AT_EMPTY_PATH) != 0 {
 		return 0, syscall.EINVAL
 	}
-	n, err := s.resolveAt(a[0], &a[1], a[4])
+	n, err := s.resolveAt(a[0], &a[1], a[4], toEdit)
 	return s.attributed(a, a[4], chown(n, err, a[2], a[3]))
 }
 
@@ -160,9 +169,9 @@ func (s *System) setTimes(a *[6]uintptr, times []unix.Timespec) (int, syscall.Er
 	var n node
 	var err error
 	if a[1] == 0 {
-		n, err = s.openNodeArg(a[0])
+		n, err = s.changedNode(a[0])
 	} else {
-		n, err = s.resolveAt(a[0], &a[1], a[3])
+		n, err = s.resolveAt(a[0], &a[1], a[3], toEdit)
 	}
 	if err != nil {
 		return 0, errno(err)
@@ -220,7 +229,7 @@ func (s *System) truncate(a *[6]uintptr) (int, syscall.Errno) {
 	if e != 0 {
 		return 0, e
 	}
-	n, err := s.resolve(atCWD, path, true)
+	n, err := s.resolve(atCWD, path, true, toEdit)
 	if err != nil {
 		return 0, errno(err)
 	}

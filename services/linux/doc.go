@@ -21,8 +21,9 @@
 // other (docs/decisions/0031); a private one is a copy, made at mmap.
 //
 // What it refuses: fork, execve and ptrace are ENOSYS; a mapping of a
-// file is never executable; there is one process, number 1, and one user, 0,
-// whom permission bits do not stop. SIGPIPE is never raised: EPIPE is all
+// file is never executable; there is one process, number 1, whose user is 0: files
+// have no other owner. What callers may do who are not root (user.Do) is asked
+// of Config.Rights, by the paths of what a call's path leads to. SIGPIPE is never raised: EPIPE is all
 // that a writer to a closed pipe gets. Access times are not kept up.
 //
 // Order of locks: mappings.mu, then table.mu, then openFile.position, then what descriptions

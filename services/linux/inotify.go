@@ -105,7 +105,7 @@ func (s *System) inotifyAdd(a *[6]uintptr) (int, syscall.Errno) {
 	if e != 0 {
 		return 0, e
 	}
-	n, err := s.resolve(atCWD, path, mask&unix.IN_DONT_FOLLOW == 0)
+	n, err := s.resolve(atCWD, path, mask&unix.IN_DONT_FOLLOW == 0, toRead)
 	if err != nil {
 		return 0, errno(err)
 	}

@@ -33,6 +33,9 @@ type Config struct {
 
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
+
+	// Rights is asked for callers that are not root; nil: they may do everything.
+	Rights Rights
 }
 
 // System serves the Linux system calls that concern state. Make it with New.
@@ -46,6 +49,7 @@ type System struct {
 	restart    func(Restart) error
 	executable string
 	now        func() time.Time
+	rights     Rights
 
 	table          table
 	maxDescriptors atomic.Int64
@@ -95,6 +99,7 @@ func New(c Config) (*System, error) {
 		restart:    c.Restart,
 		executable: cmp.Or(c.Executable, "/bin/main"),
 		now:        c.Now,
+		rights:     c.Rights,
 		root:       diskNode{c.Files.Root()},
 		locks:      lockTable{inodes: map[lockKey][]lock{}, changed: make(chan struct{}), tell: c.Files.LocksChanged},
 		fifos:      fifos{open: map[uint64]*fifo{}},

@@ -80,7 +80,7 @@ func (s *System) makeAt(dirfd uintptr, word *uintptr, what file.New) (int, sysca
 	if e != 0 {
 		return 0, e
 	}
-	p, err := s.place(dirfd, path)
+	p, err := s.place(dirfd, path, toEdit)
 	if err != nil {
 		return 0, errno(err)
 	}
@@ -106,7 +106,7 @@ func (s *System) unlinkat(a *[6]uintptr) (int, syscall.Errno) {
 	if e != 0 {
 		return 0, e
 	}
-	p, err := s.place(a[0], path)
+	p, err := s.place(a[0], path, toEdit)
 	if err != nil {
 		return 0, errno(err)
 	}
@@ -184,11 +184,15 @@ func (s *System) rename(fromFD uintptr, from *uintptr, toFD uintptr, to *uintptr
 	if flags&^(file.RenameNoReplace|file.RenameExchange) != 0 {
 		return 0, syscall.EINVAL
 	}
-	p, e := s.placeArg(fromFD, from)
+	given := toEdit
+	if flags&file.RenameExchange != 0 {
+		given = toTake
+	}
+	p, e := s.placeArg(fromFD, from, toTake)
 	if e != 0 {
 		return 0, e
 	}
-	q, e := s.placeArg(toFD, to)
+	q, e := s.placeArg(toFD, to, given)
 	if e != 0 {
 		return 0, e
 	}
@@ -207,12 +211,12 @@ func (s *System) rename(fromFD uintptr, from *uintptr, toFD uintptr, to *uintptr
 	return 0, s.renamePlaces(p, q, flags)
 }
 
-func (s *System) placeArg(dirfd uintptr, word *uintptr) (place, syscall.Errno) {
+func (s *System) placeArg(dirfd uintptr, word *uintptr, want access) (place, syscall.Errno) {
 	path, e := cString(word)
 	if e != 0 {
 		return place{}, e
 	}
-	p, err := s.place(dirfd, path)
+	p, err := s.place(dirfd, path, want)
 	return p, errno(err)
 }
 
@@ -266,11 +270,11 @@ func (s *System) linkat(a *[6]uintptr) (int, syscall.Errno) {
 	if a[4]&unix.AT_SYMLINK_FOLLOW == 0 {
 		flags |= unix.AT_SYMLINK_NOFOLLOW
 	}
-	n, err := s.resolveAt(a[0], &a[1], flags)
+	n, err := s.resolveAt(a[0], &a[1], flags, toTake)
 	if err != nil {
 		return 0, errno(err)
 	}
-	p, e := s.placeArg(a[2], &a[3])
+	p, e := s.placeArg(a[2], &a[3], toEdit)
 	if e != 0 {
 		return 0, e
 	}
@@ -308,7 +312,7 @@ func (s *System) readlinkat(a *[6]uintptr) (int, syscall.Errno) {
 	if int(int32(a[3])) <= 0 {
 		return 0, syscall.EINVAL
 	}
-	n, err := s.resolveAt(a[0], &a[1], unix.AT_SYMLINK_NOFOLLOW|unix.AT_EMPTY_PATH)
+	n, err := s.resolveAt(a[0], &a[1], unix.AT_SYMLINK_NOFOLLOW|unix.AT_EMPTY_PATH, toRead)
 	if err != nil {
 		return 0, errno(err)
 	}
@@ -351,7 +355,7 @@ func (s *System) chdir(a *[6]uintptr) (int, syscall.Errno) {
 	if e != 0 {
 		return 0, e
 	}
-	n, err := s.resolve(atCWD, path, true)
+	n, err := s.resolve(atCWD, path, true, toPass)
 	if err != nil {
 		return 0, errno(err)
 	}

@@ -62,7 +62,7 @@ func (s *System) openUnnamed(dirfd uintptr, path string, flags, mode uint32) (in
 	if flags&syscall.O_ACCMODE == syscall.O_RDONLY {
 		return 0, syscall.EINVAL
 	}
-	n, err := s.resolve(dirfd, path, true)
+	n, err := s.resolve(dirfd, path, true, toEdit)
 	if err != nil {
 		return 0, err
 	}
@@ -112,18 +112,21 @@ func (s *System) describe(dirfd uintptr, path string, flags, mode uint32) (Descr
 // findOrCreate resolves the path of an open.
 func (s *System) findOrCreate(dirfd uintptr, path string, flags, mode uint32) (n node, created bool, err error) {
 	if flags&unix.O_CREAT == 0 {
-		n, err = s.resolve(dirfd, path, flags&unix.O_NOFOLLOW == 0)
+		n, err = s.resolve(dirfd, path, flags&unix.O_NOFOLLOW == 0, accessOf(flags))
 		return n, false, err
 	}
-	p, err := s.place(dirfd, path)
+	p, err := s.place(dirfd, path, bySystem)
 	if err != nil {
 		return nil, false, err
 	}
 	w := walker{s: s}
 	for {
 		n, created, err = s.createAt(&w, p, flags, mode)
-		if err != nil || n.Mode()&syscall.S_IFMT != syscall.S_IFLNK || flags&unix.O_NOFOLLOW != 0 {
+		if err != nil || created {
 			return n, created, err
+		}
+		if n.Mode()&syscall.S_IFMT != syscall.S_IFLNK || flags&unix.O_NOFOLLOW != 0 {
+			return n, false, s.permit(accessOf(flags), p, n)
 		}
 		if p, err = w.target(p.parent, n); err != nil {
 			return nil, false, err
@@ -139,6 +142,11 @@ func (s *System) createAt(w *walker, p place, flags, mode uint32) (node, bool, e
 	case exists || p.slash:
 		return nil, false, syscall.EISDIR
 	}
+	if flags&unix.O_EXCL != 0 {
+		if err := s.permit(toEdit, p, nil); err != nil {
+			return nil, false, err
+		}
+	}
 	for {
 		n, err := w.step(p.parent, p.last)
 		if err == nil && flags&unix.O_EXCL != 0 {
@@ -146,6 +154,9 @@ func (s *System) createAt(w *walker, p place, flags, mode uint32) (node, bool, e
 		}
 		if err != syscall.ENOENT {
 			return n, false, err
+		}
+		if err := s.permit(accessOf(flags)|toEdit, p, nil); err != nil {
+			return nil, false, err
 		}
 		parent, err := editable(p.parent)
 		if err != nil {

@@ -55,7 +55,7 @@ type place struct {
 type walker struct {
 	s     *System
 	links int
-	found place // of what finish has found
+	found place // of what was looked up last: of what finish has found, or of what was not
 }
 
 // walk goes from the directory along the path up to its last component.
@@ -74,6 +74,7 @@ func (w *walker) walk(at node, path string) (place, error) {
 			}
 			return place{at, name, rest != ""}, nil
 		}
+		w.found = place{at, name, true}
 		next, err := w.step(at, name)
 		if err != nil {
 			return place{}, err
@@ -128,6 +129,7 @@ func (w *walker) follow(at, n node) (node, error) {
 	}
 	if made, ok := n.(*synthetic); ok && made.leads != nil {
 		if to := made.leads(); to != nil {
+			w.found = w.s.placeOf(to)
 			return to, nil
 		}
 	}
@@ -153,11 +155,11 @@ func (w *walker) target(at, n node) (place, error) {
 // finish looks the last component up, following a link there if told to or
 // if a slash stands behind it.
 func (w *walker) finish(p place, follow bool) (node, error) {
+	w.found = p
 	n, err := w.step(p.parent, p.last)
 	if err != nil {
 		return nil, err
 	}
-	w.found = p
 	if follow || p.slash {
 		if n, err = w.follow(p.parent, n); err != nil {
 			return nil, err
@@ -194,23 +196,38 @@ func (s *System) descriptorNode(fd uintptr) (node, error) {
 	return nil, syscall.ENOTDIR
 }
 
-// place resolves the path argument of an ...at call to its last component.
-func (s *System) place(dirfd uintptr, path string) (place, error) {
+// place resolves the path argument of an ...at call to its last component, in order
+// to do there what want says.
+func (s *System) place(dirfd uintptr, path string, want access) (place, error) {
 	at, err := s.base(dirfd, path)
 	if err != nil {
 		return place{}, err
 	}
 	w := walker{s: s}
-	return w.walk(at, path)
+	p, err := w.walk(at, path)
+	if err != nil {
+		return place{}, s.hide(want, w.found, err)
+	}
+	return p, s.permit(want, p, nil)
 }
 
-// resolve resolves a whole path argument.
-func (s *System) resolve(dirfd uintptr, path string, follow bool) (node, error) {
+// resolve resolves a whole path argument, in order to do with what it finds what want
+// says.
+func (s *System) resolve(dirfd uintptr, path string, follow bool, want access) (node, error) {
 	at, err := s.base(dirfd, path)
 	if err != nil {
 		return nil, err
 	}
 	w := walker{s: s}
+	n, err := w.whole(at, path, follow)
+	if err != nil {
+		return nil, s.hide(want, w.found, err)
+	}
+	return n, s.permit(want, w.found, n)
+}
+
+// whole resolves a path to the inode that it names.
+func (w *walker) whole(at node, path string, follow bool) (node, error) {
 	p, err := w.walk(at, path)
 	if err != nil {
 		return nil, err
@@ -220,26 +237,31 @@ func (s *System) resolve(dirfd uintptr, path string, follow bool) (node, error) 
 
 // resolveAt is resolve for calls with AT_ flags: with AT_EMPTY_PATH an empty
 // path (or none) means the descriptor itself, of whatever kind.
-func (s *System) resolveAt(dirfd uintptr, word *uintptr, flags uintptr) (node, error) {
+func (s *System) resolveAt(dirfd uintptr, word *uintptr, flags uintptr, want access) (node, error) {
 	follow := flags&unix.AT_SYMLINK_NOFOLLOW == 0
 	if flags&unix.AT_EMPTY_PATH != 0 && *word == 0 {
-		return s.emptyPath(dirfd)
+		return s.emptyPath(dirfd, want)
 	}
 	path, e := cString(word)
 	if e != 0 {
 		return nil, e
 	}
 	if flags&unix.AT_EMPTY_PATH != 0 && path == "" {
-		return s.emptyPath(dirfd)
+		return s.emptyPath(dirfd, want)
 	}
-	return s.resolve(dirfd, path, follow)
+	return s.resolve(dirfd, path, follow, want)
 }
 
-func (s *System) emptyPath(dirfd uintptr) (node, error) {
+func (s *System) emptyPath(dirfd uintptr, want access) (node, error) {
 	if int32(dirfd) == unix.AT_FDCWD {
-		return s.cwd.Load().node, nil
+		n := s.cwd.Load().node
+		return n, s.permit(want, place{}, n)
 	}
-	return s.descriptorNode(dirfd)
+	n, err := s.descriptorNode(dirfd)
+	if err != nil || want&toEdit == 0 {
+		return n, err
+	}
+	return n, s.permitDescriptor(dirfd, n)
 }
 
 // editable is the inode of the file service behind a node that is to be
@@ -283,8 +305,23 @@ func (s *System) pathOf(n node) (string, error) {
 	return path, nil
 }
 
+// placeOf is where an inode is, as far as that is known without looking for it.
+func (s *System) placeOf(n node) place {
+	if d, ok := n.(diskNode); ok {
+		if dir, name := d.Place(); dir != nil {
+			if child, err := dir.Lookup(name); err == nil && child == d.Inode {
+				return place{parent: diskNode{dir}, last: name}
+			}
+		}
+	}
+	return place{}
+}
+
 // nameOf finds the name of a directory in its parent.
 func (s *System) nameOf(parent, n node) (string, error) {
+	if p := s.placeOf(n); p.parent == parent && p.parent != nil {
+		return p.last, nil
+	}
 	if made, ok := n.(*synthetic); ok {
 		for _, m := range s.mounts {
 			if m.root == made {

@@ -69,7 +69,7 @@ func (s *System) prepareFiles() error {
 		return err // os.Executable finds a file there; the program itself is in memory
 	}
 	for _, f := range firstFiles {
-		if _, err := s.resolve(atCWD, f.path, false); err == nil {
+		if _, err := s.resolve(atCWD, f.path, false, bySystem); err == nil {
 			continue
 		}
 		if err := s.WriteFile(f.path, []byte(f.text), 0o644); err != nil {
@@ -81,7 +81,7 @@ func (s *System) prepareFiles() error {
 
 // ensure makes something unless there is anything of that name.
 func (s *System) ensure(path string, what file.New) error {
-	p, err := s.place(atCWD, path)
+	p, err := s.place(atCWD, path, bySystem)
 	if err == nil {
 		if e := s.make(p, what); e != 0 && e != syscall.EEXIST {
 			err = e
@@ -98,7 +98,7 @@ func (s *System) ensure(path string, what file.New) error {
 // file takes the old one's name when it is complete. It is for other
 // services, which have settings to show (/etc/resolv.conf).
 func (s *System) WriteFile(path string, data []byte, mode uint32) error {
-	p, err := s.place(atCWD, path)
+	p, err := s.place(atCWD, path, bySystem)
 	if err != nil {
 		return fmt.Errorf("linux: write %s: %w", path, err)
 	}
@@ -139,7 +139,7 @@ func (s *System) unnamedFile() (Description, error) {
 
 // readSmallFile reads a file of settings, "" if there is none.
 func (s *System) readSmallFile(path string) string {
-	n, err := s.resolve(atCWD, path, true)
+	n, err := s.resolve(atCWD, path, true, bySystem)
 	if err != nil {
 		return ""
 	}

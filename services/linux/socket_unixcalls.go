@@ -71,7 +71,7 @@ func (n *unixNames) autobind(u *unixSocket) error {
 // bindPath makes the socket's inode. It is called with the names' lock held.
 func (u *unixSocket) bindPath(path string) error {
 	s := u.system
-	p, err := s.place(atWorkingDirectory, path)
+	p, err := s.place(atWorkingDirectory, path, toEdit)
 	if err != nil {
 		return err
 	}
@@ -136,7 +136,7 @@ func (s *System) findUnix(name []byte, kind int) (*unixSocket, error) {
 	var key node
 	if path[0] != 0 {
 		var err error
-		if key, err = s.resolve(atWorkingDirectory, path, true); err != nil {
+		if key, err = s.resolve(atWorkingDirectory, path, true, toEdit); err != nil {
 			return nil, err
 		}
 	}

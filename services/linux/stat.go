@@ -60,7 +60,7 @@ func (s *System) statInto(dirfd uintptr, path, out *uintptr, flags uintptr) sysc
 
 // statAt stats a path or, with AT_EMPTY_PATH, a descriptor of any kind.
 func (s *System) statAt(dirfd uintptr, path *uintptr, flags uintptr, st *syscall.Stat_t) error {
-	n, err := s.resolveAt(dirfd, path, flags)
+	n, err := s.resolveAt(dirfd, path, flags, toPass)
 	if err == nil {
 		a := n.Attr()
 		fillStat(st, n.device(), &a)
@@ -98,7 +98,7 @@ func (s *System) statx(a *[6]uintptr) (int, syscall.Errno) {
 		return 0, errno(err)
 	}
 	fillStatx(out, &st)
-	if n, err := s.resolveAt(a[0], &a[1], a[2]); err == nil {
+	if n, err := s.resolveAt(a[0], &a[1], a[2], bySystem); err == nil {
 		out.Btime = statxTime(n.Attr().Born)
 		out.Mask |= unix.STATX_BTIME
 	}
@@ -143,13 +143,17 @@ func (s *System) faccessat2(a *[6]uintptr) (int, syscall.Errno) {
 	return s.accessAt(a[0], &a[1], a[2], a[3])
 }
 
-// accessAt answers for the one user, root: everything may be read and
-// written, and executed if it is a directory or anybody may execute it.
+// accessAt answers by what the caller may do: root may read and write everything.
+// Executed is a directory, or what anybody may execute.
 func (s *System) accessAt(dirfd uintptr, path *uintptr, mode, flags uintptr) (int, syscall.Errno) {
 	if mode&^(unix.R_OK|unix.W_OK|unix.X_OK) != 0 {
 		return 0, syscall.EINVAL
 	}
-	n, err := s.resolveAt(dirfd, path, flags)
+	want := toPass
+	if mode&unix.W_OK != 0 {
+		want = toEdit
+	}
+	n, err := s.resolveAt(dirfd, path, flags, want)
 	if err != nil {
 		return 0, errno(err)
 	}
@@ -165,7 +169,7 @@ func (s *System) statfs(a *[6]uintptr) (int, syscall.Errno) {
 	if e != 0 {
 		return 0, e
 	}
-	n, err := s.resolve(atCWD, path, true)
+	n, err := s.resolve(atCWD, path, true, toPass)
 	if err != nil {
 		return 0, errno(err)
 	}

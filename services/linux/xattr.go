@@ -12,12 +12,12 @@ var xattrCalls = []call{
 	{unix.SYS_SETXATTR, telling(true, true, (*System).setXattr)},
 	{unix.SYS_LSETXATTR, telling(true, false, (*System).setXattr)},
 	{unix.SYS_FSETXATTR, telling(false, true, (*System).setXattr)},
-	{unix.SYS_GETXATTR, byPath(true, (*System).getXattr)},
-	{unix.SYS_LGETXATTR, byPath(false, (*System).getXattr)},
-	{unix.SYS_FGETXATTR, byDescriptor((*System).getXattr)},
-	{unix.SYS_LISTXATTR, byPath(true, (*System).listXattr)},
-	{unix.SYS_LLISTXATTR, byPath(false, (*System).listXattr)},
-	{unix.SYS_FLISTXATTR, byDescriptor((*System).listXattr)},
+	{unix.SYS_GETXATTR, byPath(true, toRead, (*System).getXattr)},
+	{unix.SYS_LGETXATTR, byPath(false, toRead, (*System).getXattr)},
+	{unix.SYS_FGETXATTR, byDescriptor(toRead, (*System).getXattr)},
+	{unix.SYS_LISTXATTR, byPath(true, toRead, (*System).listXattr)},
+	{unix.SYS_LLISTXATTR, byPath(false, toRead, (*System).listXattr)},
+	{unix.SYS_FLISTXATTR, byDescriptor(toRead, (*System).listXattr)},
 	{unix.SYS_REMOVEXATTR, telling(true, true, (*System).removeXattr)},
 	{unix.SYS_LREMOVEXATTR, telling(true, false, (*System).removeXattr)},
 	{unix.SYS_FREMOVEXATTR, telling(false, true, (*System).removeXattr)},
@@ -36,9 +36,9 @@ type xattrHandler func(s *System, find func() (node, error), a *[6]uintptr) (int
 
 // telling has a handler tell who watches of its success, byPath or byDescriptor.
 func telling(path, follow bool, serve xattrHandler) handler {
-	call, flags := byDescriptor(serve), uintptr(0)
+	call, flags := byDescriptor(toEdit, serve), uintptr(0)
 	if path {
-		call = byPath(follow, serve)
+		call = byPath(follow, toEdit, serve)
 	}
 	if !follow {
 		flags = unix.AT_SYMLINK_NOFOLLOW
@@ -53,23 +53,27 @@ func telling(path, follow bool, serve xattrHandler) handler {
 }
 
 // byPath serves the form of a call that names its file by a path.
-func byPath(follow bool, serve xattrHandler) handler {
+func byPath(follow bool, want access, serve xattrHandler) handler {
 	return func(s *System, a *[6]uintptr) (int, syscall.Errno) {
 		return serve(s, func() (node, error) {
 			path, e := cString(&a[0])
 			if e != 0 {
 				return nil, e
 			}
-			return s.resolve(atCWD, path, follow)
+			return s.resolve(atCWD, path, follow, want)
 		}, a)
 	}
 }
 
 // byDescriptor serves the form of a call that names its file by a descriptor.
-func byDescriptor(serve xattrHandler) handler {
+func byDescriptor(want access, serve xattrHandler) handler {
 	return func(s *System, a *[6]uintptr) (int, syscall.Errno) {
 		return serve(s, func() (node, error) {
-			n, err := s.openNodeArg(a[0])
+			find := s.openNodeArg
+			if want == toEdit {
+				find = s.changedNode
+			}
+			n, err := find(a[0])
 			if err == syscall.EINVAL { // a pipe, a socket
 				err = syscall.EOPNOTSUPP
 			}
@@ -90,7 +94,7 @@ func xattrName(word *uintptr) (string, syscall.Errno) {
 const userXattr = "user."
 
 // xattrPlaces are the name spaces that there are. What is in "security." and "trusted."
-// means nothing to this system; root, the only user, may have anything there. The access
+// means nothing to this system, and anything may be there. The access
 // lists of "system." are not offered, as they would have no effect.
 var xattrPlaces = []string{userXattr, "security.", "trusted."}
 

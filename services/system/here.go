@@ -12,12 +12,14 @@ import (
 	"github.com/tuplix/tuplix/services/config"
 	"github.com/tuplix/tuplix/services/file"
 	"github.com/tuplix/tuplix/services/net/control"
+	"github.com/tuplix/tuplix/services/user"
 )
 
 // OpenHere starts the services on the store of the machine that the program runs
 // on. The board opens that store and its files only, so that a program which does
 // not ask for services pays for none. Settings of the boot's command line
 // (set.NAME=VALUE) override those of the store, and the kernel's log is kept.
+// From then on system calls on files ask for the rights of callers that are not root.
 // Close ends the services; store and files stay open. It is called once in a
 // program. It fails with store.ErrNone in a process of Linux; other errors are
 // those of Start.
@@ -47,5 +49,6 @@ func OpenHere(ctx context.Context) (*System, error) {
 	if err := s.Start(ctx); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
+	user.Provide(s.User)
 	return s, nil
 }

@@ -3,6 +3,7 @@ package user
 import (
 	"errors"
 	"fmt"
+	"iter"
 	"path"
 	"slices"
 
@@ -83,25 +84,40 @@ func Check(tx *table.Tx, c Caller, r Right, o Object) error {
 			return err
 		}
 	}
-	seen := []string{c.User}
-	for level, depth := seen, 0; len(level) > 0 && depth <= maxDepth; depth++ {
-		var next []string
-		for _, principal := range level {
-			if ok, err := granted(tx, principal, r, o); ok || err != nil {
-				return err
-			}
-			for m, err := range Members.Scan(tx, table.Prefix(principal)) {
-				if err != nil {
-					return err
-				}
-				if !slices.Contains(seen, m.Of) {
-					seen, next = append(seen, m.Of), append(next, m.Of)
-				}
-			}
+	for principal, err := range principals(tx, c.User) {
+		if err != nil {
+			return err
 		}
-		level = next
+		if ok, err := granted(tx, principal, r, o); ok || err != nil {
+			return err
+		}
 	}
 	return denied
+}
+
+// principals are a user, and all groups and roles whose rights are the user's.
+func principals(tx *table.Tx, name string) iter.Seq2[string, error] {
+	return func(yield func(string, error) bool) {
+		seen := []string{name}
+		for level, depth := seen, 0; len(level) > 0 && depth <= maxDepth; depth++ {
+			var next []string
+			for _, principal := range level {
+				if !yield(principal, nil) {
+					return
+				}
+				for m, err := range Members.Scan(tx, table.Prefix(principal)) {
+					if err != nil {
+						yield("", err)
+						return
+					}
+					if !slices.Contains(seen, m.Of) {
+						seen, next = append(seen, m.Of), append(next, m.Of)
+					}
+				}
+			}
+			level = next
+		}
+	}
 }
 
 // atHome tells whether a path is a user's directory or below it.

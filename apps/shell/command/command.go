@@ -44,6 +44,18 @@ type Command struct {
 	// Checks says that what the command does is for every user: it does nothing
 	// to the machine and its files, or asks for itself what its caller may do.
 	Checks bool
+
+	// Files says that the command reaches nothing of the machine but files, and those
+	// by system calls. It is for every user where these ask for the caller's rights.
+	Files bool
+}
+
+// OfFiles marks commands that reach nothing but files, by system calls.
+func OfFiles(commands []*Command) []*Command {
+	for _, c := range commands {
+		c.Files = true
+	}
+	return commands
 }
 
 // Call is one run of a command.

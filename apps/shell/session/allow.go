@@ -17,10 +17,10 @@ import (
 type Allow func(ctx context.Context, right user.Right, object user.Object) error
 
 // mayRun says whether a command may be run. One that does not check for itself what
-// its caller may do has all of the machine's files, as the system knows one user of
-// files only; so each takes a right of its own.
+// its caller may do, nor is checked by system calls, has all of the machine; so each
+// takes a right of its own.
 func (s *Session) mayRun(ctx context.Context, cmd *command.Command) error {
-	if s.options.Allow == nil || cmd.Checks {
+	if s.options.Allow == nil || cmd.Checks || cmd.Files && s.options.FilesAsk {
 		return nil
 	}
 	return s.options.Allow(ctx, user.Run, user.Object{Kind: user.KindProgram, Name: cmd.Name})

@@ -34,6 +34,9 @@ type Options struct {
 
 	// Allow says what the user may do; nil: everything, as root.
 	Allow Allow
+
+	// FilesAsk says that the system calls of commands ask for the rights of the user.
+	FilesAsk bool
 }
 
 // Session is one shell: its variables, functions, directory and jobs. It is

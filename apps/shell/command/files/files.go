@@ -12,7 +12,7 @@ import (
 
 // Commands returns the commands of this package.
 func Commands() []*command.Command {
-	return []*command.Command{
+	return command.OfFiles([]*command.Command{
 		command.Core("cat", "[file...]", "print files one after another", cat.New),
 		command.Core("chmod", "[-R] mode file...", "change the permissions of files", chmod.New),
 		command.Core("mkdir", "[-p] [-m mode] directory...", "make directories", mkdir.New),
@@ -22,5 +22,5 @@ func Commands() []*command.Command {
 		lsCommand, findCommand, lnCommand, rmdirCommand, readlinkCommand,
 		statCommand, duCommand, dfCommand, truncateCommand,
 		tarCommand, gzipCommand, gunzipCommand, zcatCommand,
-	}
+	})
 }

@@ -11,13 +11,13 @@ import (
 
 // Commands returns the commands of this package.
 func Commands() []*command.Command {
-	return []*command.Command{
+	return command.OfFiles([]*command.Command{
 		command.Core("base64", "[-d] [file]", "encode or decode base64", base64.New),
 		grepCommand, headCommand, tailCommand, sortCommand, uniqCommand, wcCommand,
 		cutCommand, trCommand, teeCommand, seqCommand, yesCommand, revCommand,
 		hexdumpCommand, shaCommand, sha256Command, md5Command, cmpCommand,
 		basenameCommand, dirnameCommand,
-	}
+	})
 }
 
 // eachLine calls f with each line of r, without its newline, until f returns
