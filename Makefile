@@ -29,7 +29,7 @@ help:
 	@echo '                 to build/qemu and does not install'
 	@echo 'make test-fuzz   run each fuzz test of the store on new inputs (FUZZ=$(FUZZ)'
 	@echo '                 each)'
-	@echo 'make test-go     run all listed tests of the Go distribution (docs/GO-TESTS.md)'
+	@echo 'make test-go     run all listed tests of the Go distribution, and all of SQLite (docs/GO-TESTS.md)'
 	@echo 'make soak-plug   kill QEMU $(PLUGS) times (PLUGS=$(PLUGS)) under files, tasks, messages and'
 	@echo '                 a ring of balances'
 	@echo 'make soak        the same, then cut the power'
@@ -102,7 +102,7 @@ test-newer-qemu: build/tuplix
 	@PATH="$(CURDIR)/build/qemu/bin:$$PATH" go test -count 1 -timeout 20m $(machines)
 
 test-go: setup
-	@go test -timeout 60m -v -run 'Distribution$$' ./cmd/tuplix -go.packages all
+	@go test -timeout 60m -v -run 'Distribution$$|SQLite$$' ./cmd/tuplix -go.packages all -modules.all
 
 soak-plug: setup
 	@go test -timeout 0 ./qemu -run 'TestPlug$$' -v -plugs $(PLUGS)

@@ -83,7 +83,7 @@ func startImages(t *testing.T, list []goPackage) <-chan *goImage {
 		defer close(done)
 		for n, p := range list {
 			g := &goImage{}
-			g.err = g.build(ctx, p.path, filepath.Join(dir, strconv.Itoa(n)))
+			g.err = g.build(ctx, p.path, filepath.Join(dir, strconv.Itoa(n)), "-short", "-smp", "2", "-timeout", "5m")
 			select {
 			case images <- g:
 			case <-ctx.Done():
@@ -95,14 +95,14 @@ func startImages(t *testing.T, list []goPackage) <-chan *goImage {
 	return images
 }
 
-// build does what "tuplix test -short" does up to the boot, in the directory
-// dir, which it makes.
-func (g *goImage) build(ctx context.Context, path, dir string) error {
+// build does what "tuplix test" does up to the boot, in the directory dir, which it
+// makes.
+func (g *goImage) build(ctx context.Context, path, dir string, flags ...string) error {
 	g.tester.out, g.tester.dir = &g.out, dir
 	f := flag.NewFlagSet("test", flag.ContinueOnError)
 	f.SetOutput(io.Discard)
 	g.tester.define(f)
-	if err := f.Parse([]string{"-short", "-smp", "2", "-timeout", "5m"}); err != nil {
+	if err := f.Parse(flags); err != nil {
 		return err
 	}
 	g.tester.args = append(g.tester.args, "-test.timeout="+g.tester.timeout.String(), "-test.paniconexit0")
@@ -136,7 +136,7 @@ func (g *goImage) run(t *testing.T, args ...string) (ok bool, out string) {
 	g.out.Reset()
 	tester := g.tester
 	tester.args = append(slices.Clip(tester.args), args...)
-	tester.verbose = *goSkipped
+	tester.verbose = tester.verbose || *goSkipped
 	ok, err := tester.boot(t.Context(), g.pkg, g.file, g.data)
 	if err != nil {
 		t.Fatal(err)
