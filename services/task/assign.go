@@ -466,7 +466,10 @@ func (p *proc) take(c *claimer, t *Task, q *queueState) error {
 		p.leases[lease] = &Lease{ID: lease, Worker: c.worker, Taken: p.now}
 		c.lease = p.leases[lease]
 	}
-	t.State, t.Lease, t.Worker = Running, c.lease.ID, c.worker
+	if err := t.become(Running); err != nil {
+		return err
+	}
+	t.Lease, t.Worker = c.lease.ID, c.worker
 	t.Started.V, t.Started.Valid = p.now, true
 	t.Attempt++
 	q.took()

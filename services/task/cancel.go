@@ -51,7 +51,10 @@ func (p *proc) halt(t *Task, why string) error {
 	case Stopping:
 		return nil
 	case Running:
-		t.State, t.Stop = Stopping, why
+		if err := t.become(Stopping); err != nil {
+			return err
+		}
+		t.Stop = why
 		p.stopping = append(p.stopping, Token{t.ID, t.Lease})
 		if err := p.setTimer(p.now.Add(p.s.o.Grace), t.ID, timeAbandon); err != nil {
 			return err

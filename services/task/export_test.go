@@ -6,6 +6,16 @@ import (
 	"github.com/tuplix/tuplix/dbms/engine"
 )
 
+// Moves are the arrows of the drawing, as "from -> to".
+func Moves() (list []string) {
+	for from, all := range moves {
+		for _, to := range all {
+			list = append(list, string(from)+" -> "+string(to))
+		}
+	}
+	return list
+}
+
 // Tick does what is due, as the goroutine of the timers does by itself.
 func (s *Service) Tick(ctx context.Context) error {
 	_, err := s.tick(ctx)

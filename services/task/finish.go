@@ -145,7 +145,10 @@ func (p *proc) release(t *Task) error {
 
 // conclude ends a task for good.
 func (p *proc) conclude(t *Task, state State, status int32, r Result) error {
-	t.State, t.Status = state, status
+	if err := t.become(state); err != nil {
+		return err
+	}
+	t.Status = status
 	t.Ended = sql.Null[time.Time]{V: p.now, Valid: true}
 	p.ended(t, &r)
 	if t.Deadline.Valid {
@@ -210,13 +213,17 @@ func (in *Input) pause(attempt uint32) time.Duration {
 func (p *proc) await(t *Task, at time.Time) error {
 	t.Due = at
 	if at.After(p.now) {
-		t.State = Delayed
+		if err := t.become(Delayed); err != nil {
+			return err
+		}
 		if err := p.setTimer(at, t.ID, timeReady); err != nil {
 			return err
 		}
 		return Tasks.Put(p.tx, t)
 	}
-	t.State = Waiting
+	if err := t.become(Waiting); err != nil {
+		return err
+	}
 	if err := p.ready(t); err != nil {
 		return err
 	}

@@ -1,5 +1,10 @@
 package task
 
+import (
+	"fmt"
+	"slices"
+)
+
 // State is where a task is in its life. doc.go draws it.
 type State string
 
@@ -14,6 +19,28 @@ const (
 	Canceled State = "canceled" // somebody stopped it
 	Lost     State = "lost"     // the machine went down while it ran, and it must not be run again
 )
+
+// moves are the arrows of the drawing in doc.go. A task is submitted as delayed or ready.
+var moves = map[State][]State{
+	Delayed:  {Waiting, Canceled, Failed},
+	Waiting:  {Running, Canceled, Failed},
+	Running:  {Done, Failed, Delayed, Waiting, Lost, Stopping},
+	Stopping: {Canceled, Failed, Done},
+	Done:     {Waiting},
+	Failed:   {Waiting},
+	Canceled: {Waiting},
+	Lost:     {Waiting},
+}
+
+// become takes a task along an arrow. An error is a fault of this package, and ends
+// the procedure.
+func (t *Task) become(s State) error {
+	if !slices.Contains(moves[t.State], s) {
+		return fmt.Errorf("task %d cannot become %s, as it is %s", t.ID, s, t.State)
+	}
+	t.State = s
+	return nil
+}
 
 // Ended reports whether a task in this state has come to its end.
 func (s State) Ended() bool { return s == Done || s == Failed || s == Canceled || s == Lost }

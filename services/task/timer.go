@@ -188,7 +188,9 @@ func (p *proc) fire(timer Timer) error {
 	}
 	switch {
 	case timer.Kind == timeReady && t.State == Delayed && t.Due.Equal(timer.At):
-		t.State = Waiting
+		if err := t.become(Waiting); err != nil {
+			return err
+		}
 		if err := p.ready(&t); err != nil {
 			return err
 		}
