@@ -15,13 +15,14 @@ import (
 
 // Reasons of errors.
 var (
-	ErrNoMailbox = errors.New("there is no such mailbox")
-	ErrNoTopic   = errors.New("there is no such topic")
-	ErrExists    = errors.New("there is one of this name already")
-	ErrFull      = errors.New("the mailbox is full")
-	ErrEmpty     = errors.New("the mailbox has no message that is ready")
-	ErrLost      = errors.New("the lease is over, or another receiver has it")
-	ErrTooLarge  = errors.New("too large")
+	ErrNoMailbox      = errors.New("there is no such mailbox")
+	ErrNoTopic        = errors.New("there is no such topic")
+	ErrNoSubscription = errors.New("there is no such subscription")
+	ErrExists         = errors.New("there is one of this name already")
+	ErrFull           = errors.New("the mailbox is full")
+	ErrEmpty          = errors.New("the mailbox has no message that is ready")
+	ErrLost           = errors.New("the lease is over, or another receiver has it")
+	ErrTooLarge       = errors.New("too large")
 )
 
 // Options say how messages are opened. The zero value is sensible.

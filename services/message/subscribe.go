@@ -20,8 +20,10 @@ const (
 	Oldest             // with the oldest that is kept
 )
 
-// Subscribe makes a subscription that lasts, or returns quietly if there is one of
-// that name already, wherever it stands. Errors: ErrNoTopic, user.ErrDenied.
+// Subscribe makes a subscription that lasts, or returns quietly if the caller has one of
+// that name already, wherever it stands. A subscription is its owner's: others need the
+// right to admin the topic to go on with it or to remove it. Errors: ErrNoTopic,
+// user.ErrDenied.
 func (s *Service) Subscribe(ctx context.Context, topic, name string, from From) error {
 	return s.update(ctx, "message.Subscribe", true, func(t *Tx) error {
 		x, err := t.subscriber(topic)
@@ -31,8 +33,8 @@ func (s *Service) Subscribe(ctx context.Context, topic, name string, from From) 
 		if name == "" || len(name) > MaxKey {
 			return fmt.Errorf("a subscription's name has 1 to %d bytes: %w", MaxKey, ErrTooLarge)
 		}
-		_, err = Subscriptions.Get(t.tx, topic, name)
-		if !errors.Is(err, table.ErrNotFound) {
+		_, err = t.subscription(topic, name)
+		if !errors.Is(err, ErrNoSubscription) {
 			return err
 		}
 		row := Subscription{Topic: topic, Name: name, Owner: t.caller.User}
@@ -43,14 +45,29 @@ func (s *Service) Subscribe(ctx context.Context, topic, name string, from From) 
 	})
 }
 
-// Unsubscribe removes a subscription.
+// Unsubscribe removes a subscription. Errors are those of Resume.
 func (s *Service) Unsubscribe(ctx context.Context, topic, name string) error {
 	return s.update(ctx, "message.Unsubscribe", true, func(t *Tx) error {
 		if _, err := t.subscriber(topic); err != nil {
 			return err
 		}
-		return missing(Subscriptions.Delete(t.tx, topic, name), ErrNoTopic, topic+"/"+name)
+		if _, err := t.subscription(topic, name); err != nil {
+			return err
+		}
+		return Subscriptions.Delete(t.tx, topic, name)
 	})
+}
+
+// subscription returns one that the caller may go on with, or remove.
+func (t *Tx) subscription(topic, name string) (row Subscription, err error) {
+	row, err = Subscriptions.Get(t.tx, topic, name)
+	if err != nil {
+		return row, missing(err, ErrNoSubscription, topic+"/"+name)
+	}
+	if row.Owner != t.caller.User {
+		err = t.check(user.Admin, user.KindTopic, topic)
+	}
+	return row, err
 }
 
 func (t *Tx) subscriber(topic string) (x Topic, err error) {
@@ -93,16 +110,17 @@ func (s *Service) Follow(ctx context.Context, topic string, from From) (*Reader,
 }
 
 // Resume goes on with a subscription after the message that was acknowledged last.
-// Another reader of it is fenced off: its Ack fails with ErrLost.
+// Another reader of it is fenced off: its Ack fails with ErrLost. Errors: ErrNoTopic,
+// ErrNoSubscription, user.ErrDenied.
 func (s *Service) Resume(ctx context.Context, topic, name string) (*Reader, error) {
 	r := &Reader{service: s, topic: topic, name: name}
 	err := s.update(ctx, "message.Resume", false, func(t *Tx) error {
 		if _, err := t.subscriber(topic); err != nil {
 			return err
 		}
-		row, err := Subscriptions.Get(t.tx, topic, name)
+		row, err := t.subscription(topic, name)
 		if err != nil {
-			return missing(err, ErrNoTopic, topic+"/"+name)
+			return err
 		}
 		row.Token++
 		r.token, r.next = row.Token, row.Offset+1
