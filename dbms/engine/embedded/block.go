@@ -36,35 +36,42 @@ type block struct {
 	bytes []byte
 	last  version
 	count int
-	small uint16 // the last record if that is a small one, else 0
+	small uint16 // the last record if that is a small one; else, and where there is none, 0
 }
 
 // add appends a record, whose version is later than all before.
 func (b *block) add(v version, record []byte) {
-	if b.count == 0 {
-		b.bytes, b.last, b.small = append(b.bytes[:0], blockFormat), 0, 0
-	}
-	step := uint64(v - b.last)
-	b.last = v
-	b.count++
 	small := uint16(0)
 	if len(record) == smallCommit && record[0]&commitSmall != 0 {
 		small = binary.LittleEndian.Uint16(record)
-		if small == b.small && step < 1<<21 {
-			// One length for all steps: what most transactions come by does not branch.
-			b.bytes = binary.LittleEndian.AppendUint32(b.bytes, 0x8080|uint32(step&0x7f|step>>7&0x7f<<8|step>>14<<16))
-			return
-		}
 	}
-	b.small = small
-	b.addFull(step, record)
-}
-
-//go:noinline // so that add has little to set up
-func (b *block) addFull(step uint64, record []byte) {
-	b.bytes = binary.AppendUvarint(b.bytes, step)
+	if b.repeats(v, small) {
+		b.repeat(v)
+		return
+	}
+	if b.count == 0 {
+		b.bytes, b.last = append(b.bytes[:0], blockFormat), 0
+	}
+	b.bytes = binary.AppendUvarint(b.bytes, uint64(v-b.last))
 	b.bytes = binary.AppendUvarint(b.bytes, uint64(len(record)))
 	b.bytes = append(b.bytes, record...)
+	b.last, b.small = v, small
+	b.count++
+}
+
+// repeats tells whether repeat can add a small record, or 0 for one that is not small.
+func (b *block) repeats(v version, small uint16) bool {
+	return small == b.small && small != 0 && v-b.last < 1<<21 && cap(b.bytes)-len(b.bytes) >= 4
+}
+
+// repeat adds a record like the one before. The step has three bytes, whatever it is:
+// what most transactions come by does not branch.
+func (b *block) repeat(v version) {
+	step, n := uint32(v-b.last), len(b.bytes)
+	b.bytes = b.bytes[:n+4]
+	binary.LittleEndian.PutUint32(b.bytes[n:], 0x8080|step&0x7f|step>>7&0x7f<<8|step>>14<<16)
+	b.last = v
+	b.count++
 }
 
 func (b *block) full() bool { return b.count >= blockCommits || len(b.bytes) >= blockBytes }

@@ -13,11 +13,11 @@ import (
 
 // TestBlock has records come in runs of like ones, with short and long steps between.
 func TestBlock(t *testing.T) {
-	like := appendSmall(nil, 1, 1, 1)
+	like := appendSmall(nil, smallRecord(1, 1, 1))
 	var b block
 	var want []found
 	for i, record := range [][]byte{
-		like, like, like, appendSmall(nil, 2, 1, 1), like, like, []byte("long"), []byte("long"), like, {0, 0}, {0, 0}, like, like,
+		like, like, like, appendSmall(nil, smallRecord(2, 1, 1)), like, like, []byte("long"), []byte("long"), like, {0, 0}, {0, 0}, like, like,
 	} {
 		v := version(1000 + i)
 		if i%3 == 2 {

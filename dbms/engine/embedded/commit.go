@@ -67,9 +67,13 @@ func isSmall(who uint32, read, written uint64) bool {
 	return who-1 < 255 && read <= smallRead && written <= smallWritten
 }
 
-func appendSmall(b []byte, who uint32, read, written uint64) []byte {
-	return append(b, commitSmall|byte(read)<<4|byte(written), byte(who))
+// smallRecord is a small record as a number, which is not 0. It is written and read as
+// such: two bytes that were written one by one are not there yet for who reads both.
+func smallRecord(who uint32, read, written uint64) uint16 {
+	return commitSmall | uint16(read)<<4 | uint16(written) | uint16(who)<<8
 }
+
+func appendSmall(b []byte, small uint16) []byte { return binary.LittleEndian.AppendUint16(b, small) }
 
 func (c *commit) append(b []byte) []byte {
 	flags := byte(0)
@@ -84,7 +88,7 @@ func (c *commit) append(b []byte) []byte {
 	set(c.id != "", commitID)
 	set(c.traced, commitTraced)
 	if flags == 0 && isSmall(c.who, c.read, c.written) {
-		return appendSmall(b, c.who, c.read, c.written)
+		return appendSmall(b, smallRecord(c.who, c.read, c.written))
 	}
 	b = append(b, flags)
 	if c.who == 0 {

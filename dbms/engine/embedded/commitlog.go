@@ -39,12 +39,23 @@ func (l *commitLog) flush(t *tx) {
 }
 
 // committed notes a transaction, and whether its batch had the block.
-func (l *commitLog) committed(v version, record []byte, wroteBlock bool) {
-	if wroteBlock {
+func (l *commitLog) committed(t *tx) {
+	if b := &l.block; !t.wroteBlock && b.repeats(t.version, t.small) {
+		b.repeat(t.version)
+		return
+	}
+	l.begun(t)
+}
+
+// begun is committed for a transaction that begins a block, or is unlike the one before.
+//
+//go:noinline // so that committed has little to set up
+func (l *commitLog) begun(t *tx) {
+	if t.wroteBlock {
 		l.upTo.Store(l.block.last)
 		l.block.clear()
 	}
-	l.block.add(v, record)
+	l.block.add(t.version, t.commitRecord())
 }
 
 // tail copies the records that are not in a written block.

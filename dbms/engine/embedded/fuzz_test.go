@@ -88,8 +88,8 @@ func FuzzBlock(f *testing.F) {
 	var b block
 	b.add(5, []byte("one"))
 	b.add(9, []byte("two"))
-	b.add(10, appendSmall(nil, 1, 1, 1))
-	b.add(11, appendSmall(nil, 1, 1, 1))
+	b.add(10, appendSmall(nil, smallRecord(1, 1, 1)))
+	b.add(11, appendSmall(nil, smallRecord(1, 1, 1)))
 	f.Add(b.bytes)
 	f.Add(appendTrace(nil, []byte("record"), [][]byte{[]byte("k1"), []byte("k2")}))
 	f.Fuzz(func(t *testing.T, raw []byte) {

@@ -61,7 +61,7 @@ func (r *row) put(b []byte) {
 	b = b[rowFixed:]
 	switch r.flags & rowRecord {
 	case rowSmall:
-		b[0], b[1] = r.header[0], r.header[1]
+		binary.LittleEndian.PutUint16(b, binary.LittleEndian.Uint16(r.header))
 		b = b[smallCommit:]
 	case rowHeader:
 		n := binary.PutUvarint(b, uint64(len(r.header)))

@@ -103,9 +103,9 @@ func (c *rowCache) wrote(t *tx) {
 
 // first keeps the row that carries t's record.
 func (c *rowCache) first(t *tx) {
-	r := row{since: t.version, value: t.firstValue}
+	r := &row{since: t.version, value: t.firstValue}
 	if !t.e.bare {
-		r.flags, r.header = headed(t.record), t.record
+		r = t.firstRow()
 	}
 	if len(t.firstKey)+r.size() > cachedMost {
 		c.drop(t.firstKey, t.firstHash)

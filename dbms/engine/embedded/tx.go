@@ -1,6 +1,7 @@
 package embedded
 
 import (
+	"encoding/binary"
 	"fmt"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -60,6 +61,7 @@ type running struct {
 	grown      int64 // by how much the present gets larger
 	ended      int64 // bytes of rows that went to history
 	newWho     uint32
+	small      uint16 // the record of the commit, if that is a small one
 	superseded int
 	cacheHits  int // rows that were in the cache
 
@@ -358,14 +360,29 @@ func (t *tx) Count(read, written int, keys ...[]byte) {
 // seal makes the record of the commit, and writes it and what goes with it; not of
 // a transaction that leaves nothing else behind.
 func (t *tx) seal() {
-	t.record = t.record[:0]
 	if t.hasFirst && !t.firstThere {
 		t.e.gaps.cut(t.firstKey)
 	}
 	if t.e.bare {
-		t.store(t.firstKey, &row{since: t.version, value: t.firstValue})
+		t.storeFirst()
 		return
 	}
+	// What most transactions come by is short, and has no memory of its own.
+	if t.plain() && t.hasFirst && !t.e.log.block.full() && t.author.runs(t.op) && isSmall(t.author.number, t.read, t.written) {
+		t.small = smallRecord(t.author.number, t.read, t.written)
+		t.storeFirst()
+		return
+	}
+	t.sealFull()
+}
+
+// plain tells whether there is nothing to record but who ran it and the counts.
+func (t *tx) plain() bool {
+	return t.now == t.version.micros() && t.op.Task == "" && t.op.ID == "" && !t.op.Trace
+}
+
+// sealFull is the rest of seal for any transaction.
+func (t *tx) sealFull() {
 	silent := !t.wrote && t.op.ID == "" && !t.op.Trace
 	if !silent {
 		t.e.log.flush(t)
@@ -376,9 +393,8 @@ func (t *tx) seal() {
 			t.introduce()
 		}
 	}
-	if t.now == t.version.micros() && t.op.Task == "" && t.op.ID == "" && !t.op.Trace &&
-		isSmall(t.author.number, t.read, t.written) {
-		t.record = appendSmall(t.record, t.author.number, t.read, t.written)
+	if t.plain() && isSmall(t.author.number, t.read, t.written) {
+		t.small = smallRecord(t.author.number, t.read, t.written)
 	} else {
 		t.addFullRecord()
 	}
@@ -389,10 +405,42 @@ func (t *tx) seal() {
 		t.write(opKey(t.scratch[:0], t.op.ID), t.version.append(nil))
 	}
 	if t.hasFirst {
-		t.store(t.firstKey, &row{since: t.version, flags: headed(t.record), header: t.record, value: t.firstValue})
+		t.store(t.firstKey, t.firstRow())
 	} else {
-		t.write(versionKey(prefixTrace, t.version), appendTrace(nil, t.record, t.traced))
+		t.write(versionKey(prefixTrace, t.version), appendTrace(nil, t.commitRecord(), t.traced))
 	}
+}
+
+// firstRow is the row that carries the record.
+func (t *tx) firstRow() *row {
+	record := t.commitRecord()
+	return &row{since: t.version, flags: headed(record), header: record, value: t.firstValue}
+}
+
+// commitRecord is the record of the commit, once it is made.
+func (t *tx) commitRecord() []byte {
+	if t.small != 0 {
+		t.record = appendSmall(t.record[:0], t.small)
+	}
+	return t.record
+}
+
+// storeFirst is store of the first row with the small record, if there is one.
+func (t *tx) storeFirst() {
+	key, value, flags, head := t.firstKey, t.firstValue, byte(0), rowFixed
+	if t.small != 0 {
+		flags, head = rowSmall, rowFixed+smallCommit
+	}
+	op := t.batch.SetDeferred(1+len(key), head+len(value))
+	op.Key[0] = prefixData
+	copy(op.Key[1:], key)
+	b := op.Value
+	binary.BigEndian.PutUint64(b, uint64(t.version))
+	b[versionSize] = flags
+	if t.small != 0 {
+		binary.LittleEndian.PutUint16(b[rowFixed:], t.small)
+	}
+	copy(b[head:], value)
 }
 
 // addFullRecord makes the record of a commit that is not small.
@@ -401,7 +449,7 @@ func (t *tx) addFullRecord() {
 		who: t.author.number, user: t.op.User, program: t.op.Program, name: t.op.Name, task: t.op.Task, id: t.op.ID,
 		read: t.read, written: t.written, skew: t.now - t.version.micros(), traced: t.op.Trace,
 	}
-	t.record = c.append(t.record)
+	t.record = c.append(t.record[:0])
 }
 
 // introduce gives the author a number, if there is to be one.

@@ -146,7 +146,7 @@ func (e *Engine) publish(t *tx) {
 	}
 	e.recent.Lock()
 	if !e.bare {
-		e.log.committed(t.version, t.record, t.wroteBlock)
+		e.log.committed(t)
 	}
 	e.window.add(t)
 	e.recent.Unlock()
