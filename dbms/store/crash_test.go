@@ -89,7 +89,7 @@ type client struct {
 	rand    *rand.Rand
 	history []map[uint16]note      // after so many transactions
 	version map[int]engine.Version // of those that returned
-	acked   int
+	acked   int                    // the last that was durable when it returned, or was asked to be
 }
 
 func newClients(seed uint64) []*client {
@@ -147,8 +147,9 @@ func (c *client) work(t *testing.T, s *store.Store, tables crashTables, disk *cr
 		before := c.history[len(c.history)-1]
 		change, after := c.invent(before)
 		number := len(c.history)
+		noWait := c.rand.IntN(3) == 0
 		v, err := s.Update(context.Background(), &engine.Op{
-			ID: fmt.Sprintf("%d/%d", c.id, number), User: "client", Name: "change", NoWait: c.rand.IntN(3) == 0,
+			ID: fmt.Sprintf("%d/%d", c.id, number), User: "client", Name: "change", NoWait: noWait,
 		}, func(tx *table.Tx) error {
 			if err := change(tx, tables); err != nil {
 				return err
@@ -163,6 +164,9 @@ func (c *client) work(t *testing.T, s *store.Store, tables crashTables, disk *cr
 			return
 		}
 		c.version[number] = v
+		if !noWait && !disk.Cut() {
+			c.acked = number
+		}
 		if c.rand.IntN(4) == 0 {
 			if err := s.Engine().Sync(context.Background(), v); err != nil {
 				if !tolerant {

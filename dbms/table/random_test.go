@@ -12,14 +12,16 @@ import (
 	"time"
 
 	"github.com/tuplix/tuplix/dbms/engine"
+	"github.com/tuplix/tuplix/dbms/engine/postgres/pgtest"
 	"github.com/tuplix/tuplix/dbms/table/value"
 )
 
 var (
-	seedFlag  = flag.Uint64("table-seed", 0, "run TestRandom with this seed only")
-	runsFlag  = flag.Int("table-runs", 8, "how often TestRandom runs, each time with a seed of its own")
-	stepsFlag = flag.Int("table-steps", 150, "transactions of a run of TestRandom")
-	traceFlag = flag.Bool("table-trace", false, "log what TestRandom does")
+	seedFlag   = flag.Uint64("table-seed", 0, "run TestRandom with this seed only")
+	runsFlag   = flag.Int("table-runs", 8, "how often TestRandom runs, each time with a seed of its own")
+	stepsFlag  = flag.Int("table-steps", 150, "transactions of a run of TestRandom")
+	pgRunsFlag = flag.Int("table-pg-runs", 2, "how often TestRandomOnPostgres runs")
+	traceFlag  = flag.Bool("table-trace", false, "log what TestRandom does")
 )
 
 // TestRandom runs random transactions, with changes of tables, savepoints,
@@ -27,7 +29,7 @@ var (
 // two.
 func TestRandom(t *testing.T) {
 	if *seedFlag != 0 {
-		runRandom(t, *seedFlag)
+		runRandom(t, *seedFlag, "")
 		return
 	}
 	first := uint64(time.Now().UnixNano())
@@ -39,8 +41,31 @@ func TestRandom(t *testing.T) {
 					t.Logf("again by: go test ./dbms/table -run TestRandom -table-seed %d -table-trace", first+i)
 				}
 			})
-			runRandom(t, first+i)
+			runRandom(t, first+i, "")
 		})
+	}
+}
+
+// TestRandomOnPostgres is TestRandom on a PostgreSQL server: tables need nothing of an
+// engine but what the seam has.
+func TestRandomOnPostgres(t *testing.T) {
+	server, err := pgtest.Start()
+	if errors.Is(err, pgtest.ErrMissing) {
+		t.Skip(err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := server.Stop(); err != nil {
+			t.Error(err)
+		}
+	}()
+	first := uint64(time.Now().UnixNano())
+	for i := range uint64(*pgRunsFlag) {
+		if !t.Run(fmt.Sprint(first+i), func(t *testing.T) { runRandom(t, first+i, server.URL) }) {
+			return
+		}
 	}
 }
 
@@ -72,10 +97,11 @@ func (r *randomRun) trace(format string, args ...any) {
 
 func (r *randomRun) id() int { r.ids++; return r.ids }
 
-func runRandom(t *testing.T, seed uint64) {
+func runRandom(t *testing.T, seed uint64, url string) {
 	empty := &modelStore{tables: make(map[string]*modelTable)}
 	r := &randomRun{T: t, Rand: rand.New(rand.NewPCG(seed, 1)), now: empty, before: empty}
 	r.stepRows = []int{1, 2, 5, 16, usualStepRows}[r.IntN(5)]
+	r.url = url
 	r.openStore(seed)
 	for i := 0; i < *stepsFlag && !t.Failed(); i++ {
 		r.step()

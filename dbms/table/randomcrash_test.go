@@ -3,6 +3,7 @@ package table
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"math/rand/v2"
 	"reflect"
@@ -17,6 +18,7 @@ import (
 	"github.com/tuplix/tuplix/dbms/engine"
 	"github.com/tuplix/tuplix/dbms/engine/embedded"
 	"github.com/tuplix/tuplix/dbms/engine/enginetest/model"
+	"github.com/tuplix/tuplix/dbms/engine/postgres"
 )
 
 // randomStore is where TestRandom has its tables: the model of an engine, or the
@@ -27,6 +29,7 @@ type randomStore struct {
 	disk  *crash.Device // nil: an engine in memory, which does not crash
 	store *embedded.Engine
 	fs    *blockfs.FS
+	url   string // of a PostgreSQL server, in place of the others
 }
 
 // randomClock is set by the test; engines read it at any time.
@@ -44,6 +47,10 @@ const randomDisk = 24 << 20
 func (r *randomRun) openStore(seed uint64) {
 	r.alone = seed%2 == 0
 	r.clock = &randomClock{now: time.UnixMicro(1_700_000_000_000_000)}
+	if r.url != "" {
+		r.openServer(fmt.Sprint("random ", seed))
+		return
+	}
 	if seed%4 < 2 {
 		r.disk = crash.New(randomDisk, 512)
 		r.openDisk()
@@ -51,6 +58,20 @@ func (r *randomRun) openStore(seed uint64) {
 		return
 	}
 	r.openTables(model.New(r.clock.Now))
+}
+
+func (r *randomRun) openServer(schema string) {
+	e, err := postgres.Open(r.Context(), r.url, postgres.Options{Schema: schema, CollectEvery: -1, Now: r.clock.Now, Log: r.Logf})
+	if err != nil {
+		r.Fatal(err)
+	}
+	r.Cleanup(func() {
+		if err := e.Close(); err != nil {
+			r.Error(err)
+		}
+	})
+	r.alone = false
+	r.openTables(e)
 }
 
 func (r *randomRun) openTables(e engine.Engine) {

@@ -10,6 +10,7 @@ import (
 // counters count since the store was opened, but for superseded.
 type counters struct {
 	commits, replays      atomic.Int64
+	conflicts             atomic.Int64
 	syncs, syncTime       atomic.Int64 // time in nanoseconds
 	keysRead, keysWritten atomic.Int64
 	superseded            atomic.Int64
@@ -34,13 +35,14 @@ func (c *counters) collect(d engine.Collected) {
 	c.bytes.Add(d.Bytes)
 }
 
-// Metrics returns the counters. Conflicts are always 0: transactions run one
-// after another.
+// Metrics returns the counters. Conflicts are those that the functions of transactions
+// have found (ErrConflict): the transactions themselves run one after another.
 func (e *Engine) Metrics() engine.Metrics {
 	c := &e.counters
 	m := engine.Metrics{
 		Commits:     c.commits.Load(),
 		Replays:     c.replays.Load(),
+		Conflicts:   c.conflicts.Load(),
 		Syncs:       c.syncs.Load(),
 		SyncTime:    time.Duration(c.syncTime.Load()),
 		KeysRead:    c.keysRead.Load(),

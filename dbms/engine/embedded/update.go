@@ -44,6 +44,9 @@ func (e *Engine) Update(ctx context.Context, op *engine.Op, fn func(engine.Tx) e
 	for err := e.execute(ctx, t, fn); err != nil; err = e.execute(ctx, t, fn) {
 		e.freeTx(t)
 		if err = e.await(ctx, err); err != nil {
+			if errors.Is(err, engine.ErrConflict) {
+				e.counters.conflicts.Add(1)
+			}
 			return "", err
 		}
 		t = e.newTx(op)

@@ -56,7 +56,13 @@ func testMetrics(t *testing.T, s *store) {
 			t.Fatal(err)
 		}
 	}
+	if _, err := s.Update(s.ctx, plain, func(engine.Tx) error { return engine.ErrConflict }); !errors.Is(err, engine.ErrConflict) {
+		t.Errorf("a transaction that finds a conflict: %v", err)
+	}
 	now := s.Metrics()
+	if n := now.Conflicts - before.Conflicts; n < 1 {
+		t.Errorf("%d conflicts, want one", n)
+	}
 	if now.Commits-before.Commits != 2 || now.Replays-before.Replays != 1 {
 		t.Errorf("%d commits and %d replays, want 2 and 1", now.Commits-before.Commits, now.Replays-before.Replays)
 	}

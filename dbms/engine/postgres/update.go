@@ -102,10 +102,12 @@ func (u *update) attempts(ctx context.Context) (v uint64, err error) {
 		if v, final, err = u.attempt(ctx, n); err == nil {
 			return v, nil
 		}
+		if !final || errors.Is(err, engine.ErrConflict) {
+			u.e.counts.conflicts.Add(1)
+		}
 		if final {
 			return 0, u.outcome(err)
 		}
-		u.e.counts.conflicts.Add(1)
 	}
 	return 0, u.outcome(err)
 }

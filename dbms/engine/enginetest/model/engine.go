@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/binary"
+	"errors"
 	"slices"
 	"strconv"
 	"sync"
@@ -99,6 +100,11 @@ func (e *Engine) Update(ctx context.Context, op *engine.Op, fn func(engine.Tx) e
 	}
 	t := &tx{reader: reader{e: e, at: base}, trace: own.Trace, writes: map[string]entry{}}
 	if err := fn(t); err != nil {
+		if errors.Is(err, engine.ErrConflict) {
+			e.mu.Lock()
+			e.metrics.Conflicts++
+			e.mu.Unlock()
+		}
 		return "", err
 	}
 	return e.commit(own, t), nil
