@@ -1,6 +1,7 @@
 package backup_test
 
 import (
+	"context"
 	"flag"
 	"testing"
 	"time"
@@ -21,6 +22,11 @@ func newEngine(t *testing.T) engine.Engine {
 		e, err = embedded.Open(vfs.NewMem(), "store", embedded.Options{Memory: embedded.MinMemory})
 		check(t, err)
 	}
-	t.Cleanup(func() { check(t, e.Close()) })
+	t.Cleanup(func() {
+		if ctx := context.Background(); e.Sync(ctx, "") == nil { // not if the test has closed it
+			check(t, e.Check(ctx, func(p engine.Problem) { t.Errorf("%s: %s", p.Where, p.What) }))
+		}
+		check(t, e.Close())
+	})
 	return e
 }

@@ -51,19 +51,11 @@ func TestCheckFinds(t *testing.T) {
 		{"a row does not decode", func(tx *Tx) error { return tx.raw.Put(rowKey(tx, 1), []byte{9, 9, 9}) },
 			[]string{"table files, row 1: stored data is damaged"}},
 		{"a check is false", func(tx *Tx) error {
-			row := make([]Value, 5)
-			b := s(tx).dynamic
-			if _, err := b.read(tx, dynamicRow(row), rowKey(tx, 3)); err != nil {
-				return err
-			}
-			row[3] = valueOf(t, -7)
-			var e encoder
-			v, err := e.encode(b, dynamicRow(row))
-			if err != nil {
-				return err
-			}
-			return tx.raw.Put(rowKey(tx, 3), v)
+			return rewrite(t, tx, s(tx), rowKey(tx, 3), 3, -7)
 		}, []string{"row 3: check size_valid (size >= 0) is false", "row 3: index by_size has an entry for it that it should not have"}},
+		{"two rows have what is unique", func(tx *Tx) error {
+			return rewrite(t, tx, s(tx), rowKey(tx, 3), 2, "1")
+		}, []string{"row 3: index by_name has its entry for another row"}},
 		{"a key of no table", func(tx *Tx) error { return tx.raw.Put([]byte{200, 1}, nil) }, []string{"key c801: it belongs to no table"}},
 	} {
 		db := openDB(t, files)
@@ -95,6 +87,68 @@ func TestCheckFinds(t *testing.T) {
 				t.Errorf("%s: %q does not say %q", c.name, found, want)
 			}
 		}
+	}
+}
+
+// rewrite changes a column of a stored row, behind the back of indexes, checks and
+// references.
+func rewrite(t *testing.T, tx *Tx, s *schema, key []byte, column int, to any) error {
+	b := s.dynamic
+	row := make([]Value, len(b.cols))
+	if _, err := b.read(tx, dynamicRow(row), key); err != nil {
+		return err
+	}
+	row[column] = valueOf(t, to)
+	var e encoder
+	v, err := e.encode(b, dynamicRow(row))
+	if err != nil {
+		return err
+	}
+	return tx.raw.Put(key, v)
+}
+
+// TestCheckFindsReferences removes a row that others refer to, and one of those.
+func TestCheckFindsReferences(t *testing.T) {
+	type owner struct {
+		ID int64 `table:"key"`
+	}
+	type owned struct {
+		ID    int64 `table:"key"`
+		Owner int64
+	}
+	owners := Declare[owner]("owners")
+	things := Declare[owned]("things").Refer("of", owners, "owner")
+	things.Index("by_owner", "owner")
+	db := openDB(t, owners, things)
+	update(t, db, func(tx *Tx) error {
+		for id := range int64(3) {
+			if err := owners.Insert(tx, &owner{id}); err != nil {
+				return err
+			}
+			if err := things.Insert(tx, &owned{10 + id, id}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	checkDB(t, db)
+	update(t, db, func(tx *Tx) error {
+		cat, err := tx.catalog()
+		if err != nil {
+			return err
+		}
+		k, err := cat.names["owners"].dynamic.rowKey(nil, []any{int64(1)})
+		if err != nil {
+			return err
+		}
+		return tx.raw.Delete(k)
+	})
+	var found []string
+	view(t, db, func(tx *Tx) error {
+		return tx.Check(func(p engine.Problem) { found = append(found, p.Where+": "+p.What) })
+	})
+	if len(found) != 1 || !strings.Contains(found[0], "table things, row 11: ") {
+		t.Errorf("found %q", found)
 	}
 }
 

@@ -10,7 +10,7 @@ import (
 )
 
 func TestIsolation(t *testing.T) {
-	isolation.Run(t, 1200, func(t *testing.T) engine.Engine {
+	isolation.Run(t, 2200, func(t *testing.T) engine.Engine {
 		return open(t, server.URL, postgres.Options{Schema: newSchema()})
 	})
 }

@@ -57,7 +57,7 @@ func bank(e engine.Engine, size int, seed uint64) ([]string, error) {
 	for w := range workers {
 		moving.Go(func() {
 			rng := rand.New(rand.NewPCG(seed, uint64(w)))
-			for n := w; n < size; n += workers {
+			for b.going(size) { // some move nothing, or find a conflict
 				b.transfer(rng)
 			}
 		})
@@ -81,6 +81,13 @@ func bank(e engine.Engine, size int, seed uint64) ([]string, error) {
 		b.audit(v)
 	}
 	return b.bad, b.err
+}
+
+// going tells whether there are to be more versions.
+func (b *ledger) going(size int) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(b.versions) < size && b.err == nil
 }
 
 func (b *ledger) some(rng *rand.Rand) engine.Version {

@@ -41,6 +41,10 @@ func Run(t *testing.T, size int, open func(t *testing.T) engine.Engine) {
 				}
 				t.Error(text)
 			}
+			err = e.Check(t.Context(), func(p engine.Problem) { t.Errorf("%s: %s", p.Where, p.What) })
+			if err != nil {
+				t.Error(err)
+			}
 			if err := e.Close(); err != nil {
 				t.Error(err)
 			}
