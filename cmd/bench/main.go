@@ -34,7 +34,7 @@ func run(ctx context.Context) error {
 	flag.IntVar(&o.rounds, "rounds", 3, "measure each figure `n` times")
 	flag.IntVar(&o.sequential, "sequential", 1024, "size in `MiB` of the file that is written and read in one piece")
 	flag.IntVar(&o.files, "files", 100_000, "add up the bytes of `n` files by owner")
-	flag.Uint64Var(&o.restored, "restored", 1_000_000, "the most `rows` of which restores are measured")
+	flag.Uint64Var(&o.restored, "restored", 10_000_000, "the most `rows` of which restores are measured")
 	flag.StringVar(&o.profiles, "profiles", "", "write CPU profiles of the store to this `directory`")
 	accel := flag.String("accel", "auto", "`how` to execute: kvm, tcg or auto")
 	only := flag.String("only", ".", "measure figures whose names match the `regexp`")

@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/tuplix/tuplix/dbms/engine/postgres/pgtest"
 	services "github.com/tuplix/tuplix/services/system"
@@ -153,7 +154,10 @@ func tasksInBatches(ctx context.Context) (perSecond float64, err error) {
 		crew := make([]error, batchWorkers)
 		var workers sync.WaitGroup
 		for i := range crew {
-			workers.Go(func() { crew[i] = workBatches(working, db, ended, more) })
+			workers.Go(func() {
+				defer stop() // one that fails would leave its tasks to nobody
+				crew[i] = workBatches(working, db, ended, more)
+			})
 		}
 		clients := make(chan struct{}, storeClients-batchWorkers) // who have a connection
 		perSecond, err = concurrently(taskOwners, func() error {
@@ -186,23 +190,17 @@ const (
 func workBatches(ctx context.Context, db *sql.DB, ended chan<- struct{}, more <-chan struct{}) error {
 	var has []int64
 	for ctx.Err() == nil {
-		rows, err := db.QueryContext(ctx, sqlNext, has, batchRows)
+		next, err := nextBatch(ctx, db, has)
+		if isDeadlock(err) {
+			continue // nothing happened: once more
+		}
 		if err != nil {
 			return unlessEnded(ctx, err)
 		}
-		n := len(has)
-		has = has[:0]
-		for rows.Next() && err == nil {
-			var id int64
-			err = rows.Scan(&id)
-			has = append(has, id)
-		}
-		if err = errors.Join(err, rows.Err(), rows.Close()); err != nil {
-			return unlessEnded(ctx, err)
-		}
-		for range n {
+		for range has {
 			ended <- struct{}{}
 		}
+		has = next
 		if len(has) == 0 {
 			select {
 			case <-more:
@@ -211,6 +209,27 @@ func workBatches(ctx context.Context, db *sql.DB, ended chan<- struct{}, more <-
 		}
 	}
 	return nil
+}
+
+// nextBatch ends some tasks and takes others.
+func nextBatch(ctx context.Context, db *sql.DB, has []int64) (next []int64, err error) {
+	rows, err := db.QueryContext(ctx, sqlNext, has, batchRows)
+	if err != nil {
+		return nil, err
+	}
+	for rows.Next() && err == nil {
+		var id int64
+		err = rows.Scan(&id)
+		next = append(next, id)
+	}
+	return next, errors.Join(err, rows.Err(), rows.Close())
+}
+
+// isDeadlock tells whether PostgreSQL has ended a statement of those that waited for
+// each other's rows.
+func isDeadlock(err error) bool {
+	var state *pgconn.PgError
+	return errors.As(err, &state) && state.Code == "40P01"
 }
 
 func unlessEnded(ctx context.Context, err error) error {
