@@ -28,7 +28,8 @@
 // until its next call. Savepoints nest; rolling back to one forgets the writes
 // after it, not the reads: what was seen may have decided what came later.
 //
-// The package imports engine only, and refuses nothing but misuse: writes in a
+// The package imports engine, and google/btree for what a transaction has written. It
+// refuses more than the engine's limits, and misuse: writes in a
 // read-only Tx, any use after the end, writes in a range that the same Tx has
 // restored.
 package txn
