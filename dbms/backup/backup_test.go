@@ -150,15 +150,24 @@ func TestConsistent(t *testing.T) {
 			}
 		}
 	}()
-	for range 5 {
-		b, _ := write(t, e, "")
+	for range 3 {
+		b, s := write(t, e, "")
 		copy := newEngine(t)
 		load(t, copy, b)
-		got := contents(t, copy)
-		for k, v := range got {
-			if v != got["k0"] {
-				t.Fatalf("%s is of transaction %s, k0 of %s", k, v, got["k0"])
+		whole := func() string {
+			got := contents(t, copy)
+			for k, v := range got {
+				if v != got["k0"] {
+					t.Fatalf("%s is of transaction %s, k0 of %s", k, v, got["k0"])
+				}
 			}
+			return got["k0"]
+		}
+		first := whole()
+		b, _ = write(t, e, s.To)
+		load(t, copy, b)
+		if last := whole(); last == first {
+			t.Errorf("nothing was written before the increment: transaction %s", last)
 		}
 	}
 	stop()

@@ -24,7 +24,10 @@ type Op struct {
 	Task    string // which task or workflow of it
 	Name    string // the procedure's name, or the statement
 
-	NoWait bool // return when the transaction has taken effect, before it is durable
+	// NoWait has the transaction return when it has taken effect, before it is durable.
+	// Others see it at once. Whoever tells the outside of it, or of what they have seen,
+	// calls Engine.Sync first: an answer must not outlive what it tells of.
+	NoWait bool
 	Trace  bool // record also which keys were read and written
 
 	// Claimed says that the caller has refused what there is no room for before it

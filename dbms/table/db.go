@@ -3,6 +3,7 @@ package table
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"sync/atomic"
 
@@ -161,6 +162,25 @@ func (db *DB) ViewAt(ctx context.Context, at engine.Version, fn func(*Tx) error)
 	})
 	db.give(t)
 	return err
+}
+
+// Provenance returns who made a version, when, and by what. Errors: ErrNotFound where no
+// transaction made it, engine.ErrTooOld where it is kept no longer.
+func (db *DB) Provenance(ctx context.Context, v engine.Version) (found engine.Commit, err error) {
+	err = db.ViewAt(ctx, v, func(tx *Tx) error {
+		for c, err := range tx.Raw().Commits("", true) { // the newest first
+			if err == nil && c.Version == v {
+				found = c
+				return nil
+			}
+			if err != nil {
+				return err
+			}
+			break
+		}
+		return fmt.Errorf("a transaction of version %x: %w", v, ErrNotFound)
+	})
+	return found, err
 }
 
 // Begin starts an interactive transaction: it reads a snapshot, and its Commit

@@ -201,19 +201,21 @@ func TestHistory(t *testing.T) {
 		}
 		return v
 	}
-	begun := time.Now().Add(-time.Second)
+	begun := time.Now().Add(-time.Second).Truncate(time.Microsecond)
 	one := as("ann", func(tx *Tx) error { return files.Insert(tx, &file{Inode: 1, Name: "a", Size: 1}) })
 	two := as("bob", func(tx *Tx) error { return files.Update(tx, &file{Inode: 1, Name: "a", Size: 2}) })
 	three := as("ann", func(tx *Tx) error { return files.Delete(tx, 1) })
 	four := as("eve", func(tx *Tx) error { return files.Restore(tx, Span{}, two) })
-	view(t, db, func(tx *Tx) error {
-		commits := map[engine.Version]engine.Commit{}
-		for c, err := range tx.Raw().Commits("", false) {
-			if err != nil {
-				return err
-			}
-			commits[c.Version] = c
+	commits := map[engine.Version]engine.Commit{}
+	for _, v := range []engine.Version{one, two, three, four} {
+		var err error
+		if commits[v], err = db.Provenance(t.Context(), v); err != nil {
+			t.Fatal(err)
 		}
+	}
+	_, err := db.Provenance(t.Context(), "\xff")
+	fails(t, "provenance of what is to come", err, engine.ErrVersion)
+	view(t, db, func(tx *Tx) error {
 		var got []string
 		for p, err := range files.History(tx, 1) {
 			if err != nil {

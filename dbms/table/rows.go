@@ -119,7 +119,7 @@ func (r *Rows) Restore(s Span, to engine.Version) error {
 // Past is a version of a row.
 type Past[T any] struct {
 	Row     T              // with its key only, if Deleted
-	Version engine.Version // the transaction that wrote it; Commits tells who that was
+	Version engine.Version // the transaction that wrote it; DB.Provenance tells who that was, and when
 	Until   engine.Version // the one that replaced it; zero: it is the newest
 	Deleted bool           // Version deleted the row
 	Hidden  bool           // a restore has since gone back to before it
