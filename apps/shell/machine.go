@@ -18,7 +18,6 @@ import (
 	"github.com/tuplix/tuplix/apps/shell/session"
 	"github.com/tuplix/tuplix/dbms/store"
 	"github.com/tuplix/tuplix/dbms/table"
-	"github.com/tuplix/tuplix/kernel"
 	tuplix "github.com/tuplix/tuplix/services/system"
 	"github.com/tuplix/tuplix/services/user"
 )
@@ -89,7 +88,7 @@ func (m *machine) runTask(ctx context.Context, text, dir string, env []string, o
 		return command.StatusFailed
 	}
 	defer null.Close() // nothing is read from it
-	s, err := session.New(session.Options{Stdin: null, Stdout: out, Stderr: out, Dir: dir, Env: env, Allow: m.allow, FilesAsk: kernel.Booted()}, m.commands()...)
+	s, err := session.New(session.Options{Stdin: null, Stdout: out, Stderr: out, Dir: dir, Env: env, Allow: m.allow, FilesAsk: user.Asked()}, m.commands()...)
 	if err != nil {
 		_, _ = bytes.NewBufferString(err.Error() + "\n").WriteTo(out)
 		return command.StatusFailed

@@ -9,7 +9,6 @@ import (
 	"github.com/tuplix/tuplix/apps/shell/command"
 	"github.com/tuplix/tuplix/apps/shell/console"
 	"github.com/tuplix/tuplix/apps/shell/session"
-	"github.com/tuplix/tuplix/kernel"
 	"github.com/tuplix/tuplix/services/ssh"
 	"github.com/tuplix/tuplix/services/user"
 )
@@ -70,7 +69,7 @@ func (v *visit) run(ctx context.Context) (int, error) {
 }
 
 func (v *visit) session(o session.Options) (*session.Session, error) {
-	o.Env, o.Dir, o.Allow, o.FilesAsk = v.account.env, v.account.dir, v.machine.allow, kernel.Booted()
+	o.Env, o.Dir, o.Allow, o.FilesAsk = v.account.env, v.account.dir, v.machine.allow, user.Asked()
 	history := new(console.History)
 	return session.New(o, v.machine.commands(historyCommand(history))...)
 }

@@ -11,7 +11,6 @@ import (
 	"github.com/tuplix/tuplix/apps/shell/command"
 	"github.com/tuplix/tuplix/apps/shell/console"
 	"github.com/tuplix/tuplix/apps/shell/session"
-	"github.com/tuplix/tuplix/kernel"
 	tuplix "github.com/tuplix/tuplix/services/system"
 	"github.com/tuplix/tuplix/services/user"
 )
@@ -60,7 +59,7 @@ func userAccount(ctx context.Context, s *tuplix.System, name string, env ...stri
 func (x *seat) session(a account) (*session.Session, error) {
 	o := session.Options{
 		Stdin: x.in, Stdout: x.out, Stderr: os.Stderr, Env: a.env, Dir: a.dir,
-		Params: x.f.params(), Interactive: x.interactive, Allow: x.machine.allow, FilesAsk: kernel.Booted(),
+		Params: x.f.params(), Interactive: x.interactive, Allow: x.machine.allow, FilesAsk: user.Asked(),
 	}
 	if x.interactive {
 		o.Hide = x.hide

@@ -17,6 +17,10 @@ var machine atomic.Pointer[Service]
 // system calls ask s. It is called once.
 func Provide(s *Service) { machine.Store(s) }
 
+// Asked reports whether the system calls of this machine ask for rights: Provide was
+// called.
+func Asked() bool { return machine.Load() != nil }
+
 // Reach is what a system call is about to do with a file.
 type Reach struct {
 	Path string // without symbolic links, ".." and the like

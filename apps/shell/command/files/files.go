@@ -1,6 +1,8 @@
 package files
 
 import (
+	"sync"
+
 	"github.com/u-root/u-root/pkg/core/cat"
 	"github.com/u-root/u-root/pkg/core/chmod"
 	"github.com/u-root/u-root/pkg/core/mkdir"
@@ -11,7 +13,9 @@ import (
 )
 
 // Commands returns the commands of this package.
-func Commands() []*command.Command {
+func Commands() []*command.Command { return commands() }
+
+var commands = sync.OnceValue(func() []*command.Command {
 	return command.OfFiles([]*command.Command{
 		command.Core("cat", "[file...]", "print files one after another", cat.New),
 		command.Core("chmod", "[-R] mode file...", "change the permissions of files", chmod.New),
@@ -23,4 +27,4 @@ func Commands() []*command.Command {
 		statCommand, duCommand, dfCommand, truncateCommand,
 		tarCommand, gzipCommand, gunzipCommand, zcatCommand,
 	})
-}
+})

@@ -3,6 +3,7 @@ package text
 import (
 	"bufio"
 	"io"
+	"sync"
 
 	"github.com/u-root/u-root/pkg/core/base64"
 
@@ -10,7 +11,9 @@ import (
 )
 
 // Commands returns the commands of this package.
-func Commands() []*command.Command {
+func Commands() []*command.Command { return commands() }
+
+var commands = sync.OnceValue(func() []*command.Command {
 	return command.OfFiles([]*command.Command{
 		command.Core("base64", "[-d] [file]", "encode or decode base64", base64.New),
 		grepCommand, headCommand, tailCommand, sortCommand, uniqCommand, wcCommand,
@@ -18,7 +21,7 @@ func Commands() []*command.Command {
 		hexdumpCommand, shaCommand, sha256Command, md5Command, cmpCommand,
 		basenameCommand, dirnameCommand,
 	})
-}
+})
 
 // eachLine calls f with each line of r, without its newline, until f returns
 // false or an error. The line is only good until f returns. If f writes to out,
