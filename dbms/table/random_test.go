@@ -50,9 +50,6 @@ func TestRandom(t *testing.T) {
 // engine but what the seam has.
 func TestRandomOnPostgres(t *testing.T) {
 	server, err := pgtest.Start()
-	if errors.Is(err, pgtest.ErrMissing) {
-		t.Skip(err)
-	}
 	if err != nil {
 		t.Fatal(err)
 	}

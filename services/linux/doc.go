@@ -8,7 +8,7 @@
 // /sys; waiting, which is done in one place (openFile.again) for everything
 // that can block; record locks and flock; pipes.
 //
-// What it may import: services/file and packages below. The kernel, the
+// What it may import: services/file, services/user and packages below. The kernel, the
 // machine's figures, the console and the network come in by small interfaces
 // in Config, so that all of it runs and is tested on a Linux host.
 //

@@ -158,20 +158,8 @@ func pathCalls() []pathCall {
 			}
 			return e
 		}},
-		{"connect", toEdit, "socket", func(s *testSystem, path string) syscall.Errno {
-			fd := s.must(unix.SYS_SOCKET, unix.AF_UNIX, unix.SOCK_STREAM, 0)
-			defer s.must(unix.SYS_CLOSE, fd)
-			name := append([]byte{unix.AF_UNIX, 0}, path+"\x00"...)
-			_, e := s.call(unix.SYS_CONNECT, fd, name, len(name))
-			return e
-		}},
-		{"bind", toEdit, "new", func(s *testSystem, path string) syscall.Errno {
-			fd := s.must(unix.SYS_SOCKET, unix.AF_UNIX, unix.SOCK_STREAM, 0)
-			defer s.must(unix.SYS_CLOSE, fd)
-			name := append([]byte{unix.AF_UNIX, 0}, path+"\x00"...)
-			_, e := s.call(unix.SYS_BIND, fd, name, len(name))
-			return e
-		}},
+		{"connect", toEdit, "socket", socketCall(unix.SYS_CONNECT)},
+		{"bind", toEdit, "new", socketCall(unix.SYS_BIND)},
 		{"mkdir", toEdit, "new", call(unix.SYS_MKDIR, "PATH", 0o755)},
 		{"mkdirat", toEdit, "new", call(unix.SYS_MKDIRAT, atCWD, "PATH", 0o755)},
 		{"mknod", toEdit, "new", call(unix.SYS_MKNOD, "PATH", unix.S_IFIFO|0o644, 0)},
@@ -198,6 +186,17 @@ func pathCalls() []pathCall {
 			}
 			return e
 		}},
+	}
+}
+
+// socketCall gives a socket a path, as its own or as that of another.
+func socketCall(nr uintptr) func(*testSystem, string) syscall.Errno {
+	return func(s *testSystem, path string) syscall.Errno {
+		fd := s.must(unix.SYS_SOCKET, unix.AF_UNIX, unix.SOCK_STREAM, 0)
+		defer s.must(unix.SYS_CLOSE, fd)
+		name := append([]byte{unix.AF_UNIX, 0}, path+"\x00"...)
+		_, e := s.call(nr, fd, name, len(name))
+		return e
 	}
 }
 

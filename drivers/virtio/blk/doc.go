@@ -11,6 +11,9 @@
 // read-only device, EINVAL for one outside the device or off its sectors. All
 // wrap the errno.
 //
+// Who waits for a request that is alone polls for the answer where that was measured
+// to cost less than an interrupt (poll.go).
+//
 // Durability: a write is durable when a Flush that began after it ended has
 // returned. A device that does not offer VIRTIO_BLK_F_FLUSH is write-through by
 // the specification: each write is durable when it returns, and Flush does

@@ -40,7 +40,7 @@ type poller struct {
 // times as long as others and says nothing of them.
 type latency struct {
 	polled, told time.Duration // 0: not known
-	requests     uint          // since the way was chosen that is now the other
+	requests     uint          // since the way that seemed dearer was tried
 }
 
 // watch is how one request is awaited, and since when.
