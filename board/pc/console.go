@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 
+	"github.com/tuplix/tuplix/dbms/store"
 	"github.com/tuplix/tuplix/drivers/metal"
 	"github.com/tuplix/tuplix/drivers/uart"
 	"github.com/tuplix/tuplix/kernel"
@@ -24,13 +25,14 @@ func openPrompt(devices *metal.Inventory) (*prompt, error) {
 	return &prompt{port: port, rest: bytes.Clone(kernel.EarlyInput())}, nil
 }
 
-// terminal makes a terminal of the port. Without a port there is none, and the
-// program's standard streams are empty.
-func (p *prompt) terminal() func() linux.Description {
+// terminal makes a terminal of the port, whose output waits for what the store owes.
+// Without a port there is none, and the program's standard streams are empty.
+func (p *prompt) terminal(s *store.Store) func() linux.Description {
 	if p == nil {
 		return nil
 	}
 	terminal := tty.New(p.port, kernel.Raise)
+	terminal.SetStore(s)
 	terminal.Receive(p.rest)
 	go func() {
 		if err := terminal.Serve(p.port); err != nil {

@@ -80,9 +80,10 @@ func startNetwork(devices *metal.Inventory, options *cmdline.Line, e early) (*ne
 	return n, n.service.Start()
 }
 
-// follow has the network be as the store's tables say, from now on. If they cannot be
-// read, the command line alone counts.
+// follow has the network be as the store's tables say, from now on, and packets wait for
+// what the store owes. If the tables cannot be read, the command line alone counts.
 func (n *network) follow(s *store.Store) {
+	n.service.SetStore(s)
 	tables, err := control.Open(context.Background(), s, control.Options{
 		Network: n.service, Line: n.line, Shift: kernel.ShiftWallClock, Early: n.early.keep, Log: say,
 	})

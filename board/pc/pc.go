@@ -60,7 +60,7 @@ func start() error {
 	system, err := linux.New(linux.Config{
 		Kernel:  descriptors{},
 		Files:   files.fs,
-		Console: console.terminal(),
+		Console: console.terminal(files.store),
 		Machine: machine{},
 		Memory:  memory{},
 		Network: network.service,

@@ -25,10 +25,16 @@ type Op struct {
 	Name    string // the procedure's name, or the statement
 
 	// NoWait has the transaction return when it has taken effect, before it is durable.
-	// Others see it at once. Whoever tells the outside of it, or of what they have seen,
-	// calls Engine.Sync first: an answer must not outlive what it tells of.
+	// Others see it at once. What leaves the machine waits for it instead: its network
+	// and console ask Engine.Owed, as whoever else tells the outside must.
 	NoWait bool
-	Trace  bool // record also which keys were read and written
+
+	// Untold says that nothing which leaves the machine need wait for the transaction: it
+	// is a note that the machine keeps for itself, such as a line of a log, or what POSIX
+	// promises to nobody before fsync. Whether its caller waits is NoWait's.
+	Untold bool
+
+	Trace bool // record also which keys were read and written
 
 	// Claimed says that the caller has refused what there is no room for before it
 	// got here: the transaction may use some of what the engine keeps back, as

@@ -22,7 +22,8 @@
 //   - Snapshots. A View sees all of the transactions up to its version and
 //     nothing of later ones. It takes no lock and never makes an Update wait.
 //   - Durability. When Update returns without Op.NoWait, what it wrote and what it
-//     has read survive a loss of power. With NoWait, Sync waits for that. That
+//     has read survive a loss of power. With NoWait, Sync waits for that, and Owed
+//     tells what leaves the machine to wait for it. That
 //     there was a transaction which wrote nothing may be forgotten, if it has no
 //     Op.ID.
 //   - Exactly once. Updates with the same Op.ID take effect once; the second

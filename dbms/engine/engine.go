@@ -37,6 +37,14 @@ type Engine interface {
 	// Sync waits until everything up to v is durable; zero means all so far.
 	Sync(ctx context.Context, v Version) error
 
+	// Owed returns a version that is not durable yet and that somebody may tell the
+	// outside of: of a transaction that did not wait for it (Op.NoWait) and is not
+	// Op.Untold, or one that a View has shown while its own caller still waits. It is
+	// zero if there is none. Whatever carries words out of the machine asks first, and
+	// if there is one waits for Sync of it: what the outside hears survives a loss of
+	// power. It is cheap, and never blocks. A store that has failed owes for ever.
+	Owed() Version
+
 	// Resolve tells whether the operation of this ID has taken effect, and as
 	// which version. After it has said no, the operation may still take effect
 	// if an Update of it is under way. IDs are kept as long as versions are.

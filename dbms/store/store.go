@@ -103,6 +103,10 @@ func (s *Store) Check(ctx context.Context, report func(engine.Problem)) error {
 // Sync makes everything durable that has been committed.
 func (s *Store) Sync(ctx context.Context) error { return s.engine.Sync(ctx, "") }
 
+// Owed tells whether something is to be durable before words leave the machine: Sync
+// sees to that (engine.Engine.Owed). It is cheap, and never blocks.
+func (s *Store) Owed() bool { return s.engine.Owed() != "" }
+
 // Close ends the work in the background, makes everything durable and lets go of
 // the volume.
 func (s *Store) Close() error {

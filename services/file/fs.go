@@ -188,9 +188,11 @@ func (fs *FS) Close() error {
 
 func (fs *FS) now() int64 { return fs.options.Now().UnixNano() }
 
-// op is for a transaction of the service's own.
+// op is for a transaction of the service's own. As on Linux, who wants others to hear
+// only of what is durable calls fsync.
 func (fs *FS) op(name string) engine.Op {
 	op := fs.options.Op
+	op.Untold = true
 	if op.Name == "" {
 		op.Name = name
 	}

@@ -93,7 +93,11 @@ func (s *Service) resume(ctx context.Context) error {
 	return s.store.Retain(ctx, op("log.Open"), engine.MinRetention, Lines)
 }
 
-func op(name string) *engine.Op { return user.Caller{User: user.Root, Program: "log"}.Op(name) }
+func op(name string) *engine.Op {
+	o := user.Caller{User: user.Root, Program: "log"}.Op(name)
+	o.Untold = true
+	return o
+}
 
 func size(l *Line) uint64 {
 	return uint64(rowBytes + len(l.Message) + len(l.Attrs) + len(l.Source) + len(l.User) + len(l.Program) + len(l.Task))

@@ -76,7 +76,7 @@ func (s *Service) Handler() http.Handler {
 
 func op(name string) *engine.Op {
 	o := user.Caller{User: user.Root, Program: "metric"}.Op(name)
-	o.NoWait = true
+	o.NoWait, o.Untold = true, true
 	return o
 }
 

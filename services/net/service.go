@@ -148,6 +148,19 @@ func (s *Service) Attach(name string, dev link.Device) error {
 	return nil
 }
 
+// SetStore has what leaves the machine wait, from now on, until all that it may tell of
+// is durable in the store. If that will never be, because the store has failed, nothing
+// leaves any more, and Log is told.
+func (s *Service) SetStore(store link.Store) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, i := range s.ifaces {
+		i.link.SetStore(store, func(err error) {
+			s.opts.Log("%s: NOTHING IS SENT any more, as it would tell of what the store may have lost; restart the machine: %v", i.name, err)
+		})
+	}
+}
+
 // Start configures all attached interfaces as the Options say. It does not wait; see
 // Ready.
 func (s *Service) Start() error {

@@ -77,7 +77,7 @@ func Open(ctx context.Context, s *store.Store, c *config.Service, o Options) (*S
 
 func op(name string) *engine.Op {
 	o := user.Caller{User: user.Root, Program: "trace"}.Op(name)
-	o.NoWait = true
+	o.NoWait, o.Untold = true, true
 	return o
 }
 

@@ -18,7 +18,6 @@ type background struct {
 }
 
 const (
-	collectEvery = time.Minute
 	restShare    = 8 // it rests so many times as long as it works
 	hurriedShare = 1 // and so many times if somebody waits for it
 )
@@ -52,7 +51,7 @@ func (b *background) run(e *Engine) {
 	defer close(b.done)
 	b.wake() // there may be restores from before
 	e.lookAtRoom()
-	every := time.NewTicker(collectEvery)
+	every := time.NewTicker(e.opts.CollectEvery)
 	defer every.Stop()
 	for {
 		var err error

@@ -1,6 +1,7 @@
 package embedded
 
 import (
+	"errors"
 	"fmt"
 	"sync/atomic"
 	"testing"
@@ -49,6 +50,53 @@ func TestCollectIsNobodyElse(t *testing.T) {
 	}
 	if n := e.counters.commits.Load() - before; n != 0 {
 		t.Errorf("the collection counts as %d commits", n)
+	}
+	must(t, e.Close())
+}
+
+// TestCollectInBackground: what gets older than its retention goes by itself, without
+// anybody who asks for it, and without a transaction that would give the occasion.
+func TestCollectInBackground(t *testing.T) {
+	var ahead atomic.Int64
+	e, err := Open(vfs.NewMem(), "db", Options{
+		Retention: engine.MinRetention, CollectEvery: time.Millisecond,
+		Now: func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) },
+	})
+	must(t, err)
+	var first engine.Version
+	for i := range 100 {
+		v, err := e.Update(ctx, nil, func(tx engine.Tx) error { return tx.Put([]byte("k"), fmt.Append(nil, i)) })
+		must(t, err)
+		if first == "" {
+			first = v
+		}
+	}
+	versions := func(at engine.Version) (n int, err error) {
+		err = e.View(ctx, at, func(r engine.Reader) error {
+			for _, err := range r.History([]byte("k")) {
+				if err != nil {
+					return err
+				}
+				n++
+			}
+			return nil
+		})
+		return n, err
+	}
+	if n, err := versions(""); n != 100 || err != nil {
+		t.Fatalf("%d versions within their retention, %v", n, err)
+	}
+	ahead.Store(int64(2 * engine.MinRetention))
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
+		if n, err := versions(""); err != nil || n == 1 {
+			must(t, err)
+			break
+		} else if time.Now().After(deadline) {
+			t.Fatalf("%d versions are left", n)
+		}
+	}
+	if n, err := versions(first); !errors.Is(err, engine.ErrTooOld) {
+		t.Errorf("the first version after its retention: %d, %v", n, err)
 	}
 	must(t, e.Close())
 }

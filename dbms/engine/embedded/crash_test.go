@@ -110,6 +110,7 @@ type history struct {
 	clock  time.Time
 	states []modelState
 	acked  int // the first so many states after the empty one are durable
+	told   int // of the states, the last that is not Untold
 	ops    int
 
 	unknown bool       // the last step failed, and may have taken effect:
@@ -168,7 +169,7 @@ func (h *history) open(fs vfs.FS) (*Engine, error) {
 		return nil, fmt.Errorf("%d transactions are left of %d that were acknowledged", left, h.acked)
 	}
 	h.states = h.states[:left+1]
-	h.acked = left
+	h.acked, h.told = left, left
 	for range 5 {
 		if err := h.compare(e, h.rng.IntN(len(h.states))); err != nil {
 			return nil, err
@@ -246,10 +247,13 @@ func (h *history) step(e *Engine, cut func() bool) error {
 		return err
 	case 2:
 		return check(e)
+	case 3, 4, 5:
+		return h.tell(e, cut)
 	}
 	before := h.states[len(h.states)-1]
 	next := modelState{keys: maps.Clone(before.keys)}
 	op := &engine.Op{User: fmt.Sprint("user", h.rng.IntN(3)), NoWait: h.rng.IntN(3) > 0}
+	op.Untold = op.NoWait && h.rng.IntN(4) == 0
 	if h.rng.IntN(5) == 0 {
 		h.ops++
 		op.ID = fmt.Sprint("op", h.ops)
@@ -269,8 +273,29 @@ func (h *history) step(e *Engine, cut func() bool) error {
 		return fmt.Errorf("version %x follows %x", next.version, before.version)
 	}
 	h.states = append(h.states, next)
+	if !op.Untold {
+		h.told = len(h.states) - 1
+	}
 	if !op.NoWait && !cut() {
 		h.acked = len(h.states) - 1
+	}
+	return nil
+}
+
+// tell is what carries words out of the machine: it waits for what is owed, and then
+// all that was done may be told of.
+func (h *history) tell(e *Engine, cut func() bool) error {
+	told := min(h.told, len(h.states)-1)
+	if v := e.Owed(); v != "" {
+		if err := e.Sync(context.Background(), v); err != nil {
+			return err
+		}
+	}
+	if v := e.Owed(); v != "" {
+		return fmt.Errorf("%x is owed after it was synced", v)
+	}
+	if !cut() {
+		h.acked = max(h.acked, told)
 	}
 	return nil
 }

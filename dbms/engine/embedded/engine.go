@@ -30,6 +30,7 @@ type Engine struct {
 	durable atomic.Uint64
 	last    atomicVersion
 	started atomicVersion
+	owed    owed
 
 	// deleted is the newest version that may have made a key disappear: a key
 	// that is not there has been absent at least since then.
@@ -84,6 +85,13 @@ type atomicVersion struct{ n atomic.Uint64 }
 
 func (a *atomicVersion) Load() version   { return version(a.n.Load()) }
 func (a *atomicVersion) Store(v version) { a.n.Store(uint64(v)) }
+
+// raise stores v unless there is a later version.
+func (a *atomicVersion) raise(v version) {
+	for old := a.n.Load(); old < uint64(v) && !a.n.CompareAndSwap(old, uint64(v)); {
+		old = a.n.Load()
+	}
+}
 
 var _ engine.Engine = (*Engine)(nil)
 

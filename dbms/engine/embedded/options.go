@@ -37,6 +37,10 @@ type Options struct {
 	// drops it.
 	Log func(format string, args ...any)
 
+	// CollectEvery is how often what is beyond retention is looked for in the
+	// background; 0 is DefaultCollectEvery.
+	CollectEvery time.Duration
+
 	// NoBackground leaves out the goroutine that repairs after restores and
 	// collects what is beyond retention: Collect does both.
 	NoBackground bool
@@ -60,6 +64,9 @@ const (
 	// MinMemory is the least budget that works.
 	MinMemory = 8 << 20
 
+	// DefaultCollectEvery is short beside any retention, and long beside the look.
+	DefaultCollectEvery = time.Minute
+
 	memTableShare = 8 // of the budget; there may be memTables of them
 	memTables     = 4
 	blockSize     = 8 << 10
@@ -82,6 +89,9 @@ func (o *Options) fill() {
 		o.History = DefaultHistory
 	}
 	o.History = min(max(o.History, 1), 100)
+	if o.CollectEvery <= 0 {
+		o.CollectEvery = DefaultCollectEvery
+	}
 	if o.Now == nil {
 		o.Now = time.Now
 	}

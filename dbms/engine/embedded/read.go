@@ -162,6 +162,7 @@ func (e *Engine) View(ctx context.Context, at engine.Version, fn func(engine.Rea
 		r.active = e.hides.unrepaired()
 	}
 	r.begun.Store(time.Now().UnixNano())
+	e.owed.shown(v, &e.durable)
 	return fn(r)
 }
 

@@ -93,6 +93,7 @@ func (e *Engine) execute(ctx context.Context, t *tx, fn func(engine.Tx) error) e
 	now := e.opts.Now().UnixMicro()
 	t.begin(e.groups.newest.Load().after(now), now)
 	if err := fn(t); err != nil {
+		e.owed.shown(e.groups.newest.Load(), &e.durable)
 		return err
 	}
 	if t.err != nil {
@@ -121,11 +122,15 @@ func (e *Engine) apply(t *tx) error {
 			return err
 		}
 		t.after = e.started.Load()
+		if t.op.NoWait {
+			e.owed.shown(t.after, &e.durable)
+		}
 		e.publish(t)
 		e.groups.newest.Store(t.version)
 		e.last.Store(t.version)
 		return nil
 	}
+	e.owed.committed(t)
 	if t.deletes {
 		e.deleted.Store(t.version)
 	}
@@ -175,6 +180,8 @@ func (e *Engine) settle(t *tx) error {
 	switch {
 	case t.replayed && !t.op.NoWait:
 		return e.sync(t.version)
+	case t.replayed:
+		e.owed.owing.raise(t.version)
 	case t.group != nil:
 		e.awaitFlush(t.group)
 		if err := e.failed(); err != nil {
@@ -225,6 +232,7 @@ func (e *Engine) Resolve(ctx context.Context, id string) (engine.Version, bool, 
 	if err != nil || !done {
 		return "", false, err
 	}
+	e.owed.shown(v, &e.durable)
 	return v.external(), true, nil
 }
 

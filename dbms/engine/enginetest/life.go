@@ -32,6 +32,44 @@ func testSync(t *testing.T, s *store) {
 	}
 }
 
+// testOwed: what is owed is at most what was done, and nothing after Sync.
+func testOwed(t *testing.T, s *store) {
+	settle := func(newest engine.Version) {
+		t.Helper()
+		v := s.Owed()
+		if v > newest {
+			t.Errorf("%x is owed, later than the newest, %x", v, newest)
+		}
+		if v != "" {
+			if err := s.Sync(s.ctx, v); err != nil {
+				t.Errorf("Sync of what is owed: %v", err)
+			}
+		}
+		if v := s.Owed(); v != "" {
+			t.Errorf("%x is owed after Sync", v)
+		}
+	}
+	if v := s.Owed(); v != "" {
+		t.Errorf("an empty store owes %x", v)
+	}
+	for i := range 10 {
+		newest := s.set("a", fmt.Sprint(i))
+		if v := s.Owed(); v != "" {
+			t.Errorf("%x is owed after a transaction that has waited", v)
+		}
+		s.get("", "a")
+		settle(newest)
+		newest, err := s.Update(s.ctx, &engine.Op{NoWait: true, Untold: i%3 == 0}, func(tx engine.Tx) error { return write(tx, "a", fmt.Sprint(i)) })
+		if err != nil {
+			t.Fatal(err)
+		}
+		if i%2 == 0 {
+			s.get("", "a")
+		}
+		settle(newest)
+	}
+}
+
 func testCheck(t *testing.T, s *store) {
 	v := s.set("a", "1", "b", "1")
 	s.set("a", "2", "b", "-")

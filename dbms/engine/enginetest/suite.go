@@ -95,6 +95,7 @@ func (s Suite) Run(t *testing.T) {
 		{"Phantom", testPhantom},
 		{"RealTime", testRealTime},
 		{"Sync", testSync},
+		{"Owed", testOwed},
 		{"Check", testCheck},
 		{"Metrics", testMetrics},
 		{"Close", testClose},

@@ -15,7 +15,11 @@ func (e *Engine) flush(ctx context.Context) error {
 		return nil
 	}
 	start := time.Now()
+	shown := e.shown.Load()
 	err := e.ask(ctx, e, question{sql: e.dialect.flush})
+	if err == nil {
+		raise(&e.flushed, shown)
+	}
 	e.counts.syncs.Add(1)
 	e.counts.syncTime.Add(int64(time.Since(start)))
 	return err
@@ -35,6 +39,16 @@ func (e *Engine) Sync(ctx context.Context, v engine.Version) error {
 	return e.flush(ctx)
 }
 
+// Owed implements engine.Engine. Others commit without this process, so that whatever
+// it has shown is owed until it has seen to a flush itself. What is Untold is, too, once
+// it is shown with the rest.
+func (e *Engine) Owed() engine.Version {
+	if v := e.shown.Load(); e.dialect.flush != "" && v > e.flushed.Load() {
+		return encode(v)
+	}
+	return ""
+}
+
 // Resolve implements engine.Engine.
 func (e *Engine) Resolve(ctx context.Context, id string) (v engine.Version, done bool, err error) {
 	if err := e.enter(); err != nil {
@@ -46,6 +60,7 @@ func (e *Engine) Resolve(ctx context.Context, id string) (v engine.Version, done
 		row: func(rows pgx.Rows) error {
 			var n uint64
 			err := rows.Scan(&n)
+			raise(&e.shown, n)
 			v, done = encode(n), true
 			return err
 		},

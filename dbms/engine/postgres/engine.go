@@ -22,6 +22,8 @@ type Engine struct {
 	now     func() time.Time
 	born    uint64 // version of the empty store
 	known   known
+	shown   atomic.Uint64 // the newest version that somebody may tell of
+	flushed atomic.Uint64 // of those, what was durable by the last flush
 	watch   *hub
 	counts  counts
 
@@ -30,6 +32,13 @@ type Engine struct {
 	calls  sync.WaitGroup     // under way; none is added once closed is set
 	stop   context.CancelFunc // ends what runs in the background
 	wait   sync.WaitGroup     // for it
+}
+
+// raise makes n at least v.
+func raise(n *atomic.Uint64, v uint64) {
+	for old := n.Load(); old < v && !n.CompareAndSwap(old, v); {
+		old = n.Load()
+	}
 }
 
 // counts are the metrics that this side can tell.
@@ -84,6 +93,7 @@ func (e *Engine) View(ctx context.Context, at engine.Version, fn func(engine.Rea
 	if err != nil {
 		return err
 	}
+	raise(&e.shown, r.at)
 	return fn(r)
 }
 

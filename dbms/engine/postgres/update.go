@@ -61,6 +61,9 @@ func (u *update) run(ctx context.Context) (engine.Version, error) {
 	if err != nil {
 		return "", err
 	}
+	if u.op.NoWait && !u.op.Untold {
+		raise(&u.e.shown, v)
+	}
 	return encode(v), nil
 }
 
@@ -159,6 +162,7 @@ func (u *update) attempt(ctx context.Context, n int) (v uint64, final bool, err 
 // call runs the function, and finds out what its deletions delete.
 func (u *update) call(t *tx) error {
 	if err := u.fn(t); err != nil {
+		raise(&u.e.shown, t.reader.at)
 		return err
 	}
 	return t.dropAbsent()

@@ -1,6 +1,7 @@
 package tty
 
 import (
+	"context"
 	"slices"
 	"syscall"
 	"unsafe"
@@ -77,9 +78,15 @@ func (h *Handle) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// Write sends p to the line and returns when the device has taken it.
+// Write sends p to the line and returns when the device has taken it. It waits first for
+// what the store owes (SetStore), and fails with EIO where that will never be durable.
 func (h *Handle) Write(p []byte) (int, error) {
 	t := h.terminal
+	if s := t.store.Load(); s != nil && (*s).Owed() {
+		if err := (*s).Sync(context.Background()); err != nil {
+			return 0, syscall.EIO
+		}
+	}
 	t.mu.Lock()
 	out := t.process(p)
 	t.mu.Unlock()

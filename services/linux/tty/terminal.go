@@ -1,9 +1,11 @@
 package tty
 
 import (
+	"context"
 	"errors"
 	"io"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 	"unicode/utf8"
@@ -28,6 +30,7 @@ const (
 type Terminal struct {
 	device    io.Writer
 	interrupt func(syscall.Signal)
+	store     atomic.Pointer[Store]
 
 	output sync.Mutex // one writer's bytes at a time
 
@@ -60,6 +63,20 @@ func New(device io.Writer, interrupt func(syscall.Signal)) *Terminal {
 	t.room.L = &t.mu
 	return t
 }
+
+// Store is what the machine keeps its state in, as far as a terminal waits for it.
+type Store interface {
+	// Owed tells whether something that programs may tell of is not durable. It never
+	// blocks.
+	Owed() bool
+	// Sync returns when all that was owed is durable, or with an error when it will
+	// never be.
+	Sync(ctx context.Context) error
+}
+
+// SetStore has what programs write wait, from now on, for what s owes: a terminal that
+// is a line out of the machine tells of nothing that a loss of power undoes.
+func (t *Terminal) SetStore(s Store) { t.store.Store(&s) }
 
 // Serve feeds the terminal with what the device receives until that ends:
 // then readers see the end of the file, and Serve returns nil or the error.

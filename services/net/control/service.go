@@ -179,7 +179,12 @@ func (s *Service) Close() {
 	}
 }
 
-func op(name string) *engine.Op { return user.Caller{User: user.Root, Program: "net"}.Op(name) }
+// op is for what the network notes of itself: packets need not wait for that.
+func op(name string) *engine.Op {
+	o := user.Caller{User: user.Root, Program: "net"}.Op(name)
+	o.Untold = true
+	return o
+}
 
 // load reads what is wanted, and the version at which it was read.
 func (s *Service) load(ctx context.Context) (p *plan, v engine.Version, err error) {

@@ -30,8 +30,9 @@ type Endpoint struct {
 	// delivers; other goroutines ask for the other bits only.
 	validated atomic.Bool
 
-	gro   gro // of the goroutine that delivers
-	delay delay
+	gro    gro // of the goroutine that delivers
+	delay  delay
+	outbox outbox
 
 	filter atomic.Pointer[firewall.Filter] // nil: none
 	denied atomic.Uint64                   // frames that it did not admit
@@ -60,6 +61,7 @@ func New(dev Device, failed func(error)) *Endpoint {
 	}
 	e.mtu.Store(uint32(dev.MTU()))
 	e.delay.late = e.transmitLate
+	e.outbox.send = e.transmitOwed
 	return e
 }
 
@@ -163,6 +165,7 @@ func (e *Endpoint) Close() {
 	if f != nil {
 		f()
 	}
+	e.outbox.close()
 	e.delay.close()
 	if c, ok := e.dev.(io.Closer); ok {
 		if err := c.Close(); err != nil {

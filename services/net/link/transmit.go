@@ -79,8 +79,30 @@ func (t *transmission) release() {
 	transmissions.Put(t)
 }
 
-// WritePackets implements stack.LinkWriter.
+// WritePackets implements stack.LinkWriter. Packets that wait for the disk count as
+// sent.
 func (e *Endpoint) WritePackets(pkts stack.PacketBufferList) (int, tcpip.Error) {
+	if n, held := e.outbox.hold(pkts.AsSlice()); held {
+		if n < pkts.Len() {
+			return n, &tcpip.ErrNoBufferSpace{}
+		}
+		return n, nil
+	}
+	return e.write(pkts.AsSlice())
+}
+
+// transmitOwed sends packets that have waited for the disk, and releases them. The stack
+// was told that they were sent. An error means that the device has failed, which Receive
+// reports.
+func (e *Endpoint) transmitOwed(pkts []*stack.PacketBuffer) {
+	_, _ = e.write(pkts)
+	for _, pkt := range pkts {
+		pkt.DecRef()
+	}
+}
+
+// write sends packets.
+func (e *Endpoint) write(pkts []*stack.PacketBuffer) (int, tcpip.Error) {
 	sent := false
 	defer func() {
 		if sent {
@@ -90,7 +112,7 @@ func (e *Endpoint) WritePackets(pkts stack.PacketBufferList) (int, tcpip.Error) 
 	// A segment is full-sized if it fills a packet, options included.
 	most := int(e.MTU()) - header.IPv4MinimumSize - header.TCPMinimumSize
 	filter := e.filter.Load()
-	for i, pkt := range pkts.AsSlice() {
+	for i, pkt := range pkts {
 		if filter != nil {
 			note(filter, pkt)
 		}
@@ -109,7 +131,7 @@ func (e *Endpoint) WritePackets(pkts stack.PacketBufferList) (int, tcpip.Error) 
 			return i, &tcpip.ErrAborted{}
 		}
 	}
-	return pkts.Len(), nil
+	return len(pkts), nil
 }
 
 // transmitHeld queues a packet that was held back, and releases it.
@@ -122,6 +144,12 @@ func (e *Endpoint) transmitHeld(pkt *stack.PacketBuffer) error {
 // told that they were sent. An error means that the device has failed, which
 // Receive reports.
 func (e *Endpoint) transmitLate(pkts []*stack.PacketBuffer) {
+	if _, held := e.outbox.hold(pkts); held {
+		for _, pkt := range pkts {
+			pkt.DecRef()
+		}
+		return
+	}
 	for _, pkt := range pkts {
 		_ = e.transmitHeld(pkt)
 	}
