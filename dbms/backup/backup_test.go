@@ -10,8 +10,11 @@ import (
 	"math/rand/v2"
 	"testing"
 
+	"github.com/cockroachdb/pebble/v2/vfs"
+
 	"github.com/tuplix/tuplix/dbms/backup"
 	"github.com/tuplix/tuplix/dbms/engine"
+	"github.com/tuplix/tuplix/dbms/engine/embedded"
 )
 
 func op() *engine.Op { return &engine.Op{User: "test", Name: "test"} }
@@ -301,5 +304,36 @@ func TestLoadUnderWay(t *testing.T) {
 	check(t, err)
 	if settled != s.To {
 		t.Errorf("settled up to %x, and the backup goes to %x", settled, s.To)
+	}
+}
+
+// TestLongValues: a backup holds values as long as any engine takes, and loads where
+// they are taken.
+func TestLongValues(t *testing.T) {
+	open := func(maxValue int) engine.Engine {
+		e, err := embedded.Open(vfs.NewMem(), "store", embedded.Options{Memory: embedded.MinMemory, MaxValue: maxValue})
+		check(t, err)
+		t.Cleanup(func() { check(t, e.Close()) })
+		return e
+	}
+	a := open(engine.MaxValue)
+	value := make([]byte, engine.MaxValue)
+	if _, err := rand.NewChaCha8([32]byte{}).Read(value); err != nil { // it does not compress
+		t.Fatal(err)
+	}
+	for _, k := range []string{"a", "b", "c"} {
+		_, err := a.Update(t.Context(), op(), func(tx engine.Tx) error { return tx.Put([]byte(k), value) })
+		check(t, err)
+	}
+	var stream bytes.Buffer
+	_, err := backup.Write(t.Context(), a, &stream, "", nil)
+	check(t, err)
+	b := open(engine.MaxValue)
+	_, err = backup.Load(t.Context(), b, bytes.NewReader(stream.Bytes()), nil)
+	check(t, err)
+	same(t, a, b)
+	var limit *engine.LimitError
+	if _, err := backup.Load(t.Context(), open(0), bytes.NewReader(stream.Bytes()), nil); !errors.As(err, &limit) {
+		t.Errorf("a store that does not take such values: %v", err)
 	}
 }

@@ -74,6 +74,10 @@ type Engine interface {
 	// reported; the error is only about not being able to go on.
 	Check(ctx context.Context, report func(Problem)) error
 
+	// MaxValue is how many bytes a value may have that is written: DefaultMaxValue, or
+	// what the engine was opened to take. Longer ones that are there can be read.
+	MaxValue() int
+
 	// Metrics returns the counters of the engine since it was opened.
 	Metrics() Metrics
 

@@ -49,15 +49,19 @@ func (e *LimitError) Error() string {
 	return fmt.Sprintf("%s: %d is more than the limit of %d", e.What, e.Size, e.Limit)
 }
 
-// CheckSize returns the LimitError of a key or value that is too large, or nil.
-func CheckSize(key, value []byte) error {
+// CheckKey returns the LimitError of a key that is too large, or nil.
+func CheckKey(key []byte) error { return CheckSize(key, nil, 0) }
+
+// CheckSize returns the LimitError of a key or value that is too large, or nil. The limit
+// of values is Engine.MaxValue's.
+func CheckSize(key, value []byte, maxValue int) error {
 	switch {
 	case len(key) == 0:
 		return errors.New("empty key")
 	case len(key) > MaxKey:
 		return &LimitError{What: "bytes of a key", Size: int64(len(key)), Limit: MaxKey}
-	case len(value) > MaxValue:
-		return &LimitError{What: "bytes of a value", Size: int64(len(value)), Limit: MaxValue}
+	case len(value) > maxValue:
+		return &LimitError{What: "bytes of a value", Size: int64(len(value)), Limit: int64(maxValue)}
 	}
 	return nil
 }

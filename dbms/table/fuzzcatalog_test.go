@@ -58,7 +58,7 @@ func FuzzCatalog(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Fuzz(func(t *testing.T, key, row []byte) {
-		if len(key) == 0 || key[0] == 0 || key[0] > 7 || engine.CheckSize(key, row) != nil {
+		if len(key) == 0 || key[0] == 0 || key[0] > 7 || engine.CheckSize(key, row, engine.DefaultMaxValue) != nil {
 			return
 		}
 		e := catalogSample(t)

@@ -443,7 +443,7 @@ func (p *plan) decode(row unsafe.Pointer, nulls, fixed, text []byte) error {
 }
 
 // A row of the most columns, all of them empty, is no larger than a value.
-const _ uint = engine.MaxValue - MaxColumns*(bits.UintSize/4+1)
+const _ uint = engine.DefaultMaxValue - MaxColumns*(bits.UintSize/4+1)
 
 // uvarint is binary.Uvarint with the usual case first.
 func uvarint(b []byte) (uint64, int) {

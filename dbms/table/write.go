@@ -119,7 +119,7 @@ func (b *binding) write(tx *Tx, row unsafe.Pointer, m mode) error {
 	}
 	v, err := tx.row.encode(b, row)
 	if err == nil {
-		err = engine.CheckSize(k, v)
+		err = tx.raw.CheckSize(k, v)
 	}
 	if err != nil {
 		return err

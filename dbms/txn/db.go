@@ -9,13 +9,16 @@ import (
 
 // DB runs transactions on an engine. All methods may be called concurrently.
 type DB struct {
-	engine engine.Engine
-	idle   sync.Pool // of *Tx
+	engine   engine.Engine
+	maxValue int       // bytes; the engine's
+	idle     sync.Pool // of *Tx
 }
 
 // New returns a DB on e. Closing e remains the caller's.
 func New(e engine.Engine) *DB {
-	return &DB{engine: e, idle: sync.Pool{New: newProcedure}}
+	db := &DB{engine: e, maxValue: e.MaxValue()}
+	db.idle.New = func() any { return newProcedure(db.maxValue) }
+	return db
 }
 
 // Engine returns the engine that was given to New.

@@ -35,7 +35,7 @@ func (i *interactive) Count(read, written int, keys ...[]byte) {
 // superseded versions are kept fails with engine.ErrTooOld.
 func (db *DB) Begin(ctx context.Context, op *engine.Op) (*Tx, error) {
 	own := *op
-	t := &Tx{open: &interactive{engine: db.engine, op: &own}, reads: new(readset)}
+	t := &Tx{open: &interactive{engine: db.engine, op: &own}, reads: new(readset), maxValue: db.maxValue}
 	t.sink = t.open
 	err := db.engine.View(ctx, "", func(r engine.Reader) error {
 		t.reader = &detached{engine: db.engine, ctx: ctx, at: r.Version()}

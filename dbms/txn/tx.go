@@ -28,6 +28,7 @@ type Tx struct {
 	restores []restore
 	reads    *readset     // interactive only
 	open     *interactive // interactive only
+	maxValue int          // bytes; the engine's
 
 	// Of an Update: its function, and what has the engine run it. The latter is made once
 	// for all transactions that use this memory one after another.
@@ -36,8 +37,8 @@ type Tx struct {
 }
 
 // newProcedure returns a Tx for an Update or a View.
-func newProcedure() any {
-	t := new(Tx)
+func newProcedure(maxValue int) *Tx {
+	t := &Tx{maxValue: maxValue}
 	t.run = t.procedure
 	return t
 }
@@ -120,9 +121,12 @@ func (t *Tx) GetBatch(keys [][]byte, each func(i int, value []byte) error) error
 	return nil
 }
 
+// CheckSize returns the engine.LimitError of a key or value that Put would refuse, or nil.
+func (t *Tx) CheckSize(key, value []byte) error { return engine.CheckSize(key, value, t.maxValue) }
+
 // Put gives a key a value. Bytes are copied.
 func (t *Tx) Put(key, value []byte) error {
-	if err := engine.CheckSize(key, value); err != nil {
+	if err := t.CheckSize(key, value); err != nil {
 		return err
 	}
 	if err := t.mayWrite(key); err != nil {
@@ -133,7 +137,7 @@ func (t *Tx) Put(key, value []byte) error {
 
 // Delete removes a key, if it is there.
 func (t *Tx) Delete(key []byte) error {
-	if err := engine.CheckSize(key, nil); err != nil {
+	if err := engine.CheckKey(key); err != nil {
 		return err
 	}
 	if err := t.mayWrite(key); err != nil {
@@ -145,7 +149,7 @@ func (t *Tx) Delete(key []byte) error {
 // Forget is Delete of a key whose value, of about size bytes, is not kept as history;
 // see engine.Forgetter.
 func (t *Tx) Forget(key []byte, size int) error {
-	if err := engine.CheckSize(key, nil); err != nil {
+	if err := engine.CheckKey(key); err != nil {
 		return err
 	}
 	if err := t.mayWrite(key); err != nil {

@@ -210,7 +210,7 @@ func TestMisuse(t *testing.T) {
 func TestLimits(t *testing.T) {
 	db := newDB(t)
 	_, err := db.Update(t.Context(), op(), func(tx *txn.Tx) error {
-		value := make([]byte, engine.MaxValue)
+		value := make([]byte, engine.DefaultMaxValue)
 		for i := 0; ; i++ {
 			if err := tx.Put(fmt.Append(nil, i), value); err != nil {
 				return err

@@ -25,7 +25,7 @@ const (
 	mostFreed = 50_000 // in one row
 )
 
-const _ = uint(engine.MaxValue - freedSize*mostFreed - 100)
+const _ = uint(engine.DefaultMaxValue - freedSize*mostFreed - 100)
 
 func (l *freedList) add(id uint64, pages int) { *l = append(*l, freedData{id, uint32(pages)}) }
 

@@ -140,6 +140,9 @@ func (e *Engine) failed() error {
 	return nil
 }
 
+// MaxValue is how many bytes a value may have that is written.
+func (e *Engine) MaxValue() int { return e.opts.MaxValue }
+
 // Sync waits until everything up to v is durable.
 func (e *Engine) Sync(ctx context.Context, v engine.Version) error {
 	if err := e.enter(); err != nil {

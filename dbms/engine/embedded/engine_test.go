@@ -35,3 +35,12 @@ func TestSuite(t *testing.T) {
 		})
 	}
 }
+
+func TestLongValues(t *testing.T) {
+	fs := vfs.NewMem()
+	enginetest.LongValues(t, func(maxValue int) engine.Engine {
+		e, err := Open(fs, "store", Options{Memory: MinMemory, MaxValue: maxValue, Log: t.Logf})
+		must(t, err)
+		return e
+	})
+}

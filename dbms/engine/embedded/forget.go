@@ -19,7 +19,7 @@ func (t *tx) Forget(key []byte, size int) error {
 	if coveredBy(t.active, key) {
 		return t.Delete(key)
 	}
-	err := engine.CheckSize(key, nil)
+	err := engine.CheckKey(key)
 	if err == nil {
 		err = t.account(key, nil)
 	}

@@ -196,13 +196,13 @@ func (l *load) Put(key, head, tail []byte) error {
 }
 
 func (l *load) check(key []byte, size int) error {
-	if err := engine.CheckSize(key, nil); err != nil {
+	if err := engine.CheckKey(key); err != nil {
 		return err
 	}
 	n := l.keys.len()
 	switch {
-	case size > engine.MaxValue:
-		return &engine.LimitError{What: "bytes of a value", Size: int64(size), Limit: engine.MaxValue}
+	case size > l.e.opts.MaxValue:
+		return &engine.LimitError{What: "bytes of a value", Size: int64(size), Limit: int64(l.e.opts.MaxValue)}
 	case !l.rng.Contains(key), n > 0 && bytes.Compare(l.keys.at(n-1), key) >= 0:
 		return fmt.Errorf("key %q is loaded out of its order or range", key)
 	case l.left <= 0:

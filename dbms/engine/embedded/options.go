@@ -30,6 +30,10 @@ type Options struct {
 	// in the way of new transactions (policy.go). 0 is DefaultHistory.
 	History int
 
+	// MaxValue is how many bytes a value may have that is written: engine.ValueLimit of
+	// it. It may change from one opening to the next.
+	MaxValue int
+
 	// Now is the wall clock. It may jump. Nil is time.Now.
 	Now func() time.Time
 
@@ -89,6 +93,7 @@ func (o *Options) fill() {
 		o.History = DefaultHistory
 	}
 	o.History = min(max(o.History, 1), 100)
+	o.MaxValue = engine.ValueLimit(o.MaxValue)
 	if o.CollectEvery <= 0 {
 		o.CollectEvery = DefaultCollectEvery
 	}

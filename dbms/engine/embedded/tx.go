@@ -221,7 +221,7 @@ func (t *tx) Delete(key []byte) error {
 // change checks a write and moves what is there to history. It tells whether something
 // was there for sure.
 func (t *tx) change(key, value []byte) (there bool, err error) {
-	if err := engine.CheckSize(key, value); err != nil {
+	if err := engine.CheckSize(key, value, t.e.opts.MaxValue); err != nil {
 		return false, err
 	}
 	if err := t.account(key, value); err != nil {

@@ -30,10 +30,10 @@ func testValues(t *testing.T, s *store) {
 		"\xff\xff":   []byte("the last key"),
 		"a\x00\xffb": []byte("bytes that codecs trip over"),
 		"a":          []byte("a prefix of the one before"),
-		"large":      bytes.Repeat([]byte("0123456789abcdef"), engine.MaxValue/16),
+		"large":      bytes.Repeat([]byte("0123456789abcdef"), engine.DefaultMaxValue/16),
 	}
 	s.update(func(tx engine.Tx) error {
-		scratch := make([]byte, engine.MaxValue)
+		scratch := make([]byte, engine.DefaultMaxValue)
 		for k, v := range values {
 			// Bytes are copied: what the caller does with his own later is his.
 			n := copy(scratch, v)
@@ -256,10 +256,10 @@ func testLimits(t *testing.T, s *store) {
 		fn func(engine.Tx) error
 	}{
 		"key":   {plain, put(long+"k", "")},
-		"value": {plain, put("k", strings.Repeat("v", engine.MaxValue+1))},
+		"value": {plain, put("k", strings.Repeat("v", engine.DefaultMaxValue+1))},
 		"bytes": {plain, func(tx engine.Tx) error {
-			value := make([]byte, engine.MaxValue)
-			for i := range engine.MaxTxBytes/engine.MaxValue + 1 {
+			value := make([]byte, engine.DefaultMaxValue)
+			for i := range engine.MaxTxBytes/engine.DefaultMaxValue + 1 {
 				if err := tx.Put(fmt.Append(nil, i), value); err != nil {
 					return err
 				}

@@ -39,6 +39,9 @@ func (e *Engine) Sync(ctx context.Context, v engine.Version) error {
 	return e.flush(ctx)
 }
 
+// MaxValue implements engine.Engine.
+func (e *Engine) MaxValue() int { return e.maxValue }
+
 // Owed implements engine.Engine. Others commit without this process, so that whatever
 // it has shown is owed until it has seen to a flush itself. What is Untold is, too, once
 // it is shown with the rest.

@@ -16,16 +16,17 @@ import (
 
 // Engine implements engine.Engine on a schema of a server.
 type Engine struct {
-	pool    *pgxpool.Pool
-	dialect *dialect
-	schema  string
-	now     func() time.Time
-	born    uint64 // version of the empty store
-	known   known
-	shown   atomic.Uint64 // the newest version that somebody may tell of
-	flushed atomic.Uint64 // of those, what was durable by the last flush
-	watch   *hub
-	counts  counts
+	pool     *pgxpool.Pool
+	dialect  *dialect
+	schema   string
+	maxValue int // bytes
+	now      func() time.Time
+	born     uint64 // version of the empty store
+	known    known
+	shown    atomic.Uint64 // the newest version that somebody may tell of
+	flushed  atomic.Uint64 // of those, what was durable by the last flush
+	watch    *hub
+	counts   counts
 
 	mu     sync.Mutex
 	closed bool

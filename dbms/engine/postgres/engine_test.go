@@ -84,3 +84,10 @@ func TestOthers(t *testing.T) {
 		})
 	}
 }
+
+func TestLongValues(t *testing.T) {
+	schema := newSchema()
+	enginetest.LongValues(t, func(maxValue int) engine.Engine {
+		return open(t, server.URL, postgres.Options{Schema: schema, MaxValue: maxValue})
+	})
+}

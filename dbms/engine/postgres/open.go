@@ -23,6 +23,10 @@ type Options struct {
 	// listens; 0 is 16.
 	Connections int
 
+	// MaxValue is how many bytes a value may have that is written: engine.ValueLimit of
+	// it.
+	MaxValue int
+
 	// Now is the wall clock that commits are dated with. Nil is time.Now.
 	Now func() time.Time
 
@@ -72,7 +76,7 @@ func Open(ctx context.Context, url string, o Options) (*Engine, error) {
 		return nil, err
 	}
 	background, stop := context.WithCancel(context.Background())
-	e := &Engine{pool: pool, dialect: d, schema: o.Schema, now: o.Now, born: born, stop: stop}
+	e := &Engine{pool: pool, dialect: d, schema: o.Schema, maxValue: engine.ValueLimit(o.MaxValue), now: o.Now, born: born, stop: stop}
 	e.watch = newHub(e, config.ConnConfig, o.Log)
 	if _, err := e.refresh(ctx, e); err != nil {
 		stop()

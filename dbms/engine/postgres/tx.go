@@ -121,7 +121,7 @@ func (t *tx) Put(key, value []byte) error {
 func (t *tx) Delete(key []byte) error { return t.write(key, nil) }
 
 func (t *tx) write(key, value []byte) error {
-	if err := engine.CheckSize(key, value); err != nil {
+	if err := engine.CheckSize(key, value, t.reader.e.maxValue); err != nil {
 		return err
 	}
 	t.bytes += int64(len(key) + len(value))

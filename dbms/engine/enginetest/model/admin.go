@@ -21,6 +21,9 @@ func (e *Engine) Sync(ctx context.Context, v engine.Version) error {
 	return ctx.Err()
 }
 
+// MaxValue implements engine.Engine.
+func (e *Engine) MaxValue() int { return engine.DefaultMaxValue }
+
 // Owed implements engine.Engine: nothing is lost.
 func (e *Engine) Owed() engine.Version { return "" }
 

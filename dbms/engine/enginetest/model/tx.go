@@ -30,7 +30,7 @@ func (t *tx) Delete(key []byte) error {
 }
 
 func (t *tx) add(key []byte, w entry) error {
-	if err := engine.CheckSize(key, []byte(w.value)); err != nil {
+	if err := engine.CheckSize(key, []byte(w.value), engine.DefaultMaxValue); err != nil {
 		return err
 	}
 	t.bytes += int64(len(key) + len(w.value))
