@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"time"
 
@@ -36,10 +35,15 @@ type Plan struct {
 	To     engine.Version
 	Time   time.Time // of the last transaction that would stay; zero if that is not known
 
-	Transactions int       // that would be undone, wholly or in part
-	Restores     int       // of these, that were restores themselves
+	Undone
+	Restores int       // of the transactions, that were restores themselves
+	Tables   []Touched // by name
+}
+
+// Undone are the transactions that a restore would undo, wholly or in part.
+type Undone struct {
+	Transactions int
 	First, Last  time.Time // of them; zero if there are none
-	Tables       []Touched // by name
 	By           []Author  // who has changed most comes first
 }
 
@@ -64,7 +68,6 @@ func (s *Store) Plan(ctx context.Context, target Target, to engine.Version) (*Pl
 		plan:  Plan{Target: target, To: to},
 		rows:  make(map[string]map[string]bool),
 		count: make(map[string]*Touched),
-		by:    make(map[[3]string]*Author),
 
 		restores: make(map[engine.Version]bool),
 	}
@@ -80,7 +83,6 @@ type planner struct {
 	spans []tableSpan
 	rows  map[string]map[string]bool // of each table
 	count map[string]*Touched
-	by    map[[3]string]*Author
 
 	restores map[engine.Version]bool // transactions that restored
 }
@@ -119,7 +121,8 @@ func (p *planner) run(tx *table.Tx) error {
 		p.plan.Time = c.Time
 		break
 	}
-	return p.attribute(tx, perVersion)
+	p.plan.Undone, err = Attribute(tx, p.plan.To, perVersion)
+	return err
 }
 
 // locate notes where the tables of now and of then have their rows.
@@ -196,30 +199,39 @@ func (p *planner) touched(name string) *Touched {
 	return t
 }
 
-// attribute finds out who made the changes.
-func (p *planner) attribute(tx *table.Tx, rows map[engine.Version]int) error {
-	for c, err := range tx.Raw().Commits(p.plan.To, false) {
+// Attribute finds out who made changes since a version; rows is how many each transaction
+// has changed of what matters.
+func Attribute(tx *table.Tx, since engine.Version, rows map[engine.Version]int) (u Undone, err error) {
+	by := make(map[[3]string]*Author)
+	for c, err := range tx.Raw().Commits(since, false) {
 		if err != nil {
-			return err
+			return Undone{}, err
 		}
 		n, ok := rows[c.Version]
 		if !ok {
 			continue
 		}
-		if p.plan.Transactions++; p.plan.First.IsZero() {
-			p.plan.First = c.Time
+		if u.Transactions++; u.First.IsZero() {
+			u.First = c.Time
 		}
-		p.plan.Last = c.Time
+		u.Last = c.Time
 		who := [3]string{c.Op.User, c.Op.Program, c.Op.Name}
-		a := p.by[who]
+		a := by[who]
 		if a == nil {
 			a = &Author{User: who[0], Program: who[1], Name: who[2]}
-			p.by[who] = a
+			by[who] = a
 		}
 		a.Transactions++
 		a.Rows += n
 	}
-	return nil
+	for _, a := range by {
+		u.By = append(u.By, *a)
+	}
+	slices.SortFunc(u.By, func(a, b Author) int {
+		return cmp.Or(cmp.Compare(b.Rows, a.Rows), cmp.Compare(b.Transactions, a.Transactions),
+			cmp.Compare(a.User+a.Program+a.Name, b.User+b.Program+b.Name))
+	})
+	return u, nil
 }
 
 func (p *planner) done() *Plan {
@@ -229,13 +241,6 @@ func (p *planner) done() *Plan {
 		p.plan.Tables = append(p.plan.Tables, *t)
 	}
 	slices.SortFunc(p.plan.Tables, func(a, b Touched) int { return cmp.Compare(a.Table, b.Table) })
-	for _, a := range slices.Collect(maps.Values(p.by)) {
-		p.plan.By = append(p.plan.By, *a)
-	}
-	slices.SortFunc(p.plan.By, func(a, b Author) int {
-		return cmp.Or(cmp.Compare(b.Rows, a.Rows), cmp.Compare(b.Transactions, a.Transactions),
-			cmp.Compare(a.User+a.Program+a.Name, b.User+b.Program+b.Name))
-	})
 	return &p.plan
 }
 

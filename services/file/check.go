@@ -18,6 +18,7 @@ import (
 //     is an orphan and known as such;
 //   - a directory's size is the number of its entries and its parent is
 //     where its name is, so that all hang together in one tree;
+//   - what says in which directory its only name is has one name, there;
 //   - pages belong to files, lie within their size and are counted;
 //   - data is there as long as extents say, belongs to one chunk or to as many as share
 //     it, and what belongs to none is known as freed.
@@ -252,6 +253,9 @@ func (c *checker) links(number uint64, n *checked) {
 	}
 	if links != want {
 		c.report("inode %d: %d links, should be %d", number, links, want)
+	}
+	if n.record.Type() != syscall.S_IFDIR && links > 0 && n.record.parent != 0 && (links > 1 || n.record.parent != n.from) {
+		c.report("inode %d: %d links, one in %d, its only one in %d", number, links, n.from, n.record.parent)
 	}
 	if n.names > 0 && n.mode != n.record.Type() {
 		c.report("inode %d: its name says type %o, it is %o", number, n.mode, n.record.Type())

@@ -94,7 +94,7 @@ type FS struct {
 
 	images images // of files that are mapped
 
-	restoreLook int // changesForName; tests set it
+	restoreHow restoreHow // tests set it
 
 	listener  atomic.Pointer[func(*Notice)]
 	running   atomic.Pointer[Tx] // a transaction of Update
@@ -127,13 +127,12 @@ var ErrDamaged = errors.New("the stored files are damaged")
 func Open(db *table.DB, o Options) (*FS, error) {
 	o.fill()
 	fs := &FS{
-		db:          db,
-		options:     o,
-		restoreLook: changesForName,
-		groupLimit:  int64(min(o.Memory/groupShare, maxGroup)),
-		names:       newCache[nameKey, *Inode](o.Memory / memoryPerName),
-		pages:       newCache[blockKey, []byte](o.Memory / pageShare),
-		extents:     newCache[blockKey, *extent](o.Memory / extentShare),
+		db:         db,
+		options:    o,
+		groupLimit: int64(min(o.Memory/groupShare, maxGroup)),
+		names:      newCache[nameKey, *Inode](o.Memory / memoryPerName),
+		pages:      newCache[blockKey, []byte](o.Memory / pageShare),
+		extents:    newCache[blockKey, *extent](o.Memory / extentShare),
 	}
 	if o.Space != nil {
 		if total := o.Space().Total; total > 0 {

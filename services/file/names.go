@@ -163,7 +163,7 @@ func (n *Inode) CreateUnnamed(what New) (*Inode, error) {
 		return nil, err
 	}
 	child := n.newChild(what)
-	child.record.Links, child.opens, child.unnamed = 0, 1, true
+	child.record.Links, child.record.parent, child.opens, child.unnamed = 0, 0, 1, true
 	n.fs.journal.touch(child)
 	n.fs.add(child)
 	return child, nil
@@ -207,9 +207,10 @@ func (n *Inode) newChild(what New) *Inode {
 	if n.record.Mode&syscall.S_ISGID != 0 {
 		r.GID = n.record.GID
 	}
+	r.parent = n.number
 	switch r.Type() {
 	case syscall.S_IFDIR:
-		r.Links, r.parent = 2, n.number
+		r.Links = 2
 		r.Mode |= n.record.Mode & syscall.S_ISGID
 	case syscall.S_IFLNK:
 		r.target, r.Size = strings.Clone(what.Target), int64(len(what.Target))
@@ -257,6 +258,9 @@ func (n *Inode) link(name string, child *Inode) error {
 		return syscall.ENOENT
 	case r.Links >= MaxLinks:
 		return syscall.EMLINK
+	}
+	if r.parent = 0; r.Links == 0 {
+		r.parent = n.number
 	}
 	r.Links++
 	child.unnamed = false

@@ -149,7 +149,7 @@ func (r *renaming) tell(kind NoticeKind) {
 // place notes where a moved inode now is.
 func (r *renaming) place(n, parent *Inode, now int64) {
 	n.record.Changed = now
-	if n.record.Type() == syscall.S_IFDIR {
+	if n.record.Type() == syscall.S_IFDIR || n.record.Links == 1 {
 		n.record.parent = parent.number
 	}
 	r.fs.journal.touch(n)

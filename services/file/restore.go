@@ -30,11 +30,12 @@ type Restored struct {
 // moment before undoes. No data is copied, except where the whole tree was restored to
 // an earlier moment in between.
 //
-// For the root, that takes constant time. For anything else it takes time for each
-// name below the path, about a microsecond, and more for each file there that has
-// changed since then. Where more rows have been written since than changesForName for
-// each name, it takes as much for every file. Only what differs is written. A file that has got
-// another name elsewhere since has both, with the contents of then.
+// For the root, that takes constant time. For anything else it takes time for what has
+// changed since then, in all files, and for what it changes; none for what is the same,
+// however much that is. Where files that have several names have changed, or that an
+// earlier version of this program has made, it takes a microsecond for each name below the
+// path, too. Only what differs is written. A file that has got another name elsewhere since
+// has both, with the contents of then.
 //
 // Errors: fs.ErrNotExist if there was no such path then, ErrMoved, ESTALE where that
 // time is no longer kept, and those of the store.
@@ -44,8 +45,12 @@ func (fs *FS) Restore(ctx context.Context, op *engine.Op, name string, to time.T
 		if len(parts) == 0 {
 			return nil, fs.restoreAll(tx, to)
 		}
-		r, written, err = fs.restorePath(tx, to, parts)
-		return written, err
+		x, err := fs.restorePath(tx, to, parts)
+		if err != nil {
+			return nil, err
+		}
+		r = x.done
+		return x.written(), x.end(fs)
 	})
 	if err != nil {
 		return Restored{}, err // nothing is restored
@@ -106,7 +111,8 @@ func (fs *FS) restoreAll(tx *table.Tx, to engine.Version) error {
 type restorer struct {
 	tx, past  *table.Tx
 	to        engine.Version // of past
-	look      int            // changesForName, or what a test sets
+	how       restoreHow
+	dir       *InodeRow // in which the path's last name is
 	now, then subtree
 	freed     freedList
 	taken     []ExtentRow         // to be written, once it is known what they share
@@ -114,40 +120,47 @@ type restorer struct {
 	done      Restored
 }
 
-func (fs *FS) restorePath(tx *table.Tx, to engine.Version, parts []string) (Restored, map[uint64]bool, error) {
+// restorePath restores a path, but for what its data needs (end).
+func (fs *FS) restorePath(tx *table.Tx, to engine.Version, parts []string) (*restorer, error) {
 	past, err := tx.At(to)
 	if err != nil {
-		return Restored{}, nil, err
+		return nil, err
 	}
-	r := &restorer{tx: tx, past: past, to: to, look: fs.restoreLook, uses: map[uint64]*dataUse{}}
+	r := &restorer{tx: tx, past: past, to: to, how: fs.restoreHow, uses: map[uint64]*dataUse{}}
 	then, err := findEntry(past, parts)
 	if err != nil {
-		return Restored{}, nil, err
+		return nil, err
 	}
 	if then == nil {
-		return Restored{}, nil, syscall.ENOENT
+		return nil, syscall.ENOENT
 	}
-	dir, err := findDirectory(tx, parts[:len(parts)-1])
-	if err != nil {
-		return Restored{}, nil, err
+	if r.dir, err = findDirectory(tx, parts[:len(parts)-1]); err != nil {
+		return nil, err
 	}
-	now, err := entryOf(tx, dir.Number, parts[len(parts)-1])
+	now, err := entryOf(tx, r.dir.Number, parts[len(parts)-1])
 	if err == nil {
-		err = r.gather(then, now, dir.Number)
-	}
-	if err == nil {
-		err = r.run(dir, then.Inode)
+		err = r.gather(then, now, r.dir.Number)
 	}
 	if err == nil {
-		err = r.end(fs)
+		err = r.run(then.Inode)
 	}
-	written := map[uint64]bool{dir.Number: true}
+	return r, err
+}
+
+// below tells whether an inode is or was below the path, and may have changed.
+func (r *restorer) below(number uint64) bool {
+	return r.now.inodes[number] != nil || r.then.inodes[number] != nil
+}
+
+// written are the inodes whose rows may be others than before.
+func (r *restorer) written() map[uint64]bool {
+	all := map[uint64]bool{r.dir.Number: true}
 	for _, s := range []*subtree{&r.now, &r.then} {
 		for number := range s.inodes {
-			written[number] = true
+			all[number] = true
 		}
 	}
-	return r.done, written, err
+	return all
 }
 
 // findDirectory walks to a directory, without following links.
@@ -187,8 +200,8 @@ func entryOf(tx *table.Tx, dir uint64, name string) (*EntryRow, error) {
 	return &row, err
 }
 
-func (r *restorer) run(dir *InodeRow, top uint64) error {
-	if err := r.parent(dir); err != nil {
+func (r *restorer) run(top uint64) error {
+	if err := r.parent(r.dir); err != nil {
 		return err
 	}
 	for e := range r.now.entries {
@@ -208,8 +221,8 @@ func (r *restorer) run(dir *InodeRow, top uint64) error {
 		}
 	}
 	for number, row := range r.then.inodes {
-		if number == top && row.Mode&syscall.S_IFMT == syscall.S_IFDIR {
-			row.Parent = dir.Number
+		if number == top && row.Parent != 0 {
+			row.Parent = r.dir.Number
 		}
 		if err := r.inode(number, row); err != nil {
 			return err
@@ -267,6 +280,9 @@ func (r *restorer) inode(number uint64, then *InodeRow) error {
 		row.Links = r.then.names[number]
 		if there {
 			row.Links += now.Links - r.now.names[number]
+		}
+		if row.Links != 1 || then.Links != 1 {
+			row.Parent = 0
 		}
 	}
 	if there && now == row {

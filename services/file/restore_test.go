@@ -3,8 +3,11 @@ package file
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"regexp"
+	"slices"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -56,7 +59,7 @@ func describeName(t *testing.T, fs *FS, name string) string {
 // TestRestore changes a tree at random and goes back to random moments, with all of it
 // or with one name. The checker has the last word.
 //
-// What differs is found out in both ways, whose outcome is the same.
+// What differs is found out in each way, and their outcome is the same.
 func TestRestore(t *testing.T) {
 	seeds := 12
 	if testing.Short() {
@@ -64,10 +67,12 @@ func TestRestore(t *testing.T) {
 	}
 	for seed := range uint64(seeds) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
-			all, changes := restoreAtRandom(t, seed, -1), restoreAtRandom(t, seed, 1<<20)
-			for i := range all {
-				if all[i] != changes[i] {
-					t.Fatalf("restore %d by changes:\n%s\nby all there is:\n%s", i, changes[i], all[i])
+			all := restoreAtRandom(t, seed, howAll)
+			for _, how := range []restoreHow{howChanges, howNames} {
+				for i, got := range restoreAtRandom(t, seed, how) {
+					if got != all[i] {
+						t.Fatalf("restore %d, in way %d:\n%s\nby all there is:\n%s", i, how, got, all[i])
+					}
 				}
 			}
 		})
@@ -75,11 +80,11 @@ func TestRestore(t *testing.T) {
 }
 
 // restoreAtRandom returns what was there after each restore, and what that told.
-func restoreAtRandom(t *testing.T, seed uint64, look int) (seen []string) {
+func restoreAtRandom(t *testing.T, seed uint64, how restoreHow) (seen []string) {
 	fs := must[*FS](t)(mount(vfs.NewMem(), Options{Memory: MinMemory, Log: t.Logf}))
 	defer closeChecked(t, fs)
 	fs.loads.from = 0
-	fs.restoreLook = look
+	fs.restoreHow = how
 	r := rand.New(rand.NewPCG(seed, 8))
 	h := &history{t: t, r: r, fs: fs}
 	var moments []instant
@@ -127,9 +132,9 @@ func restoreSomething(t *testing.T, fs *FS, r *rand.Rand, moments []instant) (to
 // TestRestoreMoved has a directory come whose contents have not changed since then, one
 // be renamed, and hard links lead into both.
 func TestRestoreMoved(t *testing.T) {
-	for _, look := range []int{-1, 1 << 20} {
+	for _, how := range []restoreHow{howAll, howNames, howChanges} {
 		fs := open(t, Options{})
-		fs.restoreLook = look
+		fs.restoreHow = how
 		mkdir := func(dir *Inode, name string) *Inode {
 			return must[*Inode](t)(dir.Create(name, New{Mode: syscall.S_IFDIR | 0o755}))
 		}
@@ -219,5 +224,190 @@ func TestRestoredLoads(t *testing.T) {
 		if left := len(fs.loads.unsettled); left > 0 {
 			t.Errorf("%d rows are of no file and were not freed", left)
 		}
+	}
+}
+
+// TestRestoreFollows restores directories of a deep tree in which each file has one name:
+// then what has changed tells what differs, without a look at what has not.
+func TestRestoreFollows(t *testing.T) {
+	for seed := range uint64(8) {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			fs := open(t, Options{})
+			fs.restoreHow = howChanges
+			g := &grove{t: t, fs: fs, r: rand.New(rand.NewPCG(seed, 9))}
+			type moment struct {
+				at   time.Time
+				tree map[string]string
+			}
+			var moments []moment
+			restored := 0
+			for range 15 {
+				for range 20 {
+					g.step()
+				}
+				if err := fs.flush(); err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(time.Millisecond)
+				moments = append(moments, moment{time.Now(), g.describe()})
+				time.Sleep(time.Millisecond)
+				to := moments[g.r.IntN(len(moments))]
+				name := slices.Sorted(maps.Keys(to.tree))[g.r.IntN(len(to.tree))]
+				if restored == 0 { // it may leave files with two names
+					g.known(name, to.at)
+				}
+				before := g.describe()
+				plan, planErr := fs.Plan(ctx, name, to.at)
+				if !maps.Equal(before, g.describe()) {
+					t.Fatal("a plan has changed something")
+				}
+				done, err := fs.Restore(ctx, nil, name, to.at)
+				if plan.Restored != done || (planErr == nil) != (err == nil) {
+					t.Fatalf("%s: planned %+v, %v; done %+v, %v", name, plan.Restored, planErr, done, err)
+				}
+				if (plan.Transactions == 0) != (len(plan.By) == 0) || plan.Transactions == 0 && done != (Restored{}) {
+					t.Fatalf("%s: %+v are undone, which changes %+v", name, plan.Undone, done)
+				}
+				if errors.Is(err, ErrMoved) || errors.Is(err, syscall.ENOENT) || errors.Is(err, syscall.ENOTDIR) {
+					continue // from or into directories that are elsewhere now
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+				restored++
+				if got := g.describe()[name]; got != to.tree[name] {
+					t.Fatalf("%s restored:\n%s\nwas:\n%s", name, got, to.tree[name])
+				}
+				if err := fs.Check(); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if restored == 0 {
+				t.Error("nothing was restored")
+			}
+		})
+	}
+}
+
+// grove changes a tree of some depth at random.
+type grove struct {
+	t  *testing.T
+	fs *FS
+	r  *rand.Rand
+	n  int
+}
+
+// places are all inodes of a kind with their paths.
+func (g *grove) places(dirs bool) (paths []string) {
+	var walk func(dir *Inode, path string)
+	walk = func(dir *Inode, path string) {
+		if dirs {
+			paths = append(paths, path)
+		}
+		var names []string
+		must[any](g.t)(nil, dir.ReadDir(0, func(e Entry) bool { names = append(names, e.Name); return true }))
+		for _, name := range names {
+			child := must[*Inode](g.t)(dir.Lookup(name))
+			if child.isDirectory() {
+				walk(child, path+"/"+name)
+			} else if !dirs {
+				paths = append(paths, path+"/"+name)
+			}
+		}
+	}
+	walk(g.fs.Root(), "")
+	return paths
+}
+
+func (g *grove) any(paths []string) string { return paths[g.r.IntN(len(paths))] }
+
+// at is the directory of a path and the last part of it.
+func (g *grove) at(path string) (dir *Inode, name string) {
+	parts := strings.Split(path, "/")[1:]
+	dir = g.fs.Root()
+	for _, part := range parts[:len(parts)-1] {
+		dir = must[*Inode](g.t)(dir.Lookup(part))
+	}
+	return dir, parts[len(parts)-1]
+}
+
+func (g *grove) step() {
+	g.n++
+	name := fmt.Sprint("n", g.n)
+	dirs, files := g.places(true), g.places(false)
+	fresh := g.any(dirs) + "/" + name
+	dir, _ := g.at(fresh)
+	allowed := func(err error, errs ...error) {
+		g.t.Helper()
+		if err != nil && !slices.Contains(errs, err) {
+			g.t.Fatal(err)
+		}
+	}
+	switch k := g.r.IntN(10); {
+	case k < 2 || len(dirs) < 4:
+		must[*Inode](g.t)(dir.Create(name, New{Mode: syscall.S_IFDIR | 0o755}))
+	case k < 4 || len(files) < 4:
+		create(g.t, dir, name)
+	case k < 6:
+		in, file := g.at(g.any(files))
+		must[int](g.t)(must[*Inode](g.t)(in.Lookup(file)).WriteAt([]byte(name), int64(g.r.IntN(10))))
+	case k < 7:
+		in, file := g.at(g.any(files))
+		allowed(in.Unlink(file))
+	case k < 8:
+		in, old := g.at(g.any(files))
+		allowed(g.fs.Rename(in, old, dir, name, 0))
+	case k < 9:
+		in, old := g.at(g.any(dirs[1:]))
+		allowed(g.fs.Rename(in, old, dir, name, 0), syscall.EINVAL) // into itself
+	default:
+		a, x := g.at(g.any(dirs[1:]))
+		b, y := g.at(g.any(slices.Concat(dirs[1:], files)))
+		allowed(g.fs.Rename(a, x, b, y, RenameExchange), syscall.EINVAL)
+	}
+}
+
+// describe writes each directory but the root down, with what is below it.
+func (g *grove) describe() map[string]string {
+	all := map[string]string{}
+	for _, path := range g.places(true)[1:] {
+		dir, name := g.at(path)
+		tree := describeTree(g.t, must[*Inode](g.t)(dir.Lookup(name)))
+		all[path] = linkCount.ReplaceAllString(tree, "$1")
+	}
+	return all
+}
+
+// known sees that what differs can be known from what has changed.
+func (g *grove) known(path string, to time.Time) {
+	g.t.Helper()
+	parts := strings.Split(path, "/")[1:]
+	v := must[engine.Version](g.t)(g.fs.db.Engine().At(ctx, to))
+	err := g.fs.db.View(ctx, func(tx *table.Tx) error {
+		past, err := tx.At(v)
+		if err != nil {
+			return err
+		}
+		r := &restorer{tx: tx, past: past, to: v, how: howChanges}
+		then, err := findEntry(past, parts)
+		if err != nil {
+			return err
+		}
+		now, err := findEntry(tx, parts)
+		if errors.Is(err, syscall.ENOENT) || errors.Is(err, syscall.ENOTDIR) || now == nil || now.Inode != then.Inode {
+			return nil // another way is taken
+		}
+		c, err := r.changed()
+		if err != nil {
+			return err
+		}
+		known, err := r.follow(c, then, now, now.Dir)
+		if err == nil && !known {
+			g.t.Errorf("%s: what differs is not known", path)
+		}
+		return err
+	})
+	if err != nil {
+		g.t.Fatal(err)
 	}
 }

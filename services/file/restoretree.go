@@ -2,6 +2,8 @@ package file
 
 import (
 	"errors"
+	"iter"
+	"math"
 	"syscall"
 
 	"github.com/tuplix/tuplix/dbms/table"
@@ -14,11 +16,18 @@ type subtree struct {
 	entries map[EntryRow]bool
 }
 
-// changed is what has changed in the tree since a version. Nil: nobody knows.
+// changed is what has changed in the tree since a version.
 type changed struct {
 	inodes map[uint64]bool // these rows
-	named  map[uint64]bool // what names lead or led to that have come, gone or changed
+	names  map[nameAt]bool // that have come, gone or changed
+	named  map[uint64]bool // what such names lead or led to
 	dirs   map[uint64]bool // in which such names are
+}
+
+// nameAt is the key of a row of os.entries.
+type nameAt struct {
+	dir, hash uint64
+	name      string
 }
 
 // listing is the names in directories as they are now.
@@ -28,58 +37,118 @@ type listing map[uint64][]EntryRow
 // what has changed. With more, it is found by comparing all there is.
 const changesForName = 4
 
-// gather finds what is and was below a name, an entry each that counts as one of dir.
+// restoreHow is how what differs is found; tests choose.
+type restoreHow int
+
+const (
+	howCheapest restoreHow = iota
+	howChanges             // by what has changed, also where that is more
+	howNames               // so, but by reading every name, too
+	howAll                 // by comparing all there is
+)
+
+// gather finds what differs below a name between now and then, an entry each that counts
+// as one of dir. There are three ways to the same:
 //
-// A directory that is reached by names none of which has changed was reached by the
-// same ones then, and what is in it is the same where none of its own names has. Below a
-// name that has changed, all is taken for changed.
+//   - by what has changed, wherever: what became of names, and which of them are or were
+//     below (follow). It takes time for each change, none for what is the same;
+//   - where that cannot tell, as files with several names have changed, by what has changed
+//     and by reading every name below;
+//   - by comparing all there is, then and now, where more was written since than there is,
+//     where the tree was restored, and where the name led elsewhere.
 func (r *restorer) gather(then, now *EntryRow, dir uint64) error {
-	listed, n, err := listBelow(r.tx, now)
-	if err != nil {
-		return err
-	}
+	l := newTreeList(r.tx, now)
 	var c *changed
 	if now != nil && now.Inode == then.Inode {
-		if c, err = r.changed(r.look * n); err != nil {
+		worth, err := r.worth(l)
+		if err == nil && worth {
+			c, err = r.changed()
+		}
+		if err != nil {
 			return err
 		}
 	}
-	err = r.now.gather(r.tx, now, dir, c, func(dir uint64) ([]EntryRow, error) { return listed[dir], nil })
+	if c != nil && r.how != howNames {
+		known, err := r.follow(c, then, now, dir)
+		if known || err != nil {
+			return err
+		}
+	}
+	if err := l.read(math.MaxInt); err != nil {
+		return err
+	}
+	err := r.now.gather(r.tx, now, dir, c, func(dir uint64) ([]EntryRow, error) { return l.listed[dir], nil })
 	if err != nil {
 		return err
 	}
 	return r.then.gather(r.past, then, dir, c, func(dir uint64) ([]EntryRow, error) {
-		if same, ok := listed[dir]; ok && c != nil && !c.dirs[dir] {
+		if same, ok := l.listed[dir]; ok && c != nil && !c.dirs[dir] {
 			return same, nil
 		}
 		return entriesOf(r.past, dir)
 	})
 }
 
-// listBelow reads the names in all directories that are reached from an entry, and counts
-// them.
-func listBelow(tx *table.Tx, e *EntryRow) (listed listing, n int, err error) {
-	listed = listing{}
-	if e == nil || e.Type != syscall.S_IFDIR {
-		return listed, 1, nil
+// worth tells whether looking at what has changed takes less time than comparing all
+// there is. It takes no longer than the lesser of both: it counts changes and names by
+// turns.
+func (r *restorer) worth(l *treeList) (bool, error) {
+	if r.how != howCheapest {
+		return r.how != howAll, nil
 	}
-	todo := []uint64{e.Inode}
-	for len(todo) > 0 {
-		dir := todo[len(todo)-1]
-		todo = todo[:len(todo)-1]
-		below, err := entriesOf(tx, dir)
-		if err != nil {
-			return nil, 0, err
+	next, stop := iter.Pull2(r.tx.Raw().Commits(r.to, false))
+	defer stop()
+	rows := 0
+	for most := 1 << 10; ; most *= 2 {
+		for rows < most {
+			c, err, ok := next()
+			if err != nil || !ok {
+				return err == nil, err
+			}
+			rows += c.RowsWritten
 		}
-		listed[dir] = below
-		n += len(below)
+		if err := l.read(most / changesForName); err != nil || l.done() {
+			return false, err
+		}
+	}
+}
+
+// treeList reads the names in all directories that are reached from an entry.
+type treeList struct {
+	tx     *table.Tx
+	listed listing
+	names  int
+	todo   []uint64
+}
+
+func newTreeList(tx *table.Tx, e *EntryRow) *treeList {
+	l := &treeList{tx: tx, listed: listing{}, names: 1}
+	if e != nil && e.Type == syscall.S_IFDIR {
+		l.todo = []uint64{e.Inode}
+	}
+	return l
+}
+
+func (l *treeList) done() bool { return len(l.todo) == 0 }
+
+// read goes on until there are so many names, or no more.
+func (l *treeList) read(names int) error {
+	for !l.done() && l.names < names {
+		dir := l.todo[len(l.todo)-1]
+		l.todo = l.todo[:len(l.todo)-1]
+		below, err := entriesOf(l.tx, dir)
+		if err != nil {
+			return err
+		}
+		l.listed[dir] = below
+		l.names += len(below)
 		for i := range below {
 			if below[i].Type == syscall.S_IFDIR {
-				todo = append(todo, below[i].Inode)
+				l.todo = append(l.todo, below[i].Inode)
 			}
 		}
 	}
-	return listed, n, nil
+	return nil
 }
 
 func entriesOf(tx *table.Tx, dir uint64) (all []EntryRow, err error) {
@@ -92,18 +161,10 @@ func entriesOf(tx *table.Tx, dir uint64) (all []EntryRow, err error) {
 	return all, nil
 }
 
-// changed finds out what has changed in the tree since then: nil if the store has
-// written more than most rows since, or the tree was restored.
-func (r *restorer) changed(most int) (*changed, error) {
-	for c, err := range r.tx.Raw().Commits(r.to, false) {
-		if err != nil {
-			return nil, err
-		}
-		if most -= c.RowsWritten; most < 0 {
-			return nil, nil
-		}
-	}
-	c := &changed{inodes: map[uint64]bool{}, named: map[uint64]bool{}, dirs: map[uint64]bool{}}
+// changed finds out what has changed in the tree since then: nil if the tree was
+// restored.
+func (r *restorer) changed() (*changed, error) {
+	c := &changed{inodes: map[uint64]bool{}, names: map[nameAt]bool{}, named: map[uint64]bool{}, dirs: map[uint64]bool{}}
 	for p, err := range inodes.Changes(r.tx, table.Span{}, r.to) {
 		if err != nil {
 			return nil, err
@@ -120,24 +181,43 @@ func (r *restorer) changed(most int) (*changed, error) {
 		if p.To != "" {
 			return nil, nil
 		}
+		c.names[nameAt{p.Row.Dir, p.Row.Hash, p.Row.Name}] = true
 		c.dirs[p.Row.Dir] = true
 		if !p.Deleted {
 			c.named[p.Row.Inode] = true
 		}
-		old, err := entries.Get(r.past, p.Row.Dir, p.Row.Hash, p.Row.Name)
-		switch {
-		case err == nil:
-			c.named[old.Inode] = true
-		case !errors.Is(err, table.ErrNotFound):
+	}
+	for at := range c.names {
+		old, err := at.get(r.past)
+		if err != nil {
 			return nil, err
+		}
+		if old != nil {
+			c.named[old.Inode] = true
 		}
 	}
 	return c, nil
 }
 
-// gather finds what is reached from an entry and may have changed.
-func (s *subtree) gather(tx *table.Tx, e *EntryRow, dir uint64, c *changed, below func(dir uint64) ([]EntryRow, error)) error {
+// get returns the entry, nil if there is none.
+func (a nameAt) get(tx *table.Tx) (*EntryRow, error) {
+	row, err := entries.Get(tx, a.dir, a.hash, a.name)
+	if errors.Is(err, table.ErrNotFound) {
+		return nil, nil
+	}
+	return &row, err
+}
+
+func (s *subtree) clear() {
 	s.inodes, s.names, s.entries = map[uint64]*InodeRow{}, map[uint64]uint32{}, map[EntryRow]bool{}
+}
+
+// gather finds what is reached from an entry and may have changed. A directory that is
+// reached by names none of which has changed was reached by the same ones then, and what
+// is in it is the same where none of its own names has. Below a name that has changed, all
+// is taken for changed.
+func (s *subtree) gather(tx *table.Tx, e *EntryRow, dir uint64, c *changed, below func(dir uint64) ([]EntryRow, error)) error {
+	s.clear()
 	if e == nil {
 		return nil
 	}

@@ -12,7 +12,7 @@ type InodeRow struct {
 	Size     int64  // bytes; of a directory the number of its entries
 	Blocks   int64  // pages of 4096 bytes that are stored
 	Device   uint64 // of a device node
-	Parent   uint64 // of a directory, the inode of its ".."
+	Parent   uint64 // of a directory, the inode of its ".."; of others the directory of the only name, 0: they have or had several
 	Accessed int64  // time of the last access, nanoseconds since 1970; set by hand only
 	Modified int64  // time of the last change of the contents, likewise
 	Changed  int64  // time of the last change of anything, likewise

@@ -53,9 +53,6 @@ func restore(open Open) *command.Command {
 
 func restorePath(ctx context.Context, c *command.Call, name string, to time.Time, dry bool) error {
 	then := to.UTC().Format(time.RFC3339)
-	if dry {
-		return fmt.Errorf("of files there is no --dry-run: diff -r /.at/%s%s %s shows what differs", then, c.Path(name), name)
-	}
 	path := c.Path(name)
 	if c.MayOpen != nil {
 		if err := c.MayOpen(path, os.O_WRONLY); err != nil {
@@ -66,7 +63,13 @@ func restorePath(ctx context.Context, c *command.Call, name string, to time.Time
 	if err != nil {
 		return err
 	}
-	done, err := files.Restore(ctx, user.From(ctx).Op("restore "+name), path, to)
+	var done file.Restored
+	var plan file.Plan
+	if dry {
+		plan, err = files.Plan(ctx, path, to)
+	} else {
+		done, err = files.Restore(ctx, user.From(ctx).Op("restore "+name), path, to)
+	}
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return fmt.Errorf("%s: there was no such file at %s", name, then)
@@ -74,6 +77,8 @@ func restorePath(ctx context.Context, c *command.Call, name string, to time.Time
 		return fmt.Errorf("%s: %s is longer ago than is kept", name, then)
 	case err != nil:
 		return command.Named(name, err)
+	case dry:
+		return printFilePlan(c, &plan, name, then)
 	case path == "/":
 		_, err = fmt.Fprintf(c.Out, "all files are as they were at %s\n", then)
 	default:
@@ -143,12 +148,42 @@ func printPlans(c *command.Call, plans []*store.Plan, then string) error {
 	if err := changed.End(); err != nil {
 		return err
 	}
-	by := c.List(false, "user", "program", "did", "transactions", "rows")
+	var by []store.Author
 	for _, p := range plans {
-		for _, a := range p.By {
-			if err := by.Row(a.User, a.Program, a.Name, a.Transactions, a.Rows); err != nil {
-				return err
-			}
+		by = append(by, p.By...)
+	}
+	return printAuthors(c, by)
+}
+
+// printFilePlan tells what a restore of files would undo.
+func printFilePlan(c *command.Call, p *file.Plan, name, then string) error {
+	path := c.Path(name)
+	if p.Transactions == 0 && p.Restored == (file.Restored{}) {
+		_, err := fmt.Fprintf(c.Out, "nothing was changed since %s\n", then)
+		return err
+	}
+	if path == "/" {
+		fmt.Fprintf(c.Out, "A restore of all files to %s would undo %d transactions", then, p.Transactions)
+	} else {
+		fmt.Fprintf(c.Out, "A restore of %s to %s would change %d files and %d names, and remove %d of the files;\nit would undo what %d transactions did there",
+			name, then, p.Inodes, p.Entries, p.Removed, p.Transactions)
+	}
+	if p.Transactions == 0 {
+		_, err := fmt.Fprintln(c.Out)
+		return err
+	}
+	fmt.Fprintf(c.Out, ", from %s to %s\n", p.First.UTC().Format(time.RFC3339), p.Last.UTC().Format(time.RFC3339))
+	if path != "/" {
+		fmt.Fprintf(c.Out, "(diff -r /.at/%s%s %s shows what differs)\n", then, path, name)
+	}
+	return printAuthors(c, p.By)
+}
+
+func printAuthors(c *command.Call, authors []store.Author) error {
+	by := c.List(false, "user", "program", "did", "transactions", "rows")
+	for _, a := range authors {
+		if err := by.Row(a.User, a.Program, a.Name, a.Transactions, a.Rows); err != nil {
+			return err
 		}
 	}
 	fmt.Fprintln(c.Out, "by:")
