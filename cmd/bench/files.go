@@ -30,8 +30,9 @@ func fileContests() []contest {
 	}
 }
 
-// restoredTree measures, in milliseconds, how long a directory with so many files takes to
-// be as it was before some of them, evenly spread, were written.
+// restoredTree measures, in milliseconds, how long a directory with so many files, which
+// have lain there for a while, takes to be as it was before some of them, evenly spread, were
+// written.
 func restoredTree(files, changed int) measurement {
 	return func(ctx context.Context) (ms float64, err error) {
 		st, fs, err := file.OpenVolume(ctx, vfs.NewMem(), store.Options{Options: embedded.Options{Memory: storeMemory}}, file.Options{Memory: storeMemory / 4}, file.Tables()...)
@@ -39,29 +40,12 @@ func restoredTree(files, changed int) measurement {
 			return 0, err
 		}
 		defer func() { err = errors.Join(err, fs.Close(), st.Close()) }()
-		dir, err := fs.Root().Create("dir", file.New{Mode: syscall.S_IFDIR | 0o755})
+		if err := errors.Join(plantTree(fs, files), fs.Sync(), st.Engine().(*embedded.Engine).Compact(ctx)); err != nil {
+			return 0, err
+		}
+		moment, err := changeTree(fs, files, changed)
 		if err != nil {
 			return 0, err
-		}
-		for i := range files {
-			if _, err := dir.Create(fmt.Sprint(i), file.New{Mode: syscall.S_IFREG | 0o644}); err != nil {
-				return 0, err
-			}
-		}
-		if err := dir.Sync(); err != nil {
-			return 0, err
-		}
-		time.Sleep(apart)
-		moment := time.Now()
-		time.Sleep(apart)
-		for i := range changed {
-			f, err := dir.Lookup(fmt.Sprint(i * files / changed))
-			if err == nil {
-				_, err = f.WriteAt([]byte("changed"), 0)
-			}
-			if err != nil {
-				return 0, err
-			}
 		}
 		begun := time.Now()
 		done, err := fs.Restore(ctx, op("restore"), "/dir", moment)
@@ -71,4 +55,26 @@ func restoredTree(files, changed int) measurement {
 		}
 		return microseconds(took) / 1e3, err
 	}
+}
+
+func plantTree(fs *file.FS, files int) error {
+	dir, err := fs.Root().Create("dir", file.New{Mode: syscall.S_IFDIR | 0o755})
+	for i := 0; i < files && err == nil; i++ {
+		_, err = dir.Create(fmt.Sprint(i), file.New{Mode: syscall.S_IFREG | 0o644})
+	}
+	return err
+}
+
+// changeTree returns a moment before the changes.
+func changeTree(fs *file.FS, files, changed int) (time.Time, error) {
+	moment := time.Now()
+	time.Sleep(apart)
+	dir, err := fs.Root().Lookup("dir")
+	for i := 0; i < changed && err == nil; i++ {
+		var f *file.Inode
+		if f, err = dir.Lookup(fmt.Sprint(i * files / changed)); err == nil {
+			_, err = f.WriteAt([]byte("changed"), 0)
+		}
+	}
+	return moment, err
 }

@@ -43,8 +43,11 @@ func (fs *FS) reload(these map[uint64]bool) error {
 		if err := fs.loadCounters(tx); err != nil {
 			return err
 		}
+		if these != nil {
+			return fs.reloadInodes(tx, these)
+		}
 		for i := range fs.inodes {
-			if err := fs.inodes[i].reload(tx, these); err != nil {
+			if err := fs.inodes[i].reload(tx); err != nil {
 				return err
 			}
 		}
@@ -53,24 +56,43 @@ func (fs *FS) reload(these map[uint64]bool) error {
 	return firstError(err, fs.reloadImages())
 }
 
-// reload reads the rows of inodes that somebody uses.
-func (t *inodeTable) reload(tx *table.Tx, these map[uint64]bool) error {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	for number, p := range t.inodes {
-		n := p.Value()
-		if n == nil || these != nil && !these[number] {
-			continue
+// reloadInodes reads the rows of these inodes, as far as somebody uses them.
+func (fs *FS) reloadInodes(tx *table.Tx, these map[uint64]bool) error {
+	for number := range these {
+		t := &fs.inodes[number%inodeTables]
+		t.mu.Lock()
+		n := t.inodes[number].Value()
+		t.mu.Unlock()
+		if n == nil {
+			continue // no call is under way that would load it
 		}
-		row, err := inodes.Get(tx, number)
-		if err != nil && !errors.Is(err, table.ErrNotFound) {
-			return err
-		}
-		if err := n.reload(&row, err == nil); err != nil {
+		if err := n.reloadFrom(tx); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// reload reads the rows of inodes that somebody uses.
+func (t *inodeTable) reload(tx *table.Tx) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, p := range t.inodes {
+		if n := p.Value(); n != nil {
+			if err := n.reloadFrom(tx); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (n *Inode) reloadFrom(tx *table.Tx) error {
+	row, err := inodes.Get(tx, n.number)
+	if err != nil && !errors.Is(err, table.ErrNotFound) {
+		return err
+	}
+	return n.reload(&row, err == nil)
 }
 
 // reload replaces the record; an inode that is no longer there is empty, and stays so.

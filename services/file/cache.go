@@ -102,8 +102,15 @@ func (c *cache[K, V]) dropAll(match func(K) bool) {
 	}
 }
 
-// clear forgets everything.
-func (c *cache[K, V]) clear() { c.dropAll(func(K) bool { return true }) }
+// clear forgets everything, however much that is.
+func (c *cache[K, V]) clear() {
+	for i := range c.shards {
+		s := &c.shards[i]
+		s.mu.Lock()
+		s.entries, s.clock, s.hand, s.cost = map[K]*cached[K, V]{}, nil, 0, 0
+		s.mu.Unlock()
+	}
+}
 
 // evict removes one entry other than keep.
 func (s *shard[K, V]) evict(keep *cached[K, V]) {

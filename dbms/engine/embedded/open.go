@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/sstable"
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
@@ -42,7 +43,8 @@ func Open(fs vfs.FS, dir string, opts Options) (*Engine, error) {
 	p.Logger = pebbleLogger{e}
 	p.EventListener = e.listener()
 	p.Comparer = e.walks.comparer()
-	e.loads.init(p)
+	e.loads.init(p) // whose rows are not in Pebble yet
+	p.BlockPropertyCollectors = []func() sstable.BlockPropertyCollector{spanMapper{&e.started}.collector}
 	err := e.checkTails(fs, dir)
 	if err == nil {
 		err = e.guard(func() (err error) {

@@ -138,7 +138,7 @@ func pebbleOptions(fs vfs.FS, o *Options) *pebble.Options {
 	// A table that is taken in by way of the queue of memtables is only put into its place by
 	// reading others: on a device that cannot be read, no memtable behind it would ever go.
 	p.Experimental.DisableIngestAsFlushable = func() bool { return true }
-	p.BlockPropertyCollectors = []func() sstable.BlockPropertyCollector{newSpanCollector}
+	p.BlockPropertyCollectors = []func() sstable.BlockPropertyCollector{spanMapper{}.collector}
 	if o.tune != nil {
 		o.tune(p)
 	}

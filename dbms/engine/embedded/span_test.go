@@ -1,0 +1,71 @@
+package embedded
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/tuplix/tuplix/dbms/engine"
+)
+
+// TestSpans: what has lain in tables since before a version is not read by who asks what
+// changed after it; what is in memory, or was written over, is found all the same.
+func TestSpans(t *testing.T) {
+	e, err := Open(vfs.NewMem(), "store", Options{NoBackground: true})
+	must(t, err)
+	defer func() { must(t, e.Close()) }()
+	const rows, changed = 20_000, 10
+	put := func(i int, value string) engine.Version {
+		v, err := e.Update(ctx, &engine.Op{NoWait: true}, func(tx engine.Tx) error { return tx.Put(fmt.Appendf(nil, "key %06d", i), []byte(value)) })
+		must(t, err)
+		return v
+	}
+	for i := range rows {
+		put(i, "old and long enough for a block to have some dozens of them")
+	}
+	must(t, e.Compact(ctx))
+	looked := func(after engine.Version) (n int) {
+		v, err := e.internal(after)
+		must(t, err)
+		lines, err := e.timelines(engine.All, false, v)
+		must(t, err)
+		for lines.next() {
+			n++
+		}
+		must(t, lines.close())
+		return n
+	}
+	told := func(after engine.Version) (n int) {
+		must(t, e.View(ctx, "", func(r engine.Reader) error {
+			for _, err := range r.Changes(engine.All, after) {
+				if err != nil {
+					return err
+				}
+				n++
+			}
+			return nil
+		}))
+		return n
+	}
+	var versions []engine.Version
+	for round := range 3 {
+		before := e.last.Load().external()
+		versions = append(versions, before)
+		for i := range changed {
+			put(i*rows/changed, fmt.Sprint("new ", round))
+		}
+		put(rows+round, "another")
+		if n := looked(before); n > rows/10 {
+			t.Errorf("round %d: %d rows are looked at to find %d", round, n, changed+1)
+		}
+		if round == 1 { // all rows are written anew
+			must(t, e.Compact(ctx))
+		}
+		for i, v := range versions {
+			if got, want := told(v), (round+1-i)*(changed+1); got != want {
+				t.Errorf("round %d: %d changes since version %d, want %d", round, got, i, want)
+			}
+		}
+	}
+}
