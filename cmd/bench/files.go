@@ -25,15 +25,16 @@ const (
 // fileContests are the figures of package file that Linux has nothing for.
 func fileContests() []contest {
 	return []contest{
-		{spec{"restore of a directory, 100,000 files", "ms", lower, 2}, "1,000 files", restoredTree(manyFiles, changedFiles), restoredTree(fewFiles, changedFiles), true},
-		{spec{"restore of a directory, all files changed", "ms", lower, record}, "10 changed", restoredTree(someFiles, someFiles), restoredTree(someFiles, changedFiles), true},
+		{spec{"restore of a directory, 100,000 files", "ms", lower, 2}, "1,000 files", restoredTree("/dir", manyFiles, changedFiles), restoredTree("/dir", fewFiles, changedFiles), true},
+		{spec{"restore of all files, 100,000", "ms", lower, 2}, "1,000 files", restoredTree("/", manyFiles, changedFiles), restoredTree("/", fewFiles, changedFiles), true},
+		{spec{"restore of a directory, all files changed", "ms", lower, record}, "10 changed", restoredTree("/dir", someFiles, someFiles), restoredTree("/dir", someFiles, changedFiles), true},
 	}
 }
 
-// restoredTree measures, in milliseconds, how long a directory with so many files, which
-// have lain there for a while, takes to be as it was before some of them, evenly spread, were
-// written.
-func restoredTree(files, changed int) measurement {
+// restoredTree measures, in milliseconds, how long a path takes to be as it was before some
+// of the files in a directory, evenly spread, were written. They have lain there for a
+// while, and are in memory.
+func restoredTree(path string, files, changed int) measurement {
 	return func(ctx context.Context) (ms float64, err error) {
 		st, fs, err := file.OpenVolume(ctx, vfs.NewMem(), store.Options{Options: embedded.Options{Memory: storeMemory}}, file.Options{Memory: storeMemory / 4}, file.Tables()...)
 		if err != nil {
@@ -48,9 +49,9 @@ func restoredTree(files, changed int) measurement {
 			return 0, err
 		}
 		begun := time.Now()
-		done, err := fs.Restore(ctx, op("restore"), "/dir", moment)
+		done, err := fs.Restore(ctx, op("restore"), path, moment)
 		took := time.Since(begun)
-		if err == nil && done.Inodes != changed {
+		if err == nil && path != "/" && done.Inodes != changed { // of all files it is not known
 			err = fmt.Errorf("restored %+v", done)
 		}
 		return microseconds(took) / 1e3, err

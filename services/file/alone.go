@@ -2,6 +2,7 @@ package file
 
 import (
 	"errors"
+	"fmt"
 
 	"github.com/tuplix/tuplix/dbms/engine"
 	"github.com/tuplix/tuplix/dbms/table"
@@ -33,86 +34,65 @@ func (fs *FS) alone(fn func() error) error {
 	return fn()
 }
 
-// reload makes what is in memory what is stored, after somebody else has changed that: of
-// inodes these only, unless it is nil. No call is under way.
-func (fs *FS) reload(these map[uint64]bool) error {
+// reload has what is in memory be what is stored, after somebody else has changed that. No
+// call is under way. It takes no time for what is in memory: caches are dropped, and of
+// inodes each is read again when it is used next (renew).
+func (fs *FS) reload() error {
+	fs.era.Add(1) // before the caches are empty: what was read before is not put into them
 	fs.names.clear()
 	fs.extents.clear()
 	fs.pages.clear()
-	err := fs.view(func(tx *table.Tx) error {
-		if err := fs.loadCounters(tx); err != nil {
-			return err
-		}
-		if these != nil {
-			return fs.reloadInodes(tx, these)
-		}
-		for i := range fs.inodes {
-			if err := fs.inodes[i].reload(tx); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	return firstError(err, fs.reloadImages())
+	return firstError(fs.view(fs.loadCounters), fs.reloadImages())
 }
 
-// reloadInodes reads the rows of these inodes, as far as somebody uses them.
-func (fs *FS) reloadInodes(tx *table.Tx, these map[uint64]bool) error {
-	for number := range these {
-		t := &fs.inodes[number%inodeTables]
-		t.mu.Lock()
-		n := t.inodes[number].Value()
-		t.mu.Unlock()
-		if n == nil {
-			continue // no call is under way that would load it
-		}
-		if err := n.reloadFrom(tx); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// reload reads the rows of inodes that somebody uses.
-func (t *inodeTable) reload(tx *table.Tx) error {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	for _, p := range t.inodes {
-		if n := p.Value(); n != nil {
-			if err := n.reloadFrom(tx); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-func (n *Inode) reloadFrom(tx *table.Tx) error {
-	row, err := inodes.Get(tx, n.number)
-	if err != nil && !errors.Is(err, table.ErrNotFound) {
-		return err
-	}
-	return n.reload(&row, err == nil)
-}
-
-// reload replaces the record; an inode that is no longer there is empty, and stays so.
-func (n *Inode) reload(row *InodeRow, there bool) error {
+// lock locks the inode, whose record is then what is stored and what calls have changed
+// since.
+func (n *Inode) lock() {
 	n.mu.Lock()
-	defer n.mu.Unlock()
+	n.renew()
+}
+
+// rlock is lock for readers.
+func (n *Inode) rlock() {
+	n.mu.RLock()
+	for n.era != n.fs.era.Load() {
+		n.mu.RUnlock()
+		n.lock()
+		n.mu.Unlock()
+		n.mu.RLock()
+	}
+}
+
+// renew takes over what is stored, if somebody else has changed that since the inode was
+// read. An inode that is no longer there is empty, and stays so; one that cannot be read
+// is refused by what would look into it. mu is held.
+func (n *Inode) renew() {
+	era := n.fs.era.Load()
+	if n.era == era {
+		return
+	}
+	n.era = era
+	var r record
+	var row InodeRow
+	err := n.fs.view(func(tx *table.Tx) (err error) {
+		row, err = inodes.Get(tx, n.number)
+		return err
+	})
+	if err == nil {
+		r, err = recordOf(&row)
+	}
 	n.epoch.Add(1)
 	n.layers.Store(nil)
 	n.change = n.fs.journal.committed.Load()
-	n.stored, n.dead = there, !there
-	if !there {
-		n.record.Size, n.record.Blocks, n.record.Links, n.orphan, n.storedSize = 0, 0, 0, false, 0
-		return nil
+	n.stored, n.dead, n.unread = err == nil, err != nil, nil
+	if err == nil {
+		n.record, n.orphan, n.storedSize = r, r.Links == 0, r.Size
+		return
 	}
-	r, err := recordOf(row)
-	if err != nil {
-		return err
+	n.record.Size, n.record.Blocks, n.record.Links, n.orphan, n.storedSize = 0, 0, 0, false, 0
+	if !errors.Is(err, table.ErrNotFound) {
+		n.unread = n.fs.broken(fmt.Errorf("inode %d: %w", n.number, err))
 	}
-	n.record, n.orphan, n.storedSize = r, r.Links == 0, r.Size
-	return nil
 }
 
 // discard forgets what calls have changed that is not stored, and takes what is. No
@@ -125,7 +105,7 @@ func (fs *FS) discard() error {
 	j.open, j.flushing = newGroup(number+1), nil
 	j.mu.Unlock()
 	j.committed.Store(number)
-	return fs.reload(nil)
+	return fs.reload()
 }
 
 // restored is told of every restore in the store. If it has changed the rows of files,

@@ -33,8 +33,11 @@ func (n *Inode) ReadAt(p []byte, off int64) (int, error) {
 	if off < 0 {
 		return 0, syscall.EINVAL
 	}
-	n.mu.RLock()
+	n.rlock()
 	defer n.mu.RUnlock()
+	if n.unread != nil {
+		return 0, n.unread
+	}
 	if off >= n.record.Size {
 		return 0, nil
 	}
@@ -103,7 +106,7 @@ func (n *Inode) storedPage(block uint64) (data []byte, err error) {
 // most two such groups.
 func (n *Inode) view(fn func(s *stored) error) (err error) {
 	for range 4 {
-		s := stored{n: n, epoch: n.epoch.Load(), layers: n.layers.Load()}
+		s := stored{n: n, epoch: n.epoch.Load(), era: n.era, layers: n.layers.Load()}
 		err = n.fs.view(func(tx *table.Tx) error {
 			s.tx = tx
 			return fn(&s)
@@ -120,6 +123,7 @@ type stored struct {
 	n     *Inode
 	tx    *table.Tx
 	epoch uint64 // of the inode before tx began
+	era   uint64 // likewise
 
 	// What was not stored before tx began. What these layers do not have, tx has; later
 	// ones may lack what was stored after tx began.
@@ -157,10 +161,13 @@ func (s *stored) page(block uint64) ([]byte, error) {
 	return pageOf(row.Bytes, int(r.index)), nil
 }
 
+// current tells whether nothing newer was stored since tx began.
+func (s *stored) current() bool { return s.n.epoch.Load() == s.epoch && s.n.fs.era.Load() == s.era }
+
 // keep caches a page that was read, unless a group with newer ones was stored since.
 func (s *stored) keep(block uint64, data []byte) {
 	k := blockKey{s.n.number, block}
-	s.n.fs.pages.putIf(k.hash(), k, data, cap(data)+blockOverhead, func() bool { return s.n.epoch.Load() == s.epoch })
+	s.n.fs.pages.putIf(k.hash(), k, data, cap(data)+blockOverhead, s.current)
 }
 
 func (fs *FS) cachePage(n *Inode, block uint64, data []byte) {
@@ -184,7 +191,7 @@ func (s *stored) extent(number uint64) (*extent, error) {
 		return nil, err
 	}
 	// What was read before a group was stored must not replace what that has shown.
-	cache.putIf(k.hash(), k, x, x.cost(), func() bool { return s.n.epoch.Load() == s.epoch })
+	cache.putIf(k.hash(), k, x, x.cost(), s.current)
 	return x, nil
 }
 

@@ -83,6 +83,7 @@ type FS struct {
 	journal    journal
 	loads      loads
 	inodes     [inodeTables]inodeTable
+	era        atomic.Uint64             // counts how often somebody else has changed what is stored
 	names      *cache[nameKey, *Inode]   // nil: no such name
 	pages      *cache[blockKey, []byte]  // as stored
 	extents    *cache[blockKey, *extent] // by inode and chunk, as stored

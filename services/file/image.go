@@ -98,7 +98,7 @@ func (i *images) list() []*Inode {
 // returns the parts of the image that it lies in, in their order. Until Unshare, views
 // is told what becomes of the file. ENODEV if it is no regular file, ENOMEM, EIO.
 func (n *Inode) Share(views Views, off, length int64) ([]Part, error) {
-	n.mu.Lock()
+	n.lock()
 	defer n.mu.Unlock()
 	switch {
 	case n.record.Type() != syscall.S_IFREG:
@@ -195,7 +195,7 @@ func (n *Inode) fillPart(p *Part) error {
 
 // Mapped tells whether the file has an image.
 func (n *Inode) Mapped() bool {
-	n.mu.RLock()
+	n.rlock()
 	defer n.mu.RUnlock()
 	return n.image != nil
 }
@@ -203,7 +203,7 @@ func (n *Inode) Mapped() bool {
 // Refresh tells the views what size the file has, for mappings that came to them since
 // they were last told.
 func (n *Inode) Refresh() {
-	n.mu.Lock()
+	n.lock()
 	defer n.mu.Unlock()
 	if n.image != nil {
 		n.image.views.Resized(n.record.Size)
@@ -213,7 +213,7 @@ func (n *Inode) Refresh() {
 // CollectChanges asks the views which pages were stored to, before some of their
 // mappings go.
 func (n *Inode) CollectChanges() {
-	n.mu.Lock()
+	n.lock()
 	defer n.mu.Unlock()
 	n.image.collect()
 }
@@ -221,7 +221,7 @@ func (n *Inode) CollectChanges() {
 // Unshare says that there is no mapping any longer. What they have changed is saved; if
 // that fails it is tried again with every Sync.
 func (n *Inode) Unshare() error {
-	n.mu.Lock()
+	n.lock()
 	if n.image != nil {
 		n.image.unused = true
 	}

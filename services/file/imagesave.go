@@ -11,7 +11,7 @@ func (n *Inode) save() error {
 	n.writing.Lock()
 	defer n.writing.Unlock()
 	for first := true; ; first = false {
-		n.mu.Lock()
+		n.lock()
 		if first { // what is stored from now on is for the next time
 			n.image.collect()
 		}
@@ -46,7 +46,7 @@ func (n *Inode) saveStep() error {
 		return err
 	}
 	defer n.fs.leave()
-	n.mu.Lock()
+	n.lock()
 	defer n.mu.Unlock()
 	m := n.image
 	blocks := slices.Sorted(maps.Keys(m.changed))
@@ -74,7 +74,7 @@ func (fs *FS) saveImages() (err error) {
 // storing tells whether there are mappings that may be stored to at any time.
 func (fs *FS) storing() bool {
 	for _, n := range fs.images.list() {
-		n.mu.RLock()
+		n.rlock()
 		storing := n.image != nil && (n.image.views.Writable() || len(n.image.changed) > 0)
 		n.mu.RUnlock()
 		if storing {
@@ -98,7 +98,7 @@ func (fs *FS) reloadImages() error {
 // reloadImage reads [from, end) of the image anew. What mappings have changed there, and is
 // not saved, is kept or lost.
 func (n *Inode) reloadImage(from, end int64, keep bool) error {
-	n.mu.Lock()
+	n.lock()
 	defer n.mu.Unlock()
 	m := n.image
 	if m == nil {

@@ -161,7 +161,7 @@ func (t *Tx) tell(kind NoticeKind, n *Inode) {
 
 // WriteAt is Inode.WriteAt; a long write is whole, too.
 func (t *Tx) WriteAt(n *Inode, p []byte, off int64) (int, error) {
-	n.mu.Lock()
+	n.lock()
 	defer n.mu.Unlock()
 	if err := n.put(p, off, &loadedChunks{}); err != nil {
 		return 0, err

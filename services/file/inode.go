@@ -25,6 +25,8 @@ type Inode struct {
 	unnamed bool   // it has never had a name
 	dead    bool   // it is gone, and so are its rows when the group is stored
 	change  uint64 // number of the group with the last change
+	era     uint64 // of FS.era when the record was read
+	unread  error  // why there is nothing to be seen of an inode that is there; nil: it was read
 
 	image *image // what mappings show; nil: there are none
 
@@ -43,28 +45,28 @@ func (n *Inode) Number() uint64 { return n.number }
 
 // Attr returns the attributes.
 func (n *Inode) Attr() Attr {
-	n.mu.RLock()
+	n.rlock()
 	defer n.mu.RUnlock()
 	return n.record.Attr
 }
 
 // Mode returns the type and permission bits.
 func (n *Inode) Mode() uint32 {
-	n.mu.RLock()
+	n.rlock()
 	defer n.mu.RUnlock()
 	return n.record.Mode
 }
 
 // Size returns the size of a file in bytes.
 func (n *Inode) Size() int64 {
-	n.mu.RLock()
+	n.rlock()
 	defer n.mu.RUnlock()
 	return n.record.Size
 }
 
 // Readlink returns the target of a symbolic link; EINVAL for anything else.
 func (n *Inode) Readlink() (string, error) {
-	n.mu.RLock()
+	n.rlock()
 	defer n.mu.RUnlock()
 	if n.record.Type() != syscall.S_IFLNK {
 		return "", syscall.EINVAL
@@ -76,7 +78,7 @@ func (n *Inode) Readlink() (string, error) {
 // root itself. ENOTDIR for what is not a directory, ENOENT for a directory
 // that was removed.
 func (n *Inode) Parent() (*Inode, error) {
-	n.mu.RLock()
+	n.rlock()
 	parent, mode, dead := n.record.parent, n.record.Type(), n.record.Links == 0
 	n.mu.RUnlock()
 	switch {
@@ -115,9 +117,12 @@ func (n *Inode) misplace(dir *Inode, name string) {
 // Open keeps the contents until Close, whatever happens to the names.
 // ENOENT if the last name went before.
 func (n *Inode) Open() error {
-	n.mu.Lock()
+	n.lock()
 	defer n.mu.Unlock()
-	if n.dead {
+	switch {
+	case n.unread != nil:
+		return n.unread
+	case n.dead:
 		return syscall.ENOENT
 	}
 	n.opens++
@@ -127,7 +132,7 @@ func (n *Inode) Open() error {
 // Close undoes an Open. The last Close of an inode without a name deletes
 // its contents.
 func (n *Inode) Close() error {
-	n.mu.Lock()
+	n.lock()
 	switch {
 	case n.opens == 0:
 		n.mu.Unlock()
@@ -142,7 +147,7 @@ func (n *Inode) Close() error {
 		return err
 	}
 	defer n.fs.leave()
-	n.mu.Lock()
+	n.lock()
 	defer n.mu.Unlock()
 	if n.opens--; n.opens == 0 && n.record.Links == 0 && !n.dead {
 		n.delete()
@@ -163,7 +168,7 @@ func (n *Inode) Update(fn func(a *Attr)) error {
 
 // update is Update inside the gate.
 func (n *Inode) update(fn func(a *Attr)) error {
-	n.mu.Lock()
+	n.lock()
 	defer n.mu.Unlock()
 	if n.dead {
 		return syscall.ENOENT
@@ -208,7 +213,7 @@ func (fs *FS) inode(number uint64) (*Inode, error) {
 	if n := t.inodes[number].Value(); n != nil {
 		return n, nil
 	}
-	n := &Inode{fs: fs, number: number, stored: true, change: fs.journal.committed.Load()}
+	n := &Inode{fs: fs, number: number, stored: true, change: fs.journal.committed.Load(), era: fs.era.Load()}
 	err := fs.view(func(tx *table.Tx) error {
 		row, err := inodes.Get(tx, number)
 		if err == nil {

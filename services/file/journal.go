@@ -318,14 +318,14 @@ func (fs *FS) Sync() error {
 
 // Sync makes the inode's changes durable, its names among them.
 func (n *Inode) Sync() error {
-	n.mu.RLock()
+	n.rlock()
 	change, mapped := n.change, n.image != nil
 	n.mu.RUnlock()
 	if mapped {
 		if err := n.save(); err != nil {
 			return err
 		}
-		n.mu.RLock()
+		n.rlock()
 		change = n.change
 		n.mu.RUnlock()
 	}

@@ -46,7 +46,7 @@ func (n *Inode) Lookup(name string) (*Inode, error) {
 		}
 		return child, nil
 	}
-	n.mu.RLock()
+	n.rlock()
 	defer n.mu.RUnlock()
 	child, err := n.lookup(name)
 	if err == nil && child == nil {
@@ -71,7 +71,11 @@ func (n *Inode) lookup(name string) (*Inode, error) {
 	if err != nil {
 		return nil, err
 	}
-	n.remember(strings.Clone(name), child)
+	k.name = strings.Clone(name)
+	n.fs.names.putIf(k.hash(), k, child, 1, func() bool { return n.fs.era.Load() == n.era })
+	if child != nil {
+		child.placed.Store(&place{n, k.name})
+	}
 	return child, nil
 }
 
@@ -134,7 +138,7 @@ func (n *Inode) create(name string, what New) (*Inode, error) {
 	}
 	n.fs.tree.Lock()
 	defer n.fs.tree.Unlock()
-	n.mu.Lock()
+	n.lock()
 	defer n.mu.Unlock()
 	if err := n.absent(name); err != nil {
 		return nil, err
@@ -157,7 +161,7 @@ func (n *Inode) CreateUnnamed(what New) (*Inode, error) {
 	defer n.fs.leave()
 	n.fs.tree.Lock()
 	defer n.fs.tree.Unlock()
-	n.mu.Lock()
+	n.lock()
 	defer n.mu.Unlock()
 	if err := n.writableDirectory(); err != nil {
 		return nil, err
@@ -215,7 +219,7 @@ func (n *Inode) newChild(what New) *Inode {
 	case syscall.S_IFLNK:
 		r.target, r.Size = strings.Clone(what.Target), int64(len(what.Target))
 	}
-	return &Inode{fs: n.fs, number: r.Number, kind: r.Type(), record: r}
+	return &Inode{fs: n.fs, number: r.Number, kind: r.Type(), record: r, era: n.fs.era.Load()}
 }
 
 // grow accounts in a directory for one entry more or less; mu is held.
@@ -353,7 +357,7 @@ next:
 				continue next
 			}
 		}
-		n.mu.Lock()
+		n.lock()
 		locked = append(locked, n)
 	}
 	return func() {

@@ -36,8 +36,12 @@ const _ = uint(62 - hashBits - positionBits)
 // false; the entry refused counts as not listed. emit must not use the file
 // system. ENOTDIR.
 func (n *Inode) ReadDir(position int64, emit func(Entry) bool) error {
-	a := n.Attr()
+	n.rlock()
+	a, unread := n.record.Attr, n.unread
+	n.mu.RUnlock()
 	switch {
+	case unread != nil:
+		return unread
 	case a.Type() != syscall.S_IFDIR:
 		return syscall.ENOTDIR
 	case a.Size == 0:
@@ -114,7 +118,7 @@ func (l *lister) position(hash uint64) int64 {
 
 // lastChange is the group of the inode's last change.
 func (n *Inode) lastChange() uint64 {
-	n.mu.RLock()
+	n.rlock()
 	defer n.mu.RUnlock()
 	return n.change
 }

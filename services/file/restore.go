@@ -41,16 +41,16 @@ type Restored struct {
 // time is no longer kept, and those of the store.
 func (fs *FS) Restore(ctx context.Context, op *engine.Op, name string, to time.Time) (r Restored, err error) {
 	parts := strings.FieldsFunc(path.Clean("/"+name), func(r rune) bool { return r == '/' })
-	err = fs.restore(ctx, op, to, func(tx *table.Tx, to engine.Version) (written map[uint64]bool, err error) {
+	err = fs.restore(ctx, op, to, func(tx *table.Tx, to engine.Version) error {
 		if len(parts) == 0 {
-			return nil, fs.restoreAll(tx, to)
+			return fs.restoreAll(tx, to)
 		}
 		x, err := fs.restorePath(tx, to, parts)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		r = x.done
-		return x.written(), x.end(fs)
+		return x.end(fs)
 	})
 	if err != nil {
 		return Restored{}, err // nothing is restored
@@ -62,17 +62,16 @@ func (fs *FS) Restore(ctx context.Context, op *engine.Op, name string, to time.T
 // others changes: other tables, as they were at that version. If that fails nothing is
 // restored. It may be run again. Errors are those of Restore, and what it returned.
 func (fs *FS) RestoreWith(ctx context.Context, op *engine.Op, to time.Time, others func(tx *table.Tx, to engine.Version) error) error {
-	return fs.restore(ctx, op, to, func(tx *table.Tx, to engine.Version) (map[uint64]bool, error) {
+	return fs.restore(ctx, op, to, func(tx *table.Tx, to engine.Version) error {
 		if err := others(tx, to); err != nil {
-			return nil, err
+			return err
 		}
-		return nil, fs.restoreAll(tx, to)
+		return fs.restoreAll(tx, to)
 	})
 }
 
-// restore runs do as a transaction that makes rows of files what they were; do
-// returns the inodes that it has written, nil if that may be all.
-func (fs *FS) restore(ctx context.Context, op *engine.Op, to time.Time, do func(tx *table.Tx, to engine.Version) (map[uint64]bool, error)) error {
+// restore runs do as a transaction that makes rows of files what they were.
+func (fs *FS) restore(ctx context.Context, op *engine.Op, to time.Time, do func(tx *table.Tx, to engine.Version) error) error {
 	past, err := fs.At(to)
 	if err != nil {
 		return err
@@ -80,15 +79,11 @@ func (fs *FS) restore(ctx context.Context, op *engine.Op, to time.Time, do func(
 	fs.restoring.Store(true)
 	defer fs.restoring.Store(false)
 	err = fs.alone(func() error {
-		var written map[uint64]bool
-		_, err := fs.db.Update(ctx, op, func(tx *table.Tx) (err error) {
-			written, err = do(tx, past.at)
-			return err
-		})
+		_, err := fs.db.Update(ctx, op, func(tx *table.Tx) error { return do(tx, past.at) })
 		if err != nil {
 			return err
 		}
-		return fs.reload(written)
+		return fs.reload()
 	})
 	if err == nil {
 		err = fs.collectOrphans()
@@ -150,17 +145,6 @@ func (fs *FS) restorePath(tx *table.Tx, to engine.Version, parts []string) (*res
 // below tells whether an inode is or was below the path, and may have changed.
 func (r *restorer) below(number uint64) bool {
 	return r.now.inodes[number] != nil || r.then.inodes[number] != nil
-}
-
-// written are the inodes whose rows may be others than before.
-func (r *restorer) written() map[uint64]bool {
-	all := map[uint64]bool{r.dir.Number: true}
-	for _, s := range []*subtree{&r.now, &r.then} {
-		for number := range s.inodes {
-			all[number] = true
-		}
-	}
-	return all
 }
 
 // findDirectory walks to a directory, without following links.
@@ -266,7 +250,7 @@ func count(dir *InodeRow, e *EntryRow, by int) {
 
 // inode makes one inode as it was.
 func (r *restorer) inode(number uint64, then *InodeRow) error {
-	now, err := inodes.Get(r.tx, number)
+	now, err := r.present(number)
 	there := err == nil
 	if err != nil && !errors.Is(err, table.ErrNotFound) {
 		return err
@@ -301,6 +285,14 @@ func (r *restorer) inode(number uint64, then *InodeRow) error {
 		err = r.contents(number)
 	}
 	return err
+}
+
+// present is the row of an inode as it is now.
+func (r *restorer) present(number uint64) (InodeRow, error) {
+	if row := r.now.inodes[number]; row != nil {
+		return *row, nil
+	}
+	return inodes.Get(r.tx, number)
 }
 
 // contents makes the extents and attributes of an inode as they were.

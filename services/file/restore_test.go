@@ -411,3 +411,29 @@ func (g *grove) known(path string, to time.Time) {
 		g.t.Fatal(err)
 	}
 }
+
+// TestUnread: an inode that cannot be read again after somebody else has changed what is
+// stored shows nothing, and says so.
+func TestUnread(t *testing.T) {
+	fs := must[*FS](t)(mount(vfs.NewMem(), Options{Log: t.Logf}))
+	dir := must[*Inode](t)(fs.Root().Create("dir", New{Mode: syscall.S_IFDIR | 0o755}))
+	f := create(t, dir, "file")
+	must[int](t)(f.WriteAt([]byte("contents"), 0))
+	if err := fs.Sync(); err != nil {
+		t.Fatal(err)
+	}
+	if err := fs.db.Engine().Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := fs.reload(); err == nil {
+		t.Error("a closed store can be read")
+	}
+	if n, err := f.ReadAt(make([]byte, 8), 0); err != syscall.EIO {
+		t.Errorf("read: %d, %v", n, err)
+	}
+	wantErr(t, "open", f.Open(), syscall.EIO)
+	wantErr(t, "list", dir.ReadDir(0, func(Entry) bool { return true }), syscall.EIO)
+	_, err := dir.Lookup("file")
+	wantErr(t, "look up", err, syscall.EIO)
+	wantErr(t, "write", func() error { _, err := f.WriteAt([]byte("x"), 0); return err }(), syscall.EIO)
+}

@@ -26,13 +26,14 @@ type follower struct {
 type side struct {
 	*subtree
 	tx     *table.Tx
-	inside map[uint64]bool   // whether directories are below, of those that were asked for
-	looked map[uint64]uint32 // how many names of a file were looked at, below or elsewhere
+	rows   map[uint64]*InodeRow // that were read; nil: there is none with a name
+	inside map[uint64]bool      // whether directories are below, of those that were asked for
+	looked map[uint64]uint32    // how many names of a file were looked at, below or elsewhere
 }
 
 func newSide(s *subtree, tx *table.Tx, top uint64) side {
 	s.clear()
-	return side{subtree: s, tx: tx, inside: map[uint64]bool{top: true, rootNumber: false}, looked: map[uint64]uint32{}}
+	return side{subtree: s, tx: tx, rows: map[uint64]*InodeRow{}, inside: map[uint64]bool{top: true, rootNumber: false}, looked: map[uint64]uint32{}}
 }
 
 // follow gathers what has changed below a name that is and was a directory's. It reports
@@ -83,20 +84,30 @@ func (s *side) addInode(number uint64) error {
 	if s.names[number]++; s.inodes[number] != nil {
 		return nil
 	}
-	row, err := inodes.Get(s.tx, number)
+	row, err := s.find(number)
+	if err == nil && row == nil {
+		err = table.ErrNotFound // a name without an inode: the store is damaged
+	}
 	if err == nil {
-		s.inodes[number] = &row
+		s.inodes[number] = row
 	}
 	return err
 }
 
 // find returns an inode that has a name, or nil.
 func (s *side) find(number uint64) (*InodeRow, error) {
-	row, err := inodes.Get(s.tx, number)
-	if errors.Is(err, table.ErrNotFound) || err == nil && row.Links == 0 {
-		return nil, nil
+	if row, known := s.rows[number]; known {
+		return row, nil
 	}
-	return &row, err
+	row, err := inodes.Get(s.tx, number)
+	found := &row
+	if errors.Is(err, table.ErrNotFound) || err == nil && row.Links == 0 {
+		found, err = nil, nil
+	}
+	if err == nil {
+		s.rows[number] = found
+	}
+	return found, err
 }
 
 // isBelow tells whether a directory is the top one or below it.

@@ -4,7 +4,7 @@ import "syscall"
 
 // SeekData finds the next stored byte at or after off; ENXIO if none is left.
 func (n *Inode) SeekData(off int64) (int64, error) {
-	n.mu.RLock()
+	n.rlock()
 	defer n.mu.RUnlock()
 	if off < 0 || off >= n.record.Size {
 		return 0, syscall.ENXIO
@@ -32,7 +32,7 @@ func (n *Inode) SeekData(off int64) (int64, error) {
 // SeekHole finds the next byte at or after off that is not stored; the end
 // of the file is one. ENXIO from the end on.
 func (n *Inode) SeekHole(off int64) (int64, error) {
-	n.mu.RLock()
+	n.rlock()
 	defer n.mu.RUnlock()
 	if off < 0 || off >= n.record.Size {
 		return 0, syscall.ENXIO

@@ -129,7 +129,7 @@ func (n *Inode) cloneStep(src *Inode, from, to, length int64) error {
 		return err
 	}
 	return fs.alone(func() error {
-		n.mu.Lock()
+		n.lock()
 		defer n.mu.Unlock()
 		end := from + length
 		switch {

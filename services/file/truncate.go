@@ -47,7 +47,7 @@ func (n *Inode) truncateStep(size int64) error {
 
 // truncate is Truncate inside the gate.
 func (n *Inode) truncate(size int64) error {
-	n.mu.Lock()
+	n.lock()
 	defer n.mu.Unlock()
 	if n.dead {
 		return syscall.ENOENT
@@ -75,7 +75,7 @@ func (n *Inode) PunchHole(off, length int64) error {
 		return err
 	}
 	defer n.fs.leave()
-	n.mu.Lock()
+	n.lock()
 	defer n.mu.Unlock()
 	end := min(off+length, n.record.Size)
 	if off >= end {

@@ -49,7 +49,7 @@ func (n *Inode) writeStep(p []byte, off int64) error {
 	if err != nil {
 		return err
 	}
-	n.mu.Lock()
+	n.lock()
 	defer n.mu.Unlock()
 	return n.put(p, off, &loaded)
 }

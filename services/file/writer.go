@@ -151,7 +151,7 @@ func (w *writer) cut(n *Inode, from uint64, l *layer) error {
 
 // stored reads what is stored of an inode. Nobody else stores groups meanwhile.
 func (w *writer) stored(n *Inode) *stored {
-	return &stored{n: n, tx: w.tx, epoch: n.epoch.Load()}
+	return &stored{n: n, tx: w.tx, epoch: n.epoch.Load(), era: n.fs.era.Load()}
 }
 
 // scanExtents calls each for the chunks of an inode in [from, to) that are stored.
@@ -400,7 +400,7 @@ func (w *writer) showChunks() {
 // keepPages puts pages that were just stored into the cache, in place of older ones,
 // but not those that calls have changed or removed since.
 func (fs *FS) keepPages(n *Inode, l *layer) {
-	n.mu.RLock()
+	n.rlock()
 	defer n.mu.RUnlock()
 	open := n.layers.Load().open
 	for number, c := range l.chunks {

@@ -70,7 +70,7 @@ func (j *journal) xattrsOf(n *Inode) map[string]xattrChange {
 
 // Xattr returns the value of an extended attribute, which must not be changed: ENODATA.
 func (n *Inode) Xattr(name string) ([]byte, error) {
-	n.mu.RLock()
+	n.rlock()
 	defer n.mu.RUnlock()
 	return n.xattr(name)
 }
@@ -106,7 +106,7 @@ func storedXattr(tx *table.Tx, inode uint64, name string) ([]byte, error) {
 
 // Xattrs lists the names of the extended attributes, sorted.
 func (n *Inode) Xattrs() (names []string, err error) {
-	n.mu.RLock()
+	n.rlock()
 	defer n.mu.RUnlock()
 	if n.record.attributes == 0 {
 		return nil, nil
@@ -163,7 +163,7 @@ func (n *Inode) setXattr(name string, value []byte, flags int) error {
 	case len(value) > MaxXattrValue:
 		return syscall.E2BIG
 	}
-	n.mu.Lock()
+	n.lock()
 	defer n.mu.Unlock()
 	exists, err := n.hasXattr(name)
 	switch {
@@ -212,7 +212,7 @@ func (n *Inode) RemoveXattr(name string) error {
 
 // removeXattr is RemoveXattr inside the gate.
 func (n *Inode) removeXattr(name string) error {
-	n.mu.Lock()
+	n.lock()
 	defer n.mu.Unlock()
 	exists, err := n.hasXattr(name)
 	if err == nil && !exists {
