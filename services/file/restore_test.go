@@ -61,7 +61,7 @@ func describeName(t *testing.T, fs *FS, name string) string {
 //
 // What differs is found out in each way, and their outcome is the same.
 func TestRestore(t *testing.T) {
-	seeds := 12
+	seeds := max(12/raceShare, 2)
 	if testing.Short() {
 		seeds = 3
 	}
@@ -230,7 +230,7 @@ func TestRestoredLoads(t *testing.T) {
 // TestRestoreFollows restores directories of a deep tree in which each file has one name:
 // then what has changed tells what differs, without a look at what has not.
 func TestRestoreFollows(t *testing.T) {
-	for seed := range uint64(8) {
+	for seed := range uint64(max(8/raceShare, 2)) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			fs := open(t, Options{})
 			fs.restoreHow = howChanges

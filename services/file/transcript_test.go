@@ -125,6 +125,13 @@ var spokenWords = map[string]func(s *spoken, w []string) error{
 		}
 		return errors.Join(err, x.Close(), s.fs.Root().ImportTar(&b))
 	},
+	"plan": func(s *spoken, w []string) error {
+		p, err := s.fs.Plan(context.Background(), w[0], s.moments[w[1]])
+		if err != nil {
+			return err
+		}
+		return fmt.Errorf("%d files, of which %d go, and %d names; what %d transactions did", p.Inodes, p.Removed, p.Entries, p.Transactions)
+	},
 	"restore-with": func(s *spoken, w []string) error {
 		return s.fs.RestoreWith(context.Background(), &engine.Op{}, s.moments[w[0]], func(*table.Tx, engine.Version) error {
 			if len(w) > 1 {
