@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -204,7 +206,8 @@ func (r *restorer) run(top uint64) error {
 			}
 		}
 	}
-	for number, row := range r.then.inodes {
+	for _, number := range slices.Sorted(maps.Keys(r.then.inodes)) { // as they are stored
+		row := r.then.inodes[number]
 		if number == top && row.Parent != 0 {
 			row.Parent = r.dir.Number
 		}
@@ -212,9 +215,9 @@ func (r *restorer) run(top uint64) error {
 			return err
 		}
 	}
-	for number, row := range r.now.inodes {
+	for _, number := range slices.Sorted(maps.Keys(r.now.inodes)) {
 		if r.then.inodes[number] == nil {
-			if err := r.remove(number, row); err != nil {
+			if err := r.remove(number, r.now.inodes[number]); err != nil {
 				return err
 			}
 		}
@@ -281,8 +284,14 @@ func (r *restorer) inode(number uint64, then *InodeRow) error {
 		r.done.Inodes++
 		err = inodes.Put(r.tx, &row)
 	}
+	if !there {
+		now = InodeRow{}
+	}
 	if err == nil {
-		err = r.contents(number)
+		err = r.contents(number, now.Size, row.Size)
+	}
+	if err == nil && now.Attributes+row.Attributes > 0 {
+		err = restoreAttributes(r.tx, r.past, number)
 	}
 	return err
 }
@@ -295,17 +304,17 @@ func (r *restorer) present(number uint64) (InodeRow, error) {
 	return inodes.Get(r.tx, number)
 }
 
-// contents makes the extents and attributes of an inode as they were.
-func (r *restorer) contents(number uint64) error {
+// contents makes the extents of a file, of such sizes now and then, as they were.
+func (r *restorer) contents(number uint64, size, thenSize int64) error {
 	then := map[uint64]ExtentRow{}
-	for row, err := range extents.Scan(r.past, table.Prefix(number)) {
+	for row, err := range extentsOf(r.past, number, thenSize) {
 		if err != nil {
 			return err
 		}
 		then[row.Chunk] = row
 	}
 	var gone []ExtentRow
-	for row, err := range extents.Scan(r.tx, table.Prefix(number)) {
+	for row, err := range extentsOf(r.tx, number, size) {
 		if err != nil {
 			return err
 		}
@@ -330,7 +339,27 @@ func (r *restorer) contents(number uint64) error {
 			return err
 		}
 	}
-	return restoreAttributes(r.tx, r.past, number)
+	return nil
+}
+
+// extentsOf returns the extents of a file of that size: few are asked for one by one, which
+// takes less than a scan.
+func extentsOf(tx *table.Tx, number uint64, size int64) iter.Seq2[ExtentRow, error] {
+	chunks := chunksOf(size)
+	if chunks > fewChunks {
+		return extents.Scan(tx, table.Prefix(number))
+	}
+	return func(yield func(ExtentRow, error) bool) {
+		for chunk := range chunks {
+			row, err := extents.Get(tx, number, chunk)
+			if errors.Is(err, table.ErrNotFound) {
+				continue
+			}
+			if !yield(row, err) || err != nil {
+				return
+			}
+		}
+	}
 }
 
 // free deletes an extent, and frees the data that what takes its place does not have.
@@ -391,7 +420,7 @@ func (r *restorer) remove(number uint64, row *InodeRow) error {
 	}
 	r.done.Removed++
 	var gone []ExtentRow
-	for x, err := range extents.Scan(r.tx, table.Prefix(number)) {
+	for x, err := range extentsOf(r.tx, number, row.Size) {
 		if err != nil {
 			return err
 		}
@@ -402,6 +431,9 @@ func (r *restorer) remove(number uint64, row *InodeRow) error {
 			return err
 		}
 	}
-	_, err := attributes.DeleteRange(r.tx, table.Prefix(number))
+	var err error
+	if row.Attributes > 0 {
+		_, err = attributes.DeleteRange(r.tx, table.Prefix(number))
+	}
 	return firstError(err, deleteRow(inodes.Delete(r.tx, number)))
 }
