@@ -263,7 +263,8 @@ func (n *Inode) link(name string, child *Inode) error {
 	case r.Links >= MaxLinks:
 		return syscall.EMLINK
 	}
-	if r.parent = 0; r.Links == 0 {
+	r.parent = 0 // with several names it has no one place
+	if r.Links == 0 {
 		r.parent = n.number
 	}
 	r.Links++

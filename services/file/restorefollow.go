@@ -12,8 +12,8 @@ import (
 //
 // Where a directory is, its row says. A name that has not changed is in the same directory
 // now and then: it matters only if that has come to be below, or has ceased to be. So
-// looked at are the names that have changed, all those in directories that came or went,
-// and the files that have changed, which say in which directory their only name is. Of a
+// looked at are the names that have changed, all those in directories that have come, and
+// the files that have changed, which say in which directory their only name is. Of a
 // file that has names besides those that were looked at nobody knows whether they are
 // below.
 type follower struct {
