@@ -191,6 +191,7 @@ func storeContests(w *world, o *options) []contest {
 		{spec{"queue, in and out", "1/s", higher, 1}, "50,000", w.queueRate, fixed(50_000), false},
 		{spec{"queue of a million rows", "us", lower, 1.2}, "1,000 rows", w.queueLong, w.queueShort, false},
 		{spec{"queue after a million taken", "us", lower, 1.2}, "1,000 rows", w.queueTaken, w.queueShort, false},
+		{spec{"opening, a million rows", "ms", lower, 5}, "1,000 rows", opening(openedRows), opening(openedFew), true},
 		{spec{"restore of 1,000 rows", "ms", lower, 1}, "50 ms", w.restore(1_000), fixed(50), true},
 		{spec{"restore of 100,000 rows", "ms", lower, 1}, "50 ms", w.restore(100_000), fixed(50), true},
 		{spec{"restore of " + grouped(many) + " rows", "ms", lower, 1}, "50 ms", w.restore(many), fixed(50), true},
