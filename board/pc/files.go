@@ -151,11 +151,12 @@ func (f *files) close() {
 // sync makes files and tables durable.
 func (f *files) sync() error { return errors.Join(f.fs.Sync(), f.store.Sync(context.Background())) }
 
-// restart is reboot(2).
-func (f *files) restart(how linux.Restart) error {
+// restart is reboot(2); drain is called when all is durable.
+func (f *files) restart(how linux.Restart, drain func()) error {
 	if err := f.sync(); err != nil {
 		return err
 	}
+	drain()
 	switch how {
 	case linux.Reboot:
 		kernel.Reset()

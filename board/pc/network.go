@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"time"
 
 	"github.com/tuplix/tuplix/dbms/store"
 	"github.com/tuplix/tuplix/drivers/metal"
@@ -97,6 +98,17 @@ func (n *network) follow(s *store.Store) {
 	}
 	control.Provide(tables)
 }
+
+// drain lets go out what was sent before the end of the program, all of which is durable
+// by then.
+func (n *network) drain() {
+	ctx, cancel := context.WithTimeout(context.Background(), drainPatience)
+	defer cancel()
+	n.service.Drain(ctx)
+}
+
+// drainPatience is long beside what frames take that wait for nothing any more.
+const drainPatience = time.Second
 
 func (n *network) attach(name string, t virtio.Transport) error {
 	d, err := nic.Open(t, metal.Machine{})

@@ -64,7 +64,7 @@ func start() error {
 		Machine: machine{},
 		Memory:  memory{},
 		Network: network.service,
-		Restart: files.restart,
+		Restart: func(how linux.Restart) error { return files.restart(how, network.drain) },
 		Rights:  user.MayHere,
 	})
 	if err != nil {
@@ -74,7 +74,7 @@ func start() error {
 		return err
 	}
 	kernel.Serve(system.Call)
-	kernel.OnExit(files.close)
+	kernel.OnExit(func() { files.close(); network.drain() })
 	network.configure(system)
 	return files.unpackModules(&line)
 }

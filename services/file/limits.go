@@ -40,6 +40,6 @@ const (
 
 // A chunk must fit in a value with its row's header, and changes begin in chunks.
 const (
-	_ = uint(engine.MaxValue - 2*chunkSize)
+	_ = uint(engine.DefaultMaxValue - 2*chunkSize)
 	_ = uint(maxStep/chunkSize - 1)
 )

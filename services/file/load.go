@@ -10,10 +10,10 @@ import (
 	"github.com/tuplix/tuplix/dbms/table"
 )
 
-// format is the version of the meaning of the tables. Version 1 had no os.shares, and
-// is read as it is.
+// format is the version of the meaning of the tables. Version 1 had no os.shares, and in
+// version 2 files did not say in which directory they are; both are read as they are.
 const (
-	format      = 2
+	format      = 3
 	firstFormat = 1
 )
 
@@ -133,7 +133,12 @@ func (fs *FS) collectOrphans() error {
 		if err != nil {
 			return fmt.Errorf("%w: orphan %d cannot be read", ErrDamaged, number)
 		}
-		if err := firstError(n.Open(), n.Close()); err != nil {
+		if err := n.Open(); err == syscall.ENOENT {
+			continue // its last user has just closed it
+		} else if err != nil {
+			return err
+		}
+		if err := n.Close(); err != nil {
 			return err
 		}
 	}

@@ -78,9 +78,9 @@ func (fs *FS) restore(ctx context.Context, op *engine.Op, to time.Time, do func(
 	if err != nil {
 		return err
 	}
-	fs.restoring.Store(true)
-	defer fs.restoring.Store(false)
 	err = fs.alone(func() error {
+		fs.restoring.Store(true)
+		defer fs.restoring.Store(false)
 		_, err := fs.db.Update(ctx, op, func(tx *table.Tx) error { return do(tx, past.at) })
 		if err != nil {
 			return err
@@ -260,7 +260,7 @@ func (r *restorer) inode(number uint64, then *InodeRow) error {
 	}
 	row := *then
 	if row.Mode&syscall.S_IFMT == syscall.S_IFDIR {
-		if there && r.now.inodes[number] == nil {
+		if there && now.Links > 0 && r.now.inodes[number] == nil {
 			return fmt.Errorf("inode %d: %w", number, ErrMoved)
 		}
 	} else {

@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -436,4 +437,53 @@ func TestUnread(t *testing.T) {
 	_, err := dir.Lookup("file")
 	wantErr(t, "look up", err, syscall.EIO)
 	wantErr(t, "write", func() error { _, err := f.WriteAt([]byte("x"), 0); return err }(), syscall.EIO)
+}
+
+// TestRestoreOpenDirectory brings a directory back that was removed while a program was in
+// it, in each way.
+func TestRestoreOpenDirectory(t *testing.T) {
+	for _, how := range []restoreHow{howAll, howNames, howChanges} {
+		fs := open(t, Options{})
+		fs.restoreHow = how
+		dir := must[*Inode](t)(fs.Root().Create("a", New{Mode: syscall.S_IFDIR | 0o755}))
+		sub := must[*Inode](t)(dir.Create("sub", New{Mode: syscall.S_IFDIR | 0o755}))
+		create(t, sub, "file")
+		was := remember(t, fs)
+		if err := firstError(sub.Open(), sub.Unlink("file"), dir.Rmdir("sub"), fs.Sync()); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := fs.Restore(t.Context(), nil, "/a", was.at); err != nil {
+			t.Fatalf("in way %d: %v", how, err)
+		}
+		if got := describeName(t, fs, "a"); got != was.top["a"] {
+			t.Errorf("in way %d:\n%s\nwas:\n%s", how, got, was.top["a"])
+		}
+		if err := firstError(sub.Close(), fs.Check()); err != nil {
+			t.Errorf("in way %d: %v", how, err)
+		}
+	}
+}
+
+// TestRestoreTwice restores a path and the whole tree at once, again and again.
+func TestRestoreTwice(t *testing.T) {
+	fs := open(t, Options{})
+	f := create(t, must[*Inode](t)(fs.Root().Create("a", New{Mode: syscall.S_IFDIR | 0o755})), "file")
+	was := remember(t, fs)
+	var both sync.WaitGroup
+	for i, path := range []string{"/a", "/"} {
+		both.Go(func() {
+			for n := range 30 {
+				if _, err := f.WriteAt(fmt.Append(nil, i, n), 0); err != nil {
+					t.Error(err)
+				}
+				if _, err := fs.Restore(t.Context(), nil, path, was.at); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	both.Wait()
+	if got := describe(t, fs); got != was.tree {
+		t.Errorf("restored:\n%s\nwas:\n%s", got, was.tree)
+	}
 }

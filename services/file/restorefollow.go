@@ -230,7 +230,7 @@ func (s *side) place(number uint64) (known bool, err error) {
 	if err != nil || row == nil || row.Links == s.looked[number] {
 		return err == nil, err
 	}
-	if row.Parent == 0 { // it has, or had, several names
+	if row.Links > 1 || row.Parent == 0 { // it has, or had, several names
 		return false, nil
 	}
 	below, err := s.isBelow(row.Parent)

@@ -129,8 +129,7 @@ func (n *Inode) cloneStep(src *Inode, from, to, length int64) error {
 		return err
 	}
 	return fs.alone(func() error {
-		n.lock()
-		defer n.mu.Unlock()
+		defer lockAll(n, src)() // in any order, as nobody else locks two outside the gate
 		end := from + length
 		switch {
 		case n.dead || src.dead:

@@ -1,6 +1,7 @@
 package net
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -158,6 +159,16 @@ func (s *Service) SetStore(store link.Store) {
 		i.link.SetStore(store, func(err error) {
 			s.opts.Log("%s: NOTHING IS SENT any more, as it would tell of what the store may have lost; restart the machine: %v", i.name, err)
 		})
+	}
+}
+
+// Drain returns when nothing that was sent waits for the store any more, or when ctx ends.
+func (s *Service) Drain(ctx context.Context) {
+	s.mu.Lock()
+	ifaces := slices.Clone(s.ifaces)
+	s.mu.Unlock()
+	for _, i := range ifaces {
+		i.link.Drain(ctx)
 	}
 }
 

@@ -44,7 +44,7 @@ func Open(fs vfs.FS, dir string, opts Options) (*Engine, error) {
 	p.EventListener = e.listener()
 	p.Comparer = e.walks.comparer()
 	e.loads.init(p) // whose rows are not in Pebble yet
-	p.BlockPropertyCollectors = []func() sstable.BlockPropertyCollector{spanMapper{&e.started}.collector}
+	p.BlockPropertyCollectors = []func() sstable.BlockPropertyCollector{spanMapper{e}.collector}
 	err := e.checkTails(fs, dir)
 	if err == nil {
 		err = e.guard(func() (err error) {

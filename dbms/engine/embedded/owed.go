@@ -18,9 +18,12 @@ type owed struct {
 
 // committed notes a transaction that has written something, before anybody can see it.
 // The commit lock is held.
-func (o *owed) committed(t *tx) {
+func (o *owed) committed(t *tx, durable *atomic.Uint64) {
 	switch {
 	case t.op.Untold:
+		if t.op.NoWait {
+			o.shown(t.version, durable) // its function may have read more than its own
+		}
 	case t.op.NoWait:
 		o.owing.raise(t.version)
 	default:

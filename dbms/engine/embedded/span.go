@@ -27,9 +27,21 @@ import (
 
 const spanProperty = "tuplix.version"
 
-// spanMapper tells spans while an engine is open. started, which may be nil, is the newest
-// version that is perhaps in Pebble, zero while that is not known.
-type spanMapper struct{ started *atomicVersion }
+// spanMapper tells spans while an engine is open, which may be nil.
+type spanMapper struct{ e *Engine }
+
+// newest is the newest version of a row that may be in Pebble by now; zero while that is
+// not known. Of a group it is known before it is published, of a load (load.go) after.
+func (m spanMapper) newest() version {
+	if m.e == nil {
+		return 0
+	}
+	started := m.e.started.Load()
+	if started == 0 {
+		return 0
+	}
+	return max(started, m.e.last.Load())
+}
 
 // collector makes collectors for tables of rows that are in Pebble already.
 func (m spanMapper) collector() sstable.BlockPropertyCollector {
@@ -49,8 +61,8 @@ func (m spanMapper) MapPointKey(key pebble.InternalKey, _ []byte) (sstable.Block
 		return allVersions, nil
 	}
 	switch {
-	case k[0] == prefixData && m.started != nil:
-		if v := m.started.Load(); v != 0 {
+	case k[0] == prefixData:
+		if v := m.newest(); v != 0 {
 			return sstable.BlockInterval{Lower: 0, Upper: uint64(v) + 1}, nil
 		}
 	case (k[0] == prefixCommits || k[0] == prefixTrace) && len(k) == 1+versionSize:

@@ -1,6 +1,7 @@
 package embedded
 
 import (
+	"errors"
 	"fmt"
 	"testing"
 
@@ -67,5 +68,39 @@ func TestSpans(t *testing.T) {
 				t.Errorf("round %d: %d changes since version %d, want %d", round, got, i, want)
 			}
 		}
+	}
+}
+
+// TestSpansOfLoads: rows that were loaded are found by who asks what changed after a moment
+// before them, also where a compaction has written them anew before anything else was
+// committed.
+func TestSpansOfLoads(t *testing.T) {
+	e := openLoad(t, vfs.NewMem())
+	defer func() { must(t, e.Close()) }()
+	_, err := e.Update(ctx, nil, func(tx engine.Tx) error { // on both sides, so that they are compacted together
+		return errors.Join(tx.Put([]byte("a"), []byte("before")), tx.Put([]byte("z"), []byte("before")))
+	})
+	must(t, err)
+	before := e.last.Load().external()
+	const rows = 3000 // many blocks
+	l, err := e.Load(ctx, nil, loadRange)
+	must(t, err)
+	for i := range rows {
+		must(t, l.Put(loadKey(i), make([]byte, 50), nil))
+	}
+	must(t, l.Commit(ctx))
+	must(t, e.Compact(ctx))
+	n := 0
+	must(t, e.View(ctx, "", func(r engine.Reader) error {
+		for _, err := range r.Changes(engine.All, before) {
+			if err != nil {
+				return err
+			}
+			n++
+		}
+		return nil
+	}))
+	if n != rows {
+		t.Errorf("%d changes, want %d", n, rows)
 	}
 }

@@ -92,8 +92,17 @@ func (e *Engine) execute(ctx context.Context, t *tx, fn func(engine.Tx) error) e
 	}
 	now := e.opts.Now().UnixMicro()
 	t.begin(e.groups.newest.Load().after(now), now)
+	if err := e.attempt(ctx, t, fn); err != nil {
+		e.owed.shown(e.groups.newest.Load(), &e.durable) // fn knows what it has read
+		return err
+	}
+	e.observers.show(t)
+	return nil
+}
+
+// attempt runs fn and makes its effects visible.
+func (e *Engine) attempt(ctx context.Context, t *tx, fn func(engine.Tx) error) error {
 	if err := fn(t); err != nil {
-		e.owed.shown(e.groups.newest.Load(), &e.durable)
 		return err
 	}
 	if t.err != nil {
@@ -107,11 +116,7 @@ func (e *Engine) execute(ctx context.Context, t *tx, fn func(engine.Tx) error) e
 			return err
 		}
 	}
-	if err := e.apply(t); err != nil {
-		return err
-	}
-	e.observers.show(t)
-	return nil
+	return e.apply(t)
 }
 
 // apply commits what t has written. The commit lock is held.
@@ -130,7 +135,7 @@ func (e *Engine) apply(t *tx) error {
 		e.last.Store(t.version)
 		return nil
 	}
-	e.owed.committed(t)
+	e.owed.committed(t, &e.durable)
 	if t.deletes {
 		e.deleted.Store(t.version)
 	}

@@ -60,7 +60,9 @@ func (e *Engine) Watch(ctx context.Context, since engine.Version, ranges ...engi
 	case err != nil:
 		return "", err
 	case changed:
-		return e.last.Load().external(), nil
+		v := e.last.Load()
+		e.owed.shown(v, &e.durable)
+		return v.external(), nil
 	}
 	select {
 	case <-ctx.Done():
@@ -70,6 +72,7 @@ func (e *Engine) Watch(ctx context.Context, since engine.Version, ranges ...engi
 	if w.v == noVersion {
 		return "", engine.ErrClosed
 	}
+	e.owed.shown(w.v, &e.durable)
 	return w.v.external(), nil
 }
 

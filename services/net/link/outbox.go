@@ -33,6 +33,7 @@ type outbox struct {
 	mu      sync.Mutex
 	failed  func(error) // is told why nothing leaves any more
 	waiting []*stack.PacketBuffer
+	idle    chan struct{}   // closed when busy ends
 	ctx     context.Context // ends with the endpoint; nil if nothing has waited yet
 	cancel  context.CancelFunc
 	closed  bool
@@ -60,6 +61,7 @@ func (o *outbox) hold(pkts []*stack.PacketBuffer) (n int, held bool) {
 	}
 	if !o.busy.Load() {
 		o.busy.Store(true)
+		o.idle = make(chan struct{})
 		if o.ctx == nil {
 			o.ctx, o.cancel = context.WithCancel(context.Background())
 		}
@@ -76,6 +78,7 @@ func (o *outbox) run(store Store) {
 		o.waiting = nil
 		if len(pkts) == 0 {
 			o.busy.Store(false)
+			close(o.idle)
 			o.mu.Unlock()
 			return
 		}
@@ -103,6 +106,21 @@ func (o *outbox) drop(pkts []*stack.PacketBuffer, err error) {
 	o.mu.Unlock()
 	if failed != nil {
 		failed(err)
+	}
+}
+
+// Drain returns when no frame is held back, or when ctx ends.
+func (e *Endpoint) Drain(ctx context.Context) {
+	o := &e.outbox
+	o.mu.Lock()
+	idle := o.idle
+	o.mu.Unlock()
+	if idle == nil {
+		return
+	}
+	select {
+	case <-idle:
+	case <-ctx.Done():
 	}
 }
 

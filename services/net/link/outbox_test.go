@@ -99,6 +99,25 @@ func TestOutbox(t *testing.T) {
 
 		l.owed.Store(true)
 		send(nil)
+		drained := false
+		go func() { e.Drain(t.Context()); drained = true }()
+		synctest.Wait()
+		if drained {
+			t.Error("drained while a packet waits")
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		e.Drain(ctx) // gives up
+		if cancel(); ctx.Err() != context.DeadlineExceeded {
+			t.Error(ctx.Err())
+		}
+		l.after <- nil
+		synctest.Wait()
+		if !drained {
+			t.Error("not drained when nothing waits any more")
+		}
+		e.Drain(t.Context())
+		expect("it is drained", 6, 6)
+		send(nil)
 		synctest.Wait() // its Sync has begun
 		for range maxOwed {
 			send(nil)
@@ -108,7 +127,7 @@ func TestOutbox(t *testing.T) {
 			t.Errorf("a packet too many: %v", err)
 		}
 		sent++
-		expect("too many wait", 5, 5+1)
+		expect("too many wait", 6, 6+1)
 		l.after <- nil
 		l.after <- nil
 		expect("they were durable", sent-1, sent)
