@@ -23,7 +23,9 @@ import (
 // A tombstone must be in no smaller span than what it deletes: a block that is
 // skipped must not bring a deleted row back to light. A row that is written over
 // may: its successor has a later version, and whoever asks for a span asks for
-// an end, too, only in history, where nothing is written over.
+// an end, too, only in history, where nothing is written over. A compaction may write it
+// again, into a block of later versions than its successor's, which then is skipped: both
+// are no later than what was asked for, and who asks drops what it finds of the kind.
 
 const spanProperty = "tuplix.version"
 

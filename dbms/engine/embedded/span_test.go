@@ -37,18 +37,6 @@ func TestSpans(t *testing.T) {
 		must(t, lines.close())
 		return n
 	}
-	told := func(after engine.Version) (n int) {
-		must(t, e.View(ctx, "", func(r engine.Reader) error {
-			for _, err := range r.Changes(engine.All, after) {
-				if err != nil {
-					return err
-				}
-				n++
-			}
-			return nil
-		}))
-		return n
-	}
 	var versions []engine.Version
 	for round := range 3 {
 		before := e.last.Load().external()
@@ -64,7 +52,7 @@ func TestSpans(t *testing.T) {
 			must(t, e.Compact(ctx))
 		}
 		for i, v := range versions {
-			if got, want := told(v), (round+1-i)*(changed+1); got != want {
+			if got, want := changesSince(t, e, v), (round+1-i)*(changed+1); got != want {
 				t.Errorf("round %d: %d changes since version %d, want %d", round, got, i, want)
 			}
 		}
@@ -90,9 +78,16 @@ func TestSpansOfLoads(t *testing.T) {
 	}
 	must(t, l.Commit(ctx))
 	must(t, e.Compact(ctx))
-	n := 0
+	if n := changesSince(t, e, before); n != rows {
+		t.Errorf("%d changes, want %d", n, rows)
+	}
+}
+
+// changesSince counts what Changes tells of.
+func changesSince(t *testing.T, e *Engine, after engine.Version) (n int) {
+	t.Helper()
 	must(t, e.View(ctx, "", func(r engine.Reader) error {
-		for _, err := range r.Changes(engine.All, before) {
+		for _, err := range r.Changes(engine.All, after) {
 			if err != nil {
 				return err
 			}
@@ -100,7 +95,5 @@ func TestSpansOfLoads(t *testing.T) {
 		}
 		return nil
 	}))
-	if n != rows {
-		t.Errorf("%d changes, want %d", n, rows)
-	}
+	return n
 }

@@ -12,6 +12,8 @@
 // Serve stops taking input while 64 KiB wait to be read. Each Open gives a
 // description of its own with its own readiness, all on the one terminal.
 //
+// With a store (SetStore), what programs write waits until all that it may tell of is durable.
+//
 // What it refuses: job control (there is one process), modem lines, speeds,
 // VTIME (a read that asks for no byte at all returns at once), VLNEXT.
 //

@@ -17,6 +17,9 @@
 // are held back for a moment (delay), since the stack sends one for each segment
 // and a packet costs the same empty as full.
 //
+// While the store owes something (Store), frames wait for it in the outbox, so that none
+// tells of what a loss of power could undo.
+//
 // Guarantees: an outgoing payload is not copied, its memory stays unchanged
 // until the device has said done. An incoming frame is copied once, out of the
 // device's buffers into the stack's pooled ones, because gVisor's buffers can
