@@ -95,7 +95,9 @@ type FS struct {
 
 	images images // of files that are mapped
 
-	restoreHow restoreHow // tests set it
+	restoreHow restoreHow   // tests set it
+	stepBytes  int          // stepBytes; tests have other steps
+	stepped    func() error // after each step of a restore; for tests
 
 	listener  atomic.Pointer[func(*Notice)]
 	running   atomic.Pointer[Tx] // a transaction of Update
@@ -140,6 +142,7 @@ func Open(db *table.DB, o Options) (*FS, error) {
 			fs.groupLimit = min(fs.groupLimit, total/groupOfDevice)
 		}
 	}
+	fs.stepBytes, fs.stepped = stepBytes, func() error { return nil }
 	fs.journal.init()
 	fs.loads.from = loadFrom
 	fs.syncer = time.AfterFunc(time.Hour, fs.backgroundSync)

@@ -93,7 +93,7 @@ func mkdir(t testing.TB, dir *Inode, name string) *Inode {
 	return must[*Inode](t)(dir.Create(name, New{Mode: syscall.S_IFDIR | 0o755}))
 }
 
-func wantErr(t testing.TB, what string, got error, want syscall.Errno) {
+func wantErr(t testing.TB, what string, got, want error) {
 	t.Helper()
 	if !errors.Is(got, want) {
 		t.Errorf("%s: got %v, want %v", what, got, want)

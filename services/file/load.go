@@ -12,9 +12,12 @@ import (
 
 // format is the version of the meaning of the tables. Version 1 had no os.shares, and in
 // version 2 files did not say in which directory they are; both are read as they are.
+// Version 4 is 3 while a restore is under way (restoresteps.go), which older programs would
+// not take back.
 const (
-	format      = 3
-	firstFormat = 1
+	format        = 3
+	formatInSteps = 4
+	firstFormat   = 1
 )
 
 // Numbers are set aside in the store so many at a time. Those that are left over when
@@ -30,9 +33,15 @@ func (fs *FS) load() error {
 	if errors.Is(err, table.ErrNotFound) {
 		err = fs.format()
 	}
+	if err == nil && len(fs.reserved.Undo) > 0 {
+		if err = fs.goBack(); err == nil {
+			err = fs.view(fs.loadCounters)
+		}
+	}
 	if err != nil {
 		return err
 	}
+	fs.nextNumber, fs.nextData = fs.reserved.NextInode, fs.reserved.NextData // none that may have been used
 	return fs.separate()
 }
 
@@ -55,11 +64,9 @@ func (fs *FS) loadCounters(tx *table.Tx) (err error) {
 	if fs.reserved, err = counters.Get(tx, uint64(1)); err != nil {
 		return err
 	}
-	if fs.reserved.Format < firstFormat || fs.reserved.Format > format {
-		return fmt.Errorf("%w: version %d; this one reads versions up to %d", ErrFormat, fs.reserved.Format, format)
+	if fs.reserved.Format < firstFormat || fs.reserved.Format > formatInSteps {
+		return fmt.Errorf("%w: version %d; this one reads versions up to %d", ErrFormat, fs.reserved.Format, formatInSteps)
 	}
-	fs.nextNumber = max(fs.nextNumber, fs.reserved.NextInode)
-	fs.nextData = max(fs.nextData, fs.reserved.NextData)
 	if err := fs.loads.reload(tx); err != nil {
 		return err
 	}
@@ -101,14 +108,12 @@ func (fs *FS) format() error {
 // the transaction is committed. commit is held.
 func (fs *FS) reserve(tx *table.Tx, nextNumber uint64) (CounterRow, error) {
 	r := fs.reserved
-	if nextNumber <= r.NextInode && fs.nextData <= r.NextData && r.Format == format {
+	if nextNumber <= r.NextInode && fs.nextData <= r.NextData && r.Format >= format {
 		return r, nil
 	}
-	r = CounterRow{
-		ID: 1, Format: format,
-		NextInode: max(r.NextInode, nextNumber+reservedInodes),
-		NextData:  max(r.NextData, fs.nextData+reservedData),
-	}
+	r.ID, r.Format = 1, max(r.Format, format)
+	r.NextInode = max(r.NextInode, nextNumber+reservedInodes)
+	r.NextData = max(r.NextData, fs.nextData+reservedData)
 	return r, counters.Put(tx, &r)
 }
 

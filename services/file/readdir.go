@@ -90,9 +90,7 @@ func (n *Inode) readUnstored(position int64, emit func(Entry) bool) error {
 			all = append(all, EntryRow{n.number, nameHash(name), name, c.child.number, c.mode})
 		}
 	}
-	slices.SortFunc(all, func(a, b EntryRow) int {
-		return cmp.Or(cmp.Compare(a.Hash, b.Hash), strings.Compare(a.Name, b.Name))
-	})
+	slices.SortFunc(all, func(a, b EntryRow) int { return a.compare(&b) })
 	var l lister
 	for _, row := range all {
 		if at := l.position(row.Hash); at > position && !emit(Entry{row.Name, row.Inode, row.Type, at}) {
@@ -100,6 +98,11 @@ func (n *Inode) readUnstored(position int64, emit func(Entry) bool) error {
 		}
 	}
 	return nil
+}
+
+// compare orders the entries of a directory as they are stored.
+func (e *EntryRow) compare(other *EntryRow) int {
+	return cmp.Or(cmp.Compare(e.Hash, other.Hash), strings.Compare(e.Name, other.Name))
 }
 
 // lister numbers the entries of a directory, in their order.

@@ -1,9 +1,11 @@
 package file
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"math/rand/v2"
 	"regexp"
 	"slices"
@@ -60,7 +62,8 @@ func describeName(t *testing.T, fs *FS, name string) string {
 // TestRestore changes a tree at random and goes back to random moments, with all of it
 // or with one name. The checker has the last word.
 //
-// What differs is found out in each way, and their outcome is the same.
+// What differs is found out in each way, and restored in one transaction or in as many as
+// can be; the outcome is the same.
 func TestRestore(t *testing.T) {
 	seeds := max(12/raceShare, 2)
 	if testing.Short() {
@@ -68,11 +71,13 @@ func TestRestore(t *testing.T) {
 	}
 	for seed := range uint64(seeds) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
-			all := restoreAtRandom(t, seed, howAll)
+			all := restoreAtRandom(t, seed, howAll, stepBytes)
 			for _, how := range []restoreHow{howChanges, howNames} {
-				for i, got := range restoreAtRandom(t, seed, how) {
-					if got != all[i] {
-						t.Fatalf("restore %d, in way %d:\n%s\nby all there is:\n%s", i, how, got, all[i])
+				for _, step := range []int{stepBytes, 1} {
+					for i, got := range restoreAtRandom(t, seed, how, step) {
+						if got != all[i] {
+							t.Fatalf("restore %d, in way %d, %d bytes a step:\n%s\nby all there is:\n%s", i, how, step, got, all[i])
+						}
 					}
 				}
 			}
@@ -81,11 +86,11 @@ func TestRestore(t *testing.T) {
 }
 
 // restoreAtRandom returns what was there after each restore, and what that told.
-func restoreAtRandom(t *testing.T, seed uint64, how restoreHow) (seen []string) {
+func restoreAtRandom(t *testing.T, seed uint64, how restoreHow, step int) (seen []string) {
 	fs := must[*FS](t)(mount(vfs.NewMem(), Options{Memory: MinMemory, Log: t.Logf}))
 	defer closeChecked(t, fs)
 	fs.loads.from = 0
-	fs.restoreHow = how
+	fs.restoreHow, fs.stepBytes = how, step
 	r := rand.New(rand.NewPCG(seed, 8))
 	h := &history{t: t, r: r, fs: fs}
 	var moments []instant
@@ -382,14 +387,13 @@ func (g *grove) describe() map[string]string {
 // known sees that what differs can be known from what has changed.
 func (g *grove) known(path string, to time.Time) {
 	g.t.Helper()
-	parts := strings.Split(path, "/")[1:]
+	parts := partsOf(path)
 	v := must[engine.Version](g.t)(g.fs.db.Engine().At(ctx, to))
-	err := g.fs.db.View(ctx, func(tx *table.Tx) error {
+	err := g.fs.view(func(tx *table.Tx) error {
 		past, err := tx.At(v)
 		if err != nil {
 			return err
 		}
-		r := &restorer{tx: tx, past: past, to: v, how: howChanges}
 		then, err := findEntry(past, parts)
 		if err != nil {
 			return err
@@ -398,11 +402,15 @@ func (g *grove) known(path string, to time.Time) {
 		if errors.Is(err, syscall.ENOENT) || errors.Is(err, syscall.ENOTDIR) || now == nil || now.Inode != then.Inode {
 			return nil // another way is taken
 		}
-		c, err := r.changed()
+		f := &finder{
+			difference: &difference{to: v, top: then.Inode},
+			now:        side{tx: tx}, then: side{tx: past}, room: math.MaxInt64,
+		}
+		c, err := f.changed()
 		if err != nil {
 			return err
 		}
-		known, err := r.follow(c, then, now, now.Dir)
+		known, err := f.follow(c, then, now)
 		if err == nil && !known {
 			g.t.Errorf("%s: what differs is not known", path)
 		}
@@ -485,5 +493,105 @@ func TestRestoreTwice(t *testing.T) {
 	both.Wait()
 	if got := describe(t, fs); got != was.tree {
 		t.Errorf("restored:\n%s\nwas:\n%s", got, was.tree)
+	}
+}
+
+// TestRestoreInSteps breaks restores off that take several transactions, after each of
+// these, by an error and by pulling the plug: nothing is restored.
+func TestRestoreInSteps(t *testing.T) {
+	broken := errors.New("broken off")
+	for steps, done := 0, false; !done; steps++ {
+		disk := vfs.NewCrashableMem()
+		fs := must[*FS](t)(mount(disk, Options{Log: t.Logf}))
+		fs.stepBytes = 1
+		dir := must[*Inode](t)(fs.Root().Create("a", New{Mode: syscall.S_IFDIR | 0o755}))
+		for _, name := range historyNames {
+			must[int](t)(create(t, dir, name).WriteAt(bytes.Repeat([]byte(name), BlockSize), 0))
+		}
+		was := remember(t, fs)
+		must[int](t)(must[*Inode](t)(dir.Lookup("a")).WriteAt(make([]byte, BlockSize), 0))
+		must[any](t)(nil, firstError(fs.Rename(dir, "b", fs.Root(), "b", 0), dir.Unlink("c"), fs.Rename(dir, "d", dir, "e", 0)))
+		create(t, dir, "f")
+		is := remember(t, fs)
+
+		n := 0
+		var pulled vfs.FS
+		fs.nextData = fs.reserved.NextData // more are to be set aside on the way
+		fs.names.clear()
+		fs.extents.clear()
+		fs.pages.clear()
+		fs.stepped = func() error {
+			for _, name := range historyNames { // who reads meanwhile sees parts
+				if f, err := dir.Lookup(name); err == nil {
+					_, _ = f.ReadAt(make([]byte, 10), 0)
+				}
+			}
+			if fs.collecting.TryLock() {
+				t.Error("the past may end under way")
+				fs.collecting.Unlock()
+			}
+			if n++; n <= steps {
+				return nil
+			}
+			if err := fs.db.Engine().Sync(ctx, ""); err != nil {
+				return err
+			}
+			pulled = disk.CrashClone(vfs.CrashCloneCfg{})
+			return broken
+		}
+		_, err := fs.Restore(ctx, nil, "/a", was.at)
+		if done = err == nil; done {
+			if got := describeName(t, fs, "a"); got != was.top["a"] || n < 8 {
+				t.Errorf("restored in %d steps:\n%s\nwas:\n%s", n, got, was.top["a"])
+			}
+			if fs.reserved.NextData < fs.nextData {
+				t.Errorf("data %d may be used twice: %+v", fs.nextData, fs.reserved)
+			}
+			closeChecked(t, fs)
+			break
+		}
+		wantErr(t, "the restore", err, broken)
+		n = math.MinInt // on it goes
+		for _, fs := range []*FS{fs, must[*FS](t)(mount(pulled, Options{Log: t.Logf}))} {
+			if got := describe(t, fs); got != is.tree {
+				t.Errorf("after %d steps:\n%s\nwas:\n%s", steps, got, is.tree)
+			}
+			_, err := must[*Inode](t)(fs.Root().Lookup("a")).Lookup("b")
+			wantErr(t, "what was renamed", err, syscall.ENOENT)
+			if fs.reserved.Format != format || len(fs.reserved.Undo) > 0 {
+				t.Errorf("after %d steps: %+v", steps, fs.reserved)
+			}
+			must[Restored](t)(fs.Restore(ctx, nil, "/a", was.at))
+			if got := describeName(t, fs, "a"); got != was.top["a"] {
+				t.Errorf("restored:\n%s\nwas:\n%s", got, was.top["a"])
+			}
+			closeChecked(t, fs)
+		}
+	}
+}
+
+// TestRestoreTooMuch: a restore for which there is not enough memory is refused, and one
+// of all files is not.
+func TestRestoreTooMuch(t *testing.T) {
+	fs := open(t, Options{Memory: MinMemory})
+	dir := must[*Inode](t)(fs.Root().Create("a", New{Mode: syscall.S_IFDIR | 0o755}))
+	was := remember(t, fs)
+	for i := range findShare * MinMemory / sizeOfName {
+		create(t, dir, fmt.Sprint(i))
+	}
+	is := remember(t, fs)
+	for _, how := range []restoreHow{howCheapest, howAll, howNames, howChanges} {
+		fs.restoreHow = how
+		_, err := fs.Restore(ctx, nil, "/a", was.at)
+		wantErr(t, "a restore", err, ErrTooMuch)
+		_, err = fs.Plan(ctx, "/a", was.at)
+		wantErr(t, "a plan", err, ErrTooMuch)
+	}
+	if got := describe(t, fs); got != is.tree {
+		t.Error("something is restored")
+	}
+	must[Restored](t)(fs.Restore(ctx, nil, "/", was.at))
+	if got := describe(t, fs); got != was.tree {
+		t.Error("not all is restored")
 	}
 }

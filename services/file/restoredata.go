@@ -32,6 +32,39 @@ func (r *restorer) use(x, other *extent, by int) {
 	}
 }
 
+// sizeOfExtent is about what the row of a chunk and what goes with it take, in bytes.
+const sizeOfExtent = 200
+
+// extent makes a chunk what it was; nil: there was nothing, or is nothing. Data that only
+// one of the two refers to comes into use, or is freed.
+func (r *restorer) extent(then, now *ExtentRow) error {
+	x, err := r.extentOf(then)
+	if err != nil {
+		return err
+	}
+	y, err := r.extentOf(now)
+	if err != nil {
+		return err
+	}
+	r.use(x, y, +1)
+	r.use(y, x, -1)
+	r.written += sizeOfExtent + len(x.inline)
+	if then == nil {
+		return extents.Delete(r.tx, now.Inode, now.Chunk)
+	}
+	x.inherit(y)
+	then.Pieces = x.encodePieces(nil)
+	r.taken = append(r.taken, *then)
+	return nil
+}
+
+func (r *restorer) extentOf(row *ExtentRow) (*extent, error) {
+	if row == nil {
+		return noExtent, nil
+	}
+	return decodeExtent(row.Inline, row.Pieces)
+}
+
 // sameExtent compares what two rows refer to, whatever is said of others who do.
 func sameExtent(a, b *ExtentRow) (bool, error) {
 	x, err := decodeExtent(a.Inline, a.Pieces)
@@ -58,13 +91,13 @@ func (x *extent) inherit(old *extent) {
 	}
 }
 
-// end brings data, how it is shared, and the lists of what is freed, up to date.
-func (r *restorer) end(fs *FS) error {
+// settle brings data, how it is shared, and the lists of what is freed, up to date.
+func (r *restorer) settle() error {
 	if err := r.unlist(); err != nil {
 		return err
 	}
 	for id, u := range r.uses {
-		if err := r.settle(id, u); err != nil {
+		if err := r.share(id, u); err != nil {
 			return err
 		}
 	}
@@ -73,8 +106,10 @@ func (r *restorer) end(fs *FS) error {
 			return err
 		}
 	}
-	w := writer{fs: fs, group: &group{nextNumber: fs.nextNumber}, tx: r.tx, freed: r.freed}
-	return w.end()
+	w := writer{fs: r.fs, group: &group{nextNumber: r.fs.nextNumber}, tx: r.tx, freed: r.freed}
+	err := w.end()
+	r.reserved = w.reserved
+	return err
 }
 
 // unlist takes data that is in use again out of the lists of what is freed.
@@ -115,8 +150,8 @@ func (r *restorer) unlist() error {
 	return nil
 }
 
-// settle writes how many chunks refer to one row of os.data in the end.
-func (r *restorer) settle(id uint64, u *dataUse) error {
+// share writes how many chunks refer to one row of os.data in the end.
+func (r *restorer) share(id uint64, u *dataUse) error {
 	before, err := r.chunks(id, u)
 	if err != nil {
 		return err

@@ -17,97 +17,48 @@ import (
 // file that has names besides those that were looked at nobody knows whether they are
 // below.
 type follower struct {
-	changed   *changed
-	now, then side
-	files     map[uint64]bool // that have changed, or of which names were looked at
+	*finder
+	changed *changed
+	files   map[uint64]bool // of which names were looked at
 }
 
-// side is what is below at one of the two times.
-type side struct {
-	*subtree
-	tx     *table.Tx
-	rows   map[uint64]*InodeRow // that were read; nil: there is none with a name
-	inside map[uint64]bool      // whether directories are below, of those that were asked for
-	looked map[uint64]uint32    // how many names of a file were looked at, below or elsewhere
-}
-
-func newSide(s *subtree, tx *table.Tx, top uint64) side {
-	s.clear()
-	return side{subtree: s, tx: tx, rows: map[uint64]*InodeRow{}, inside: map[uint64]bool{top: true, rootNumber: false}, looked: map[uint64]uint32{}}
-}
-
-// follow gathers what has changed below a name that is and was a directory's. It reports
-// whether that can be known.
-func (r *restorer) follow(c *changed, then, now *EntryRow, dir uint64) (known bool, err error) {
-	f := &follower{
-		changed: c, files: map[uint64]bool{},
-		now: newSide(&r.now, r.tx, then.Inode), then: newSide(&r.then, r.past, then.Inode),
-	}
-	if then.Type != syscall.S_IFDIR {
-		return false, nil
-	}
-	for s, e := range map[*side]*EntryRow{&f.now: now, &f.then: then} {
-		top := *e
-		top.Dir = dir // as the directory is found now
-		if err := s.add(&top); err != nil {
-			return false, err
-		}
-	}
-	if err := f.names(); err != nil {
+// follow is gather by what has changed below a name that is and was a directory's. It
+// reports whether that can be known.
+func (f *finder) follow(c *changed, then, now *EntryRow) (known bool, err error) {
+	if err := f.begin(then, now); err != nil {
 		return false, err
 	}
-	for number := range c.inodes {
-		if err := f.inode(number); err != nil {
-			return false, err
-		}
-	}
-	for number := range f.files {
-		for _, s := range []*side{&f.now, &f.then} {
-			if known, err := s.place(number); err != nil || !known {
-				return false, err
-			}
-		}
-	}
-	return true, nil
-}
-
-// add takes an entry that is below.
-func (s *side) add(e *EntryRow) error {
-	if s.entries[*e] {
-		return nil
-	}
-	s.entries[*e] = true
-	return s.addInode(e.Inode)
-}
-
-func (s *side) addInode(number uint64) error {
-	if s.names[number]++; s.inodes[number] != nil {
-		return nil
-	}
-	row, err := s.find(number)
-	if err == nil && row == nil {
-		err = table.ErrNotFound // a name without an inode: the store is damaged
-	}
+	w := &follower{f, c, map[uint64]bool{}}
+	came, err := w.names()
 	if err == nil {
-		s.inodes[number] = row
+		err = w.came(came)
 	}
-	return err
+	for number := range c.inodes {
+		if err == nil {
+			err = w.inode(number)
+		}
+	}
+	for number := range w.files {
+		if err == nil && !c.inodes[number] {
+			err = w.inode(number)
+		}
+	}
+	if errors.Is(err, errPlaces) {
+		return false, nil
+	}
+	return true, err
 }
+
+// errPlaces says that a file has names of which nobody knows where they are.
+var errPlaces = errors.New("a file is in several places")
 
 // find returns an inode that has a name, or nil.
 func (s *side) find(number uint64) (*InodeRow, error) {
-	if row, known := s.rows[number]; known {
-		return row, nil
-	}
 	row, err := inodes.Get(s.tx, number)
-	found := &row
 	if errors.Is(err, table.ErrNotFound) || err == nil && row.Links == 0 {
-		found, err = nil, nil
+		return nil, nil
 	}
-	if err == nil {
-		s.rows[number] = found
-	}
-	return found, err
+	return &row, err
 }
 
 // isBelow tells whether a directory is the top one or below it.
@@ -125,72 +76,87 @@ func (s *side) isBelow(dir uint64) (bool, error) {
 	return below, err
 }
 
-// names looks at the names that have changed, and below the directories that they lead to.
-func (f *follower) names() error {
-	for at := range f.changed.names {
-		for _, s := range []*side{&f.now, &f.then} {
-			e, err := at.get(s.tx)
-			if err != nil {
-				return err
-			}
-			if e == nil {
-				continue
-			}
-			f.look(s, e)
-			below, err := s.isBelow(e.Dir)
-			if err == nil && below {
-				err = s.add(e)
-			}
-			if err != nil {
-				return err
-			}
+// names finds the names below that have changed, and returns the directories that have come
+// by them.
+func (w *follower) names() (came []uint64, err error) {
+	for at := range w.changed.names {
+		now, err := w.name(&w.now, at)
+		if err != nil {
+			return nil, err
+		}
+		then, err := w.name(&w.then, at)
+		if err == nil {
+			err = w.entry(then, now)
+		}
+		if err == nil && now != nil {
+			came, err = w.enter(came, now)
+		}
+		if err != nil {
+			return nil, err
 		}
 	}
-	return f.came()
+	return came, nil
 }
 
-// look notes that a name was looked at.
-func (f *follower) look(s *side, e *EntryRow) {
+// name returns the entry of a name if it is below, or nil.
+func (w *follower) name(s *side, at nameAt) (*EntryRow, error) {
+	e, err := at.get(s.tx)
+	if err != nil || e == nil {
+		return nil, err
+	}
+	below, err := s.isBelow(e.Dir)
+	w.look(s, e, below)
+	if err != nil || !below {
+		return nil, err
+	}
+	return e, nil
+}
+
+// look notes that a name was looked at, which is below or not.
+func (w *follower) look(s *side, e *EntryRow, below bool) {
 	if e.Type != syscall.S_IFDIR {
-		f.files[e.Inode] = true
+		w.files[e.Inode] = true
 		s.looked[e.Inode]++
 	}
+	if below {
+		s.names[e.Inode]++
+	}
 }
 
-// came takes all that is in directories which have come to be below. Of those that have
-// ceased to be nothing is missing: what was in one that is gone has gone by itself, and one
-// that is elsewhere is refused.
-func (f *follower) came() error {
-	var todo []uint64
-	enter := func(e *EntryRow) error {
-		if e.Type != syscall.S_IFDIR {
-			return nil
-		}
-		was, err := f.then.isBelow(e.Inode)
-		if err == nil && !was {
-			todo = append(todo, e.Inode)
-		}
-		return err
+// enter notes a directory that has come by an entry.
+func (w *follower) enter(came []uint64, e *EntryRow) ([]uint64, error) {
+	if e.Type != syscall.S_IFDIR {
+		return came, nil
 	}
-	for e := range f.now.entries {
-		if err := enter(&e); err != nil {
-			return err
-		}
+	was, err := w.then.isBelow(e.Inode)
+	if err == nil && !was {
+		came = append(came, e.Inode)
 	}
-	for len(todo) > 0 {
-		dir := todo[len(todo)-1]
-		todo = todo[:len(todo)-1]
-		list, err := entriesOf(f.now.tx, dir)
+	return came, err
+}
+
+// came finds all that is in directories which have come to be below. Of those that
+// have ceased to be nothing is missing: what was in one that is gone has gone by itself,
+// and one that is elsewhere is refused.
+func (w *follower) came(dirs []uint64) error {
+	for len(dirs) > 0 {
+		dir := dirs[len(dirs)-1]
+		dirs = dirs[:len(dirs)-1]
+		list, err := entriesOf(w.now.tx, dir)
 		if err != nil {
 			return err
 		}
 		for i := range list {
 			e := &list[i]
-			if f.now.entries[*e] {
-				continue // it has changed itself, and was looked at
+			if w.changed.names[nameAt{e.Dir, e.Hash, e.Name}] {
+				continue // it was looked at
 			}
-			f.look(&f.now, e)
-			if err := firstError(f.now.add(e), enter(e)); err != nil {
+			w.look(&w.now, e, true)
+			err := w.entry(nil, e)
+			if err == nil {
+				dirs, err = w.enter(dirs, e)
+			}
+			if err != nil {
 				return err
 			}
 		}
@@ -198,23 +164,13 @@ func (f *follower) came() error {
 	return nil
 }
 
-// inode takes a directory that has changed, if it is below; files are for place.
-func (f *follower) inode(number uint64) error {
-	for _, s := range []*side{&f.now, &f.then} {
+// inode counts the names below of one that has changed, or was looked at, as far as they
+// are not counted.
+func (w *follower) inode(number uint64) error {
+	for _, s := range []*side{&w.now, &w.then} {
 		row, err := s.find(number)
-		if err != nil {
-			return err
-		}
-		if row == nil {
-			continue
-		}
-		if row.Mode&syscall.S_IFMT != syscall.S_IFDIR {
-			f.files[number] = true
-			continue
-		}
-		below, err := s.isBelow(number)
-		if err == nil && below {
-			err = s.addInode(number)
+		if err == nil && row != nil {
+			err = s.place(number, row)
 		}
 		if err != nil {
 			return err
@@ -223,19 +179,20 @@ func (f *follower) inode(number uint64) error {
 	return nil
 }
 
-// place takes a file that has changed, if its only name is below, and reports whether all
-// its names are known.
-func (s *side) place(number uint64) (known bool, err error) {
-	row, err := s.find(number)
-	if err != nil || row == nil || row.Links == s.looked[number] {
-		return err == nil, err
+// place is inode at one of the two times.
+func (s *side) place(number uint64, row *InodeRow) error {
+	in := row.Parent
+	switch {
+	case row.Mode&syscall.S_IFMT == syscall.S_IFDIR:
+		in = number
+	case row.Links == s.looked[number]:
+		return nil
+	case row.Links > 1 || row.Parent == 0: // it has, or had, several names
+		return errPlaces
 	}
-	if row.Links > 1 || row.Parent == 0 { // it has, or had, several names
-		return false, nil
-	}
-	below, err := s.isBelow(row.Parent)
+	below, err := s.isBelow(in)
 	if err == nil && below {
-		err = s.addInode(number)
+		s.names[number]++
 	}
-	return err == nil, err
+	return err
 }

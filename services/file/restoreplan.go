@@ -2,8 +2,7 @@ package file
 
 import (
 	"context"
-	"path"
-	"strings"
+	"math"
 	"time"
 
 	"github.com/tuplix/tuplix/dbms/engine"
@@ -24,25 +23,30 @@ func (fs *FS) Plan(ctx context.Context, name string, to time.Time) (p Plan, err 
 	if err != nil {
 		return p, err
 	}
-	op := fs.op("plan a restore")
-	tx, err := fs.db.Begin(ctx, &op)
-	if err != nil {
-		return p, err
-	}
-	defer tx.Rollback()
-	matters := func(uint64) bool { return true }
-	parts := strings.FieldsFunc(path.Clean("/"+name), func(r rune) bool { return r == '/' })
-	if len(parts) > 0 {
-		r, err := fs.restorePath(tx, past.at, parts)
-		if err != nil {
-			return p, err
+	err = fs.view(func(tx *table.Tx) error {
+		p = Plan{}
+		matters := func(uint64) bool { return true }
+		if parts := partsOf(name); len(parts) > 0 {
+			d, err := fs.find(tx, past.at, parts)
+			if err != nil {
+				return err
+			}
+			r, err := d.restorer(fs, tx, nil)
+			if err != nil {
+				return err
+			}
+			r.dry = true
+			if err := r.run(math.MaxInt); err != nil {
+				return err
+			}
+			p.Restored, matters = r.done, d.below
 		}
-		p.Restored, matters = r.done, r.below
-	}
-	rows, err := changesOf(tx, past.at, matters)
-	if err == nil {
-		p.Undone, err = store.Attribute(tx, past.at, rows)
-	}
+		rows, err := changesOf(tx, past.at, matters)
+		if err == nil {
+			p.Undone, err = store.Attribute(tx, past.at, rows)
+		}
+		return err
+	})
 	return p, err
 }
 

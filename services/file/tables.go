@@ -100,6 +100,7 @@ type CounterRow struct {
 	Format    uint32 // version of the meaning of these tables
 	NextInode uint64 // inodes from here on have never been used
 	NextData  uint64 // ids of data from here on have never been used
+	Undo      []byte // version to which the files go back, as a restore in several transactions is under way
 }
 
 var (

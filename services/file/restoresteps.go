@@ -1,0 +1,92 @@
+package file
+
+import (
+	"context"
+	"errors"
+
+	"github.com/tuplix/tuplix/dbms/engine"
+	"github.com/tuplix/tuplix/dbms/table"
+)
+
+// stepBytes is about how much a restore writes in one transaction, in bytes. One that has
+// more to do takes several, so that it needs no memory for all of it at once. It is whole
+// or not at all nevertheless: before the first of them the counters say to which version
+// the files go back if there is no last one,
+//
+//	note ──► step ──► step ──► … ──► note removed
+//	  └─────────┴────────┴── an error, or the next Open: back to before the note
+//
+// and going back takes no time. No call changes files meanwhile. Who reads the tables, or
+// looks at these moments later, sees files that are restored beside others that are not.
+const stepBytes = 4 << 20
+
+// restoreInSteps restores what differs in several transactions. No call is under way.
+func (fs *FS) restoreInSteps(ctx context.Context, op *engine.Op, d *difference) (Restored, error) {
+	own := fs.op("restore files")
+	if op != nil {
+		own = *op
+	}
+	own.ID, own.NoWait = "", true
+	var r *restorer
+	err := fs.note(ctx, &own, true)
+	for err == nil && (r == nil || r.next < r.steps()) {
+		after := r
+		_, err = fs.db.Update(ctx, &own, func(tx *table.Tx) (err error) {
+			if r, err = d.restorer(fs, tx, after); err == nil {
+				err = r.run(fs.stepBytes)
+			}
+			return err
+		})
+		if err == nil {
+			fs.reserved = r.reserved
+			err = fs.stepped()
+		}
+	}
+	if err == nil {
+		err = fs.note(ctx, op, false)
+	}
+	if err != nil {
+		return Restored{}, errors.Join(err, fs.goBack(), fs.reload())
+	}
+	return r.done, nil
+}
+
+// note writes into the counters that the files are to go back to what they are now, or
+// need not any more.
+func (fs *FS) note(ctx context.Context, op *engine.Op, begins bool) error {
+	row := fs.reserved
+	_, err := fs.db.Update(ctx, op, func(tx *table.Tx) error {
+		row.Format, row.Undo = format, nil
+		if begins {
+			row.Format, row.Undo = formatInSteps, []byte(tx.Version())
+		}
+		return counters.Put(tx, &row)
+	})
+	if err == nil {
+		fs.reserved = row
+	}
+	return err
+}
+
+// goBack makes files what they were before a restore that has not come to its end, if
+// there is one.
+func (fs *FS) goBack() error {
+	row := fs.reserved
+	if len(row.Undo) == 0 {
+		return nil
+	}
+	op := fs.op("take back part of a restore")
+	_, err := fs.db.Update(context.Background(), &op, func(tx *table.Tx) error {
+		if err := fs.restoreAll(tx, engine.Version(row.Undo)); err != nil {
+			return err
+		}
+		row.Format, row.Undo = format, nil
+		return counters.Put(tx, &row)
+	})
+	if err != nil {
+		return fs.broken(err)
+	}
+	fs.reserved = row
+	fs.options.Log("file: a restore did not come to its end, and was taken back")
+	return nil
+}
