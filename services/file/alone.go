@@ -42,7 +42,9 @@ func (fs *FS) reload() error {
 	fs.names.clear()
 	fs.extents.clear()
 	fs.pages.clear()
-	return firstError(fs.view(fs.loadCounters), fs.reloadImages())
+	err := firstError(fs.view(fs.loadCounters), fs.reloadImages())
+	fs.tell(Notice{Kind: Overturned})
+	return err
 }
 
 // lock locks the inode, whose record is then what is stored and what calls have changed

@@ -129,13 +129,16 @@ func (s *System) inotifyRemove(a *[6]uintptr) (int, syscall.Errno) {
 	return 0, s.watches.remove(i, int32(a[1]))
 }
 
+// inotifyOverflow says that there were other events.
+var inotifyOverflow = inotifyEvent{watch: -1, mask: unix.IN_Q_OVERFLOW}
+
 // push adds an event, unless it repeats the last or there are too many.
 func (i *inotify) push(e inotifyEvent) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	count := len(i.events)
 	if count >= maxInotifyEvents {
-		e = inotifyEvent{watch: -1, mask: unix.IN_Q_OVERFLOW}
+		e = inotifyOverflow
 	}
 	if count > 0 && i.events[count-1] == e {
 		return

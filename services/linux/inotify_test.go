@@ -8,6 +8,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 	"unsafe"
 
 	dbtable "github.com/tuplix/tuplix/dbms/table"
@@ -306,7 +307,8 @@ func TestInotifyTransaction(t *testing.T) {
 	}
 	expect(`
 	1 0x40 cookie 1 16 "renamed"
-	2 0x800 cookie 0 0 ""`)
+	2 0x800 cookie 0 0 ""
+	-1 0x4000 cookie 0 0 ""`) // what was told is undone
 	s.must(unix.SYS_WRITE, fd, []byte("1"), 1) // a rename that was undone has not moved it
 	expect(`
 	1 0x2 cookie 0 16 "renamed"
@@ -323,6 +325,31 @@ func TestInotifyTransaction(t *testing.T) {
 	expect(`
 	1 0x100 cookie 0 16 "new"
 	1 0x2 cookie 0 16 "new"`)
+}
+
+// TestInotifyRestore: after a restore who watches anything hears that events are missing,
+// which has programs look at everything anew.
+func TestInotifyRestore(t *testing.T) {
+	s := newSystem(t)
+	fd := s.open("/tmp/f", unix.O_CREAT|unix.O_RDWR, 0o644)
+	s.must(unix.SYS_FSYNC, fd)
+	time.Sleep(time.Millisecond) // the moment lies between two changes
+	was := time.Now()
+	time.Sleep(time.Millisecond)
+	s.must(unix.SYS_WRITE, fd, []byte("1"), 1)
+	for _, path := range []string{"/tmp/f", "/tmp", "/"} {
+		in, idle := s.must(unix.SYS_INOTIFY_INIT1, unix.IN_NONBLOCK), s.must(unix.SYS_INOTIFY_INIT1, unix.IN_NONBLOCK)
+		s.must(unix.SYS_INOTIFY_ADD_WATCH, in, "/tmp", uint32(unix.IN_ALL_EVENTS))
+		s.must(unix.SYS_INOTIFY_ADD_WATCH, in, "/tmp/f", uint32(unix.IN_ATTRIB))
+		if _, err := s.files.Restore(t.Context(), nil, path, was); err != nil {
+			t.Fatal(err)
+		}
+		b := make([]byte, 1024)
+		if got := describeEvents(b[:s.must(unix.SYS_READ, in, b, len(b))]); got != "\n\t-1 0x4000 cookie 0 0 \"\"" {
+			t.Errorf("after a restore of %s:%s", path, got)
+		}
+		s.fails(syscall.EAGAIN, unix.SYS_READ, idle, b, len(b)) // it watches nothing
+	}
 }
 
 // TestInotifyQueue: what nobody reads is bounded, and waiters are woken.

@@ -155,6 +155,22 @@ func (t *watches) noticed(n *file.Notice) {
 		t.changed(n.Inode, unix.IN_MODIFY|is)
 	case file.Altered:
 		t.changed(n.Inode, unix.IN_ATTRIB|is)
+	case file.Overturned:
+		t.overflow()
+	}
+}
+
+// overflow tells each instance with a watch that events are missing: its program looks at
+// everything anew, as it must where there were more events than are kept. mu is held.
+func (t *watches) overflow() {
+	told := map[*inotify]bool{}
+	for _, list := range t.by {
+		for _, w := range list {
+			if !told[w.of] {
+				told[w.of] = true
+				w.of.push(inotifyOverflow)
+			}
+		}
 	}
 }
 
