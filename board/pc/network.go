@@ -82,15 +82,15 @@ func startNetwork(devices *metal.Inventory, options *cmdline.Line, e early) (*ne
 }
 
 // follow has the network be as the store's tables say, from now on, and packets wait for
-// what the store owes. If the tables cannot be read, the command line alone counts.
+// what the store owes. If the tables cannot be read, the command line alone counts, and
+// nothing new comes in: nobody knows what the firewall's rules are.
 func (n *network) follow(s *store.Store) {
 	n.service.SetStore(s)
 	tables, err := control.Open(context.Background(), s, control.Options{
 		Network: n.service, Line: n.line, Shift: kernel.ShiftWallClock, Early: n.early.keep, Log: say,
 	})
 	if err != nil {
-		say("network: its tables: %v", err)
-		n.service.SetFirewall(nil)
+		say("network: its tables: %v: nothing new is let in", err)
 		if err := n.service.Apply(n.line); err != nil {
 			say("%v", err)
 		}

@@ -222,16 +222,21 @@ func TestRefused(t *testing.T) {
 			control.Addresses.Put(tx, &control.Address{Interface: "eth0", Address: "nonsense"}),
 			control.Addresses.Put(tx, &control.Address{Interface: "eth0", Address: "10.0.0.2/24"}),
 			control.Rules.Put(tx, &control.Rule{Position: 1, Action: "deny", Direction: "in", Peer: "who"}),
+			control.Rules.Put(tx, &control.Rule{Position: 2, Action: "allow", Direction: "in", Peer: "who"}),
 		)
 	})
 	h.must(err)
 	h.eventually("the good row holds", func() bool { return len(h.addresses()) == 2 })
 	h.eventually("the others are named", func() bool {
 		p := rows(h, control.Problems)
-		return len(p) == 2 && p[0].Table == "os.addresses" && p[0].Row == "eth0 nonsense" && p[1].Table == "os.firewall"
+		return len(p) == 3 && p[0].Table == "os.addresses" && p[0].Row == "eth0 nonsense" && p[1].Table == "os.firewall" && p[2].Row == "2"
+	})
+	h.eventually("who cannot be told apart is not let in", func() bool {
+		hits := rows(h, control.RuleHits)
+		return len(hits) == 1 && hits[0].Rule == "deny in"
 	})
 	_, err = h.store.Update(ctx, &engine.Op{Name: "by hand"}, func(tx *table.Tx) error {
-		return errors.Join(control.Addresses.Delete(tx, "eth0", "nonsense"), control.Rules.Delete(tx, uint32(1)))
+		return errors.Join(control.Addresses.Delete(tx, "eth0", "nonsense"), control.Rules.Delete(tx, uint32(1)), control.Rules.Delete(tx, uint32(2)))
 	})
 	h.must(err)
 	h.eventually("nothing is wrong any more", func() bool { return len(rows(h, control.Problems)) == 0 })

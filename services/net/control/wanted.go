@@ -191,6 +191,8 @@ func (p *plan) addResolver(row *Resolver) {
 	p.resolvers = append(p.resolvers, a)
 }
 
+// addRule takes a rule. One that cannot be read denies all of its direction if it was to deny
+// something, and allows nothing.
 func (p *plan) addRule(row *Rule) {
 	if row.Off {
 		return
@@ -198,7 +200,10 @@ func (p *plan) addRule(row *Rule) {
 	r, err := row.parse()
 	if err != nil {
 		p.refuse(Rules, fmt.Sprint(row.Position), err)
-		return
+		if firewall.Action(row.Action) == firewall.Allow {
+			return
+		}
+		r = firewall.Rule{Action: firewall.Deny, Direction: firewall.Direction(row.Direction)}
 	}
 	p.rules = append(p.rules, r)
 	p.texts = append(p.texts, ruleText{row.Position, r.String()})
