@@ -63,7 +63,7 @@ func (m *machine) run(boot tuplix.Boot) {
 	if errors.Is(err, store.ErrNone) {
 		return // on Linux
 	}
-	if err == nil && (boot.Root.Key != "" || boot.Root.Password != "") {
+	if err == nil && boot.Root.Any() {
 		_, err = s.User.FirstBoot(context.Background(), boot.Root)
 	}
 	if err != nil {

@@ -13,6 +13,8 @@ import (
 //	login=console       who sits at the console has to log in; so it is without a word
 //	login=none          who sits there is root
 //	root.key=KEY        the first boot lets root in with this public SSH key
+//	root.key=URL        and with those that are read there, by HTTP: a cloud's service of
+//	                    metadata (metadata.go). Who can answer in its place becomes root
 //	root.password=TEXT  and with this password, which everybody sees who sees the
 //	                    command line: a key is better
 type Boot struct {
@@ -34,7 +36,12 @@ func BootOptions() (Boot, error) {
 }
 
 func bootOptions(line *cmdline.Line) (b Boot, err error) {
-	b.Root.Key, _ = line.Get("root.key")
+	key, _ := line.Get("root.key")
+	if isURL(key) {
+		b.Root.Source = metadata(key)
+	} else {
+		b.Root.Key = key
+	}
 	b.Root.Password, _ = line.Get("root.password")
 	switch how, said := line.Get("login"); {
 	case how == "none":

@@ -18,6 +18,7 @@ func TestBootOptions(t *testing.T) {
 		"login=none":                            {},
 		"root.password=x%20y login=none":        {Root: user.Bootstrap{Password: "x y"}},
 		"root.key=ssh-ed25519%20AAAA%20me@home": {Login: true, Root: user.Bootstrap{Key: key}},
+		"root.key=http://169.254.169.254/keys":  {Login: true, Root: user.Bootstrap{Source: metadata("http://169.254.169.254/keys")}},
 	} {
 		line, err := cmdline.Parse(text)
 		if err != nil {

@@ -174,11 +174,23 @@ func (s *Service) CheckKey(ctx context.Context, name string, key []byte) error {
 type Bootstrap struct {
 	Key      string // of SSH's, for root
 	Password string // for root
+	Source   Source // of more keys for root, which is asked at the first boot only; nil: none
 }
 
-// FirstBoot sees that somebody can log in. Where nobody can, root gets the key and
+// Source knows keys that somebody else was told, such as who runs the virtual machine.
+type Source interface {
+	// Keys returns public keys of SSH's, one at least. It may wait for long, and may be
+	// asked again after an error.
+	Keys(ctx context.Context) ([]string, error)
+}
+
+// Any tells whether somebody is to be let in.
+func (b *Bootstrap) Any() bool { return b.Key != "" || b.Password != "" || b.Source != nil }
+
+// FirstBoot sees that somebody can log in. Where nobody can, root gets the keys and
 // the password that it is given; if there is neither, a password for one use, which
-// it returns to be shown on the console and nowhere else.
+// it returns to be shown on the console and nowhere else. If a Source fails, nothing has
+// happened, and the next boot is the first one again.
 func (s *Service) FirstBoot(ctx context.Context, b Bootstrap) (once string, err error) {
 	first := false
 	err = s.store.View(ctx, func(tx *table.Tx) error {
@@ -193,13 +205,26 @@ func (s *Service) FirstBoot(ctx context.Context, b Bootstrap) (once string, err 
 	if err != nil || !first {
 		return "", err
 	}
+	var keys []string
 	if b.Key != "" {
-		_, err = s.AddKey(ctx, Root, b.Key)
+		keys = []string{b.Key}
+	}
+	if b.Source != nil {
+		more, err := b.Source.Keys(ctx)
+		if err != nil {
+			return "", err
+		}
+		keys = append(keys, more...)
+	}
+	for _, key := range keys {
+		if err == nil {
+			_, err = s.AddKey(ctx, Root, key)
+		}
 	}
 	if err == nil && b.Password != "" {
 		err = s.SetPassword(ctx, Root, b.Password)
 	}
-	if b.Key != "" || b.Password != "" || err != nil {
+	if b.Any() || err != nil {
 		return "", err
 	}
 	once = oncePassword()

@@ -109,6 +109,40 @@ func TestFirstBoot(t *testing.T) {
 	wants(t, told.CheckKey(t.Context(), user.Root, storedKey(t, told, user.Root)), nil)
 }
 
+// source answers with keys, or an error, and counts.
+type source struct {
+	keys  []string
+	err   error
+	asked int
+}
+
+func (s *source) Keys(context.Context) ([]string, error) {
+	s.asked++
+	return s.keys, s.err
+}
+
+// TestFirstBootSource: who knows keys is asked until it has said them, and then never again.
+func TestFirstBootSource(t *testing.T) {
+	u := openUsers(t)
+	s := &source{err: errors.New("no answer")}
+	for range 2 {
+		_, err := u.FirstBoot(t.Context(), user.Bootstrap{Password: "long enough", Source: s})
+		wants(t, err, s.err)
+		wants(t, u.CheckPassword(t.Context(), user.Root, "long enough"), user.ErrLogin)
+		u.now = u.now.Add(time.Minute)
+	}
+	s.keys, s.err = []string{annKey}, nil
+	for range 2 {
+		if once, err := u.FirstBoot(t.Context(), user.Bootstrap{Source: s}); err != nil || once != "" {
+			t.Errorf("told a key, it gave %q, %v", once, err)
+		}
+	}
+	wants(t, u.CheckKey(t.Context(), user.Root, storedKey(t, u, user.Root)), nil)
+	if s.asked != 3 {
+		t.Errorf("asked %d times", s.asked)
+	}
+}
+
 // storedKey returns the first key of a user.
 func storedKey(t *testing.T, u *users, name string) (key []byte) {
 	t.Helper()
