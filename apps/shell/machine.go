@@ -63,15 +63,17 @@ func (m *machine) run(boot tuplix.Boot) {
 	if errors.Is(err, store.ErrNone) {
 		return // on Linux
 	}
-	if err == nil && boot.Root.Any() {
-		_, err = s.User.FirstBoot(context.Background(), boot.Root)
-	}
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "shell: the services of the system: %v\n", err)
 		return
 	}
 	slog.SetDefault(slog.New(s.Log.Handler()))
 	s.LetIn(m.remote)
+	if boot.Root.Any() {
+		if _, err := s.User.FirstBoot(context.Background(), boot.Root); err != nil {
+			fmt.Fprintf(os.Stderr, "shell: the first boot lets nobody in: %v\n", err)
+		}
+	}
 }
 
 // commands are all that a shell of this machine knows, and some of its own.
