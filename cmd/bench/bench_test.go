@@ -66,6 +66,17 @@ func TestVerdict(t *testing.T) {
 	}
 }
 
+// A run in which a figure is behind, or could not be measured, fails.
+func TestJudge(t *testing.T) {
+	holds, behind := figure{Name: "a", Holds: true}, figure{Name: "b"}
+	if err := judge([]figure{holds, holds}); err != nil {
+		t.Error(err)
+	}
+	if err := judge([]figure{holds, behind}); err == nil || !strings.Contains(err.Error(), "1 of 2 figures") || !strings.HasSuffix(err.Error(), ": b") {
+		t.Error(err)
+	}
+}
+
 func TestItem(t *testing.T) {
 	want := makeItem(7)
 	var got item

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"text/tabwriter"
 )
 
@@ -114,6 +115,20 @@ func (f *figure) verdict() string {
 		verdict = "BEHIND"
 	}
 	return fmt.Sprintf("%s %.2f\t%s", sign, f.Bound, verdict)
+}
+
+// judge is an error where a figure is behind its bound or could not be measured.
+func judge(figures []figure) error {
+	var failed []string
+	for i := range figures {
+		if !figures[i].Holds {
+			failed = append(failed, figures[i].Name)
+		}
+	}
+	if len(failed) == 0 {
+		return nil
+	}
+	return fmt.Errorf("%d of %d figures are behind their bounds or were not measured: %s", len(failed), len(figures), strings.Join(failed, "; "))
 }
 
 // number formats a value with three significant digits; 0 stands for none.

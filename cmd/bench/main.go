@@ -50,6 +50,7 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	var all []figure
 	for _, p := range chosen {
 		figures, err := p.measure(ctx, &o, os.Stderr)
 		if err != nil {
@@ -66,8 +67,9 @@ func run(ctx context.Context) error {
 		if err := writeJSON(filepath.Join(outputDir, "bench.json"), figures); err != nil {
 			return err
 		}
+		all = append(all, figures...)
 	}
-	return nil
+	return judge(all)
 }
 
 // part is a group of figures that are measured together.
