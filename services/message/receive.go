@@ -75,6 +75,7 @@ func (t *Tx) release(m *Mailbox, x *Message, delay time.Duration) error {
 	if delay > 0 {
 		x.State, x.Due = Delayed, t.now.Add(delay)
 	}
+	t.service.kept(m, x)
 	return Messages.Update(t.tx, x)
 }
 

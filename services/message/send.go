@@ -107,6 +107,7 @@ func (t *Tx) put(m *Mailbox, x *Message, id string) (uint64, error) {
 	if err == nil {
 		err = Messages.Insert(t.tx, x)
 	}
+	t.service.kept(m, x)
 	if err == nil && id != "" {
 		err = errors.Join(SentIDs.Put(t.tx, &Sent{m.Name, id, x.Number, t.now}), t.forgetIDs())
 	}

@@ -28,12 +28,18 @@ var (
 // Options say how messages are opened. The zero value is sensible.
 type Options struct {
 	Now func() time.Time // nil: time.Now
+
+	// Log receives messages about what failed in the background; nil drops them.
+	Log func(format string, args ...any)
 }
 
 // Service carries messages. All methods may be called concurrently.
 type Service struct {
 	store *store.Store
 	now   func() time.Time
+	log   func(format string, args ...any)
+
+	keeper keeper
 
 	areas areas
 	stop  func() // being told of what is committed
@@ -58,6 +64,9 @@ func Open(ctx context.Context, s *store.Store, o Options) (*Service, error) {
 	if m.now == nil {
 		m.now = time.Now
 	}
+	if m.log = o.Log; m.log == nil {
+		m.log = func(string, ...any) {}
+	}
 	op := user.Caller{User: user.Root, Program: "message"}.Op("message.Open")
 	err := s.Retain(ctx, op, engine.MinRetention, Messages, Counts, SentIDs, Publications)
 	if err == nil {
@@ -69,6 +78,7 @@ func Open(ctx context.Context, s *store.Store, o Options) (*Service, error) {
 	if err != nil {
 		return nil, fmt.Errorf("message: %w", err)
 	}
+	m.keepUntil(m.now())
 	return m, nil
 }
 
@@ -86,7 +96,10 @@ func (s *Service) observe(ctx context.Context) error {
 }
 
 // Close ends what the service keeps in memory. Nobody may use it any more.
-func (s *Service) Close() { s.stop() }
+func (s *Service) Close() {
+	s.keeper.close()
+	s.stop()
+}
 
 // Tx is messages inside a transaction of the caller's.
 type Tx struct {

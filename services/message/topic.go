@@ -119,21 +119,24 @@ func (t *Tx) Publish(topic string, o Outgoing) (uint64, error) {
 		Topic: topic, Offset: offset, Key: o.Key, Body: o.Body, Headers: o.Headers,
 		User: t.caller.User, Task: t.caller.Task, At: t.now,
 	})
-	return offset, errors.Join(err, Topics.Update(t.tx, &x), t.forget(&x))
+	if x.Keep > 0 {
+		t.service.keepUntil(t.now.Add(x.Keep))
+	}
+	return offset, errors.Join(err, Topics.Update(t.tx, &x), t.forget(&x, forgetAtOnce))
 }
 
 // forget removes some messages that a topic keeps no longer.
-func (t *Tx) forget(x *Topic) error {
+func (t *Tx) forget(x *Topic, most int) error {
 	if x.Keep == 0 && x.Limit == 0 {
 		return nil
 	}
 	var last uint64
-	for p, err := range Publications.Scan(t.tx, table.Prefix(x.Name).Limit(forgetAtOnce)) {
+	for p, err := range Publications.Scan(t.tx, table.Prefix(x.Name).Limit(most)) {
 		if err != nil {
 			return err
 		}
 		tooMany := x.Limit > 0 && x.Next-p.Offset > uint64(x.Limit)
-		tooOld := x.Keep > 0 && t.now.Sub(p.At) > x.Keep
+		tooOld := x.Keep > 0 && t.now.Sub(p.At) >= x.Keep
 		if !tooMany && !tooOld {
 			break
 		}

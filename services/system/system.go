@@ -116,7 +116,7 @@ func (s *System) Start(ctx context.Context) (err error) {
 	if s.Trace, err = trace.Open(ctx, s.Store, s.Config, trace.Options{Failed: failed}); err != nil {
 		return err
 	}
-	if s.Message, err = message.Open(ctx, s.Store, message.Options{}); err != nil {
+	if s.Message, err = message.Open(ctx, s.Store, message.Options{Log: say}); err != nil {
 		return err
 	}
 	if s.Task, err = task.Open(ctx, s.Store, task.Options{Config: s.Config, Log: say}); err != nil {
