@@ -69,7 +69,7 @@ func (m *machine) run(boot tuplix.Boot) {
 	}
 	slog.SetDefault(slog.New(s.Log.Handler()))
 	s.LetIn(m.remote)
-	if boot.Root.Any() {
+	if boot.Root != (user.Bootstrap{}) {
 		if _, err := s.User.FirstBoot(context.Background(), boot.Root); err != nil {
 			fmt.Fprintf(os.Stderr, "shell: the first boot lets nobody in: %v\n", err)
 		}

@@ -184,9 +184,6 @@ type Source interface {
 	Keys(ctx context.Context) ([]string, error)
 }
 
-// Any tells whether somebody is to be let in.
-func (b *Bootstrap) Any() bool { return b.Key != "" || b.Password != "" || b.Source != nil }
-
 // FirstBoot sees that somebody can log in. Where nobody can, root gets the keys and
 // the password that it is given; if there is neither, a password for one use, which
 // it returns to be shown on the console and nowhere else. If a Source fails, nothing has
@@ -224,7 +221,7 @@ func (s *Service) FirstBoot(ctx context.Context, b Bootstrap) (once string, err 
 	if err == nil && b.Password != "" {
 		err = s.SetPassword(ctx, Root, b.Password)
 	}
-	if b.Any() || err != nil {
+	if b != (Bootstrap{}) || err != nil {
 		return "", err
 	}
 	once = oncePassword()
