@@ -189,6 +189,16 @@ func TestOpenFileOutlivesItsName(t *testing.T) {
 	wantErr(t, "open after the end", f.Open(), syscall.ENOENT)
 }
 
+// A file that a restore takes away before it has got a name gets none any more.
+func TestUnnamedTakenAway(t *testing.T) {
+	fs := open(t, Options{})
+	was := remember(t, fs)
+	f := must[*Inode](t)(fs.Root().CreateUnnamed(New{Mode: syscall.S_IFREG | 0o644}))
+	must[Restored](t)(fs.Restore(ctx, nil, "/", was.at))
+	wantErr(t, "link", fs.Root().Link("file", f), syscall.ENOENT)
+	must[any](t)(nil, f.Close())
+}
+
 func TestSparse(t *testing.T) {
 	fs := open(t, Options{})
 	f := create(t, fs.Root(), "file")

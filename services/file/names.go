@@ -258,7 +258,7 @@ func (n *Inode) link(name string, child *Inode) error {
 	switch {
 	case r.Type() == syscall.S_IFDIR:
 		return syscall.EPERM
-	case r.Links == 0 && !child.unnamed:
+	case child.dead, r.Links == 0 && !child.unnamed:
 		return syscall.ENOENT
 	case r.Links >= MaxLinks:
 		return syscall.EMLINK
