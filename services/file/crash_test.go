@@ -7,8 +7,10 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
@@ -23,6 +25,7 @@ type history struct {
 	t       *testing.T
 	r       *rand.Rand
 	fs      *FS
+	unnamed *Inode   // open, and without a name; nil: there is none
 	moments []string // after each change
 	synced  int      // index of the last moment that is safe
 }
@@ -61,7 +64,7 @@ func (h *history) directory() *Inode {
 func (h *history) step() {
 	dir, name := h.directory(), h.name()
 	var err error
-	switch h.r.IntN(10) {
+	switch h.r.IntN(14) {
 	case 0:
 		_, err = dir.Create(name, New{Mode: syscall.S_IFDIR | 0o755})
 	case 1, 2:
@@ -79,6 +82,10 @@ func (h *history) step() {
 		if child, err = dir.Lookup(name); err == nil {
 			err = h.directory().Link(h.name(), child)
 		}
+	case 8, 9:
+		err = h.changeAttributes(dir, name)
+	case 10:
+		err = h.useUnnamed(dir, name)
 	default:
 		err = h.writeSomething(dir, name)
 	}
@@ -88,12 +95,61 @@ func (h *history) step() {
 	h.moments = append(h.moments, describe(h.t, h.fs))
 }
 
+// changeAttributes changes the mode, owner, times or an extended attribute of something.
+func (h *history) changeAttributes(dir *Inode, name string) error {
+	n, err := dir.Lookup(name)
+	if err != nil {
+		return err
+	}
+	switch h.r.IntN(5) {
+	case 0:
+		return n.Update(func(a *Attr) { a.Mode = h.r.Uint32() })
+	case 1:
+		return n.Update(func(a *Attr) { a.UID, a.GID = h.r.Uint32(), h.r.Uint32() })
+	case 2:
+		return n.Update(func(a *Attr) { a.Accessed, a.Modified = h.r.Int64N(latestShown), h.r.Int64N(latestShown) })
+	case 3:
+		return n.RemoveXattr(h.xattr())
+	}
+	return n.SetXattr(h.xattr(), fmt.Append(nil, h.r.Uint64()), h.r.IntN(3))
+}
+
+func (h *history) xattr() string { return fmt.Sprint("user.", h.r.IntN(3)) }
+
+// useUnnamed makes a file without a name, changes the one that there is, gives it a name
+// or lets it go.
+func (h *history) useUnnamed(dir *Inode, name string) (err error) {
+	n := h.unnamed
+	if n == nil {
+		h.unnamed, err = dir.CreateUnnamed(New{Mode: syscall.S_IFREG | 0o600})
+		return err
+	}
+	switch h.r.IntN(6) {
+	case 0, 1:
+		if err := dir.Link(name, n); err != nil {
+			return err
+		}
+		h.unnamed = nil
+		return n.Close()
+	case 2:
+		h.unnamed = nil
+		return n.Close()
+	case 3:
+		return n.SetXattr(h.xattr(), fmt.Append(nil, h.r.Uint64()), 0)
+	}
+	return h.writeTo(n)
+}
+
 // writeSomething changes contents, within one batch.
 func (h *history) writeSomething(dir *Inode, name string) error {
 	n, err := dir.Lookup(name)
 	if err != nil {
 		return err
 	}
+	return h.writeTo(n)
+}
+
+func (h *history) writeTo(n *Inode) error {
 	if n.Attr().Type() != syscall.S_IFREG {
 		return syscall.EINVAL
 	}
@@ -112,7 +168,7 @@ func (h *history) writeSomething(dir *Inode, name string) error {
 	for i := range data {
 		data[i] = byte(h.r.Uint32())
 	}
-	_, err = n.WriteAt(data, off)
+	_, err := n.WriteAt(data, off)
 	return err
 }
 
@@ -178,10 +234,27 @@ func describeInto(t testing.TB, b *strings.Builder, dir *Inode, path string) {
 		case syscall.S_IFLNK:
 			fmt.Fprintf(b, " -> %s", must[string](t)(n.Readlink()))
 		}
+		describeAttributes(t, b, n, &a)
 		b.WriteByte('\n')
 		if a.Type() == syscall.S_IFDIR {
 			describeInto(t, b, n, path+"/"+name)
 		}
+	}
+}
+
+// latestShown is up to when times are written down, in nanoseconds since 1970. Those of
+// the clock of the machine differ from run to run.
+const latestShown = int64(time.Hour)
+
+func describeAttributes(t testing.TB, b *strings.Builder, n *Inode, a *Attr) {
+	fmt.Fprintf(b, " of %d:%d", a.UID, a.GID)
+	for _, at := range []int64{a.Accessed, a.Modified, a.Changed, a.Born} {
+		if at < latestShown {
+			fmt.Fprintf(b, " at %d", at)
+		}
+	}
+	for _, name := range must[[]string](t)(n.Xattrs()) {
+		fmt.Fprintf(b, " %s=%s", name, must[[]byte](t)(n.Xattr(name)))
 	}
 }
 
@@ -200,8 +273,10 @@ func TestCrash(t *testing.T) {
 func crashOnce(t *testing.T, seed uint64) {
 	r := rand.New(rand.NewPCG(seed, 2))
 	disk := vfs.NewCrashableMem()
+	var ticks atomic.Int64
+	now := func() time.Time { return time.Unix(0, ticks.Add(1)) }
 	for range 4 { // crash, recover, go on
-		fs := must[*FS](t)(mount(disk, Options{Memory: MinMemory, Log: t.Logf}))
+		fs := must[*FS](t)(mount(disk, Options{Memory: MinMemory, Now: now, Log: t.Logf}))
 		fs.loads.from = 0
 		if err := fs.Check(); err != nil {
 			t.Fatalf("seed %d: after recovery: %v", seed, err)
