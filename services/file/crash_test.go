@@ -307,6 +307,10 @@ func crashOnce(t *testing.T, seed uint64) {
 func (h *history) judge(disk *vfs.MemFS, seed uint64) {
 	fs := must[*FS](h.t)(mount(disk, Options{Memory: MinMemory, Log: h.t.Logf}))
 	defer closeChecked(h.t, fs)
+	must[any](h.t)(nil, fs.flush())
+	if n := rowsOf(h.t, fs, orphans); n != 0 {
+		h.t.Errorf("seed %d: %d files without a name have outlived the crash", seed, n)
+	}
 	found := describe(h.t, fs)
 	for i := len(h.moments) - 1; i >= h.synced; i-- {
 		if h.moments[i] == found {

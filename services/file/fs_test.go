@@ -189,6 +189,35 @@ func TestOpenFileOutlivesItsName(t *testing.T) {
 	wantErr(t, "open after the end", f.Open(), syscall.ENOENT)
 }
 
+// A file that has got no name goes with its last Close, and all its rows.
+func TestUnnamedGoes(t *testing.T) {
+	fs := open(t, Options{})
+	f := must[*Inode](t)(fs.Root().CreateUnnamed(New{Mode: syscall.S_IFREG | 0o644}))
+	must[any](t)(nil, f.Open())
+	must[int](t)(f.WriteAt(make([]byte, 3*BlockSize), 0))
+	must[any](t)(nil, f.SetXattr("user.a", []byte("value"), 0))
+	rows := func() [5]int {
+		must[any](t)(nil, fs.Sync())
+		must[any](t)(nil, fs.makeRoom(0)) // of what only the past has, nothing
+		return [...]int{
+			rowsOf(t, fs, inodes) - 1, rowsOf(t, fs, orphans), rowsOf(t, fs, extents), rowsOf(t, fs, data), rowsOf(t, fs, attributes),
+		}
+	}
+	if got := rows(); got != [...]int{1, 1, 1, 1, 1} {
+		t.Errorf("rows of a file that is open twice: %v", got)
+	}
+	must[any](t)(nil, f.Close())
+	if got := rows(); got != [...]int{1, 1, 1, 1, 1} {
+		t.Errorf("rows of a file that is open: %v", got)
+	}
+	must[any](t)(nil, f.Close())
+	if got := rows(); got != [5]int{} {
+		t.Errorf("rows of a file that is gone: %v", got)
+	}
+	wantErr(t, "open", f.Open(), syscall.ENOENT)
+	wantErr(t, "link", fs.Root().Link("file", f), syscall.ENOENT)
+}
+
 // A file that a restore takes away before it has got a name gets none any more.
 func TestUnnamedTakenAway(t *testing.T) {
 	fs := open(t, Options{})

@@ -90,8 +90,19 @@ func TestUnnamed(t *testing.T) {
 				t.Fatal(e)
 			}
 		}
+		f, e := s.file(uintptr(fd))
+		if e != 0 {
+			t.Fatal(e)
+		}
+		inode := f.description.(*diskFile).inode
+		f.release()
 		if _, e := s.call(unix.SYS_CLOSE, fd); e != 0 {
 			t.Fatal(e)
+		}
+		if !named {
+			if err := inode.Open(); err != syscall.ENOENT {
+				t.Errorf("a file without a name, after it was closed: %v", err)
+			}
 		}
 	}
 	dir, err := s.files.Root().Lookup("tmp")
