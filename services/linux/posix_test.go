@@ -253,6 +253,8 @@ func TestDifferRanges(t *testing.T) {
 			for _, n := range []int{0, -1} {
 				p.on("fallocate", f, unix.SYS_FALLOCATE, 0, at, n)
 				p.on("punch", f, unix.SYS_FALLOCATE, unix.FALLOC_FL_PUNCH_HOLE|unix.FALLOC_FL_KEEP_SIZE, at, n)
+				p.on("zero", f, unix.SYS_FALLOCATE, unix.FALLOC_FL_ZERO_RANGE, at, n)
+				p.on("zero", f, unix.SYS_FALLOCATE, unix.FALLOC_FL_ZERO_RANGE|unix.FALLOC_FL_KEEP_SIZE, at, n)
 			}
 			p.on("punch", f, unix.SYS_FALLOCATE, unix.FALLOC_FL_PUNCH_HOLE, at, 10)
 		}
@@ -261,4 +263,48 @@ func TestDifferRanges(t *testing.T) {
 	p.read("read", d, unix.SYS_READ, 3)
 	p.read("pread", d, unix.SYS_PREAD64, 3, 0)
 	p.on("write", d, unix.SYS_WRITE, []byte("abc"), 3)
+}
+
+// zero makes a range of a file zeros. A host whose file system refuses that, as tmpfs
+// does, punches a hole, and makes the file longer if that was asked.
+func (p *pair) zero(f, mode, off, n int) {
+	p.t.Helper()
+	p.both(fmt.Sprint("zero ", f, mode, off, n), func(i int) (string, syscall.Errno) {
+		allocate := func(mode int) syscall.Errno {
+			_, e := p.sides[i].call(unix.SYS_FALLOCATE, p.fds[f][i], mode, off, n)
+			return e
+		}
+		e := allocate(unix.FALLOC_FL_ZERO_RANGE | mode)
+		if i == 0 && e == syscall.EOPNOTSUPP {
+			e = allocate(unix.FALLOC_FL_PUNCH_HOLE | unix.FALLOC_FL_KEEP_SIZE)
+			if e == 0 && mode == 0 {
+				e = allocate(0)
+			}
+		}
+		return "", e
+	})
+}
+
+// Ranges of zeros within a file, over its end and beyond it, on pages and between them,
+// with the size kept or not.
+func TestDifferZeroRange(t *testing.T) {
+	const size = 20_000
+	p := newPair(t)
+	content := make([]byte, size)
+	for i := range content {
+		content[i] = byte(1 + i%255)
+	}
+	for _, mode := range []int{0, unix.FALLOC_FL_KEEP_SIZE} {
+		for _, at := range []int{0, 1, 4095, 4096, 8192, 10_001, size - 1, size, size + 1, 100_000} {
+			for _, n := range []int{1, 4095, 4096, 4097, 9999, size, 200_000} {
+				f := p.open(fmt.Sprint(mode, at, n), unix.O_CREAT|unix.O_RDWR, 0o644)
+				p.on("write", f, unix.SYS_WRITE, content, size)
+				p.zero(f, mode, at, n)
+				p.fstat(f)
+				p.read("pread", f, unix.SYS_PREAD64, 400_000, 0)
+				p.on("append", f, unix.SYS_PWRITE64, []byte("more"), 4, at+n)
+				p.read("pread", f, unix.SYS_PREAD64, 400_000, 0)
+			}
+		}
+	}
 }
