@@ -6,6 +6,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/tuplix/tuplix/dbms/engine"
 	"github.com/tuplix/tuplix/dbms/table"
 )
 
@@ -63,4 +64,25 @@ func TestUpdate(t *testing.T) {
 	if _, err := fs.db.Update(ctx, nil, func(tx *table.Tx) error { return attributes.Delete(tx, uint64(1<<40), "row") }); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// In knows the transaction of Update, while it lasts, and no other.
+func TestInOthers(t *testing.T) {
+	fs := open(t, Options{})
+	unknown := func(which string) func(tx *table.Tx) error {
+		return func(tx *table.Tx) error {
+			if fs.In(tx) != nil {
+				t.Errorf("In knows a transaction %s", which)
+			}
+			return nil
+		}
+	}
+	must[engine.Version](t)(fs.db.Update(ctx, nil, unknown("before Update")))
+	var last *table.Tx
+	must[engine.Version](t)(fs.Update(ctx, nil, func(tx *table.Tx, _ *Tx) error {
+		last = tx
+		return fs.db.View(ctx, unknown("beside that of Update"))
+	}))
+	must[any](t)(nil, unknown("that has ended")(last))
+	must[engine.Version](t)(fs.db.Update(ctx, nil, unknown("after Update")))
 }
