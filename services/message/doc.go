@@ -8,8 +8,16 @@
 //	err = d.Ack(ctx)                            // done; or d.Nack(ctx, delay)
 //
 //	err = m.Process(ctx, "orders", func(tx *table.Tx, got message.Message) error {
-//		...                                     // rows, files, other messages
+//		...                                     // rows, other messages
 //	})                                          // all of it and the receipt: one transaction
+//
+// Files can be a part only of a transaction that file.FS.Update has begun, which takes the
+// message by In: Tx.Take, or Tx.Ack of one that was received before.
+//
+//	_, err = files.Update(ctx, op, func(tx *table.Tx, f *file.Tx) error {
+//		got, err := m.In(ctx, tx).Take("orders") // does not wait: ErrEmpty
+//		...                                     // files by f, rows, other messages
+//	})
 //
 // # Exactly once
 //
