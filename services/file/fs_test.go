@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"sync"
 	"syscall"
 	"testing"
@@ -14,6 +15,8 @@ import (
 	"github.com/tuplix/tuplix/dbms/engine"
 	"github.com/tuplix/tuplix/dbms/engine/embedded"
 	"github.com/tuplix/tuplix/dbms/store"
+	"github.com/tuplix/tuplix/dbms/table"
+	"github.com/tuplix/tuplix/dbms/txn"
 )
 
 var ctx = context.Background()
@@ -297,6 +300,38 @@ func TestHundredThousandEntries(t *testing.T) {
 	}
 	if len(seen) != count || dir.Attr().Size != int64(count-removed) {
 		t.Errorf("listed %d, size %d", len(seen), dir.Attr().Size)
+	}
+}
+
+// separating notes what is to be stored apart.
+type separating struct {
+	*embedded.Engine
+	ranges []engine.Range
+}
+
+func (s *separating) Separate(r engine.Range) {
+	s.ranges = append(s.ranges, r)
+	s.Engine.Separate(r)
+}
+
+// Contents of files are stored apart from other rows, from each opening on.
+func TestContentsApart(t *testing.T) {
+	volume := vfs.NewMem()
+	for range 2 {
+		e := must[*embedded.Engine](t)(store.OpenEngine(volume, store.Options{Options: embedded.Options{Memory: embedded.MinMemory, Log: t.Logf}}))
+		s := &separating{Engine: e}
+		db := must[*table.DB](t)(table.Open(ctx, txn.New(s), &engine.Op{}, Tables()...))
+		fs := must[*FS](t)(Open(db, Options{Log: t.Logf}))
+		err := fs.view(func(tx *table.Tx) error {
+			contents, err := tx.KeysOf(data)
+			if !reflect.DeepEqual(s.ranges, contents) {
+				t.Errorf("apart are %q, should be %q", s.ranges, contents)
+			}
+			return err
+		})
+		if err := errors.Join(err, fs.Close(), e.Close()); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 
