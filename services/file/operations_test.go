@@ -158,10 +158,7 @@ func (o *operations) step() {
 	n, err := o.fs.Root().Lookup(name)
 	if o.files[name] == nil {
 		o.expect(err, syscall.ENOENT)
-		o.note("create %s", name)
-		create(o.t, o.fs.Root(), name)
-		o.files[name] = []byte{}
-		o.remember()
+		o.create(name)
 		return
 	}
 	o.expect(err, nil)
@@ -186,6 +183,27 @@ func (o *operations) step() {
 	default:
 		o.read(n, name)
 	}
+}
+
+// create makes an empty file, or one that has contents before it has its name.
+func (o *operations) create(name string) {
+	content := []byte{}
+	if o.r.IntN(2) == 0 {
+		o.note("create %s", name)
+		create(o.t, o.fs.Root(), name)
+	} else {
+		content = o.bytes(o.length())
+		o.note("create %s with %d", name, len(content))
+		n := must[*Inode](o.t)(o.fs.Root().CreateUnnamed(New{Mode: syscall.S_IFREG | 0o644}))
+		must[int](o.t)(n.WriteAt(content, 0))
+		if o.r.IntN(2) == 0 {
+			o.sync()
+		}
+		o.expect(o.fs.Root().Link(name, n), nil)
+		o.expect(n.Close(), nil)
+	}
+	o.files[name] = content
+	o.remember()
 }
 
 // extended returns a copy with length n at least.
