@@ -10,6 +10,7 @@ func TestPlaces(t *testing.T) {
 	for _, line := range []string{
 		`home: /`, `cache: //?\.cache`, `config: //?\.config`, `temp: /tmp`, `user: 0 /`,
 		`path: /usr/local/bin:/usr/bin:/bin`, `type: 0x74706c78`,
+		`start: function not implemented`, `random: never the same`, `hello there`, `terminal: /dev/tty`,
 	} {
 		g.expect(t, `^`+line+`\r?$`)
 	}

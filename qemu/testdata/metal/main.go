@@ -36,6 +36,7 @@ var checks = []check{
 	{"vector", vectors},
 	{"timers", timers},
 	{"pace", pace},
+	{"wall", wall},
 	{"apic", localAPIC},
 	{"latency", latency},
 	{"interrupts", interrupts},

@@ -78,3 +78,26 @@ func timers() (string, error) {
 	}
 	return report, nil
 }
+
+// wall: the wall clock goes forward and back as it is told to; what is measured by the
+// time since boot, timers among it, does not notice.
+func wall() (string, error) {
+	far := time.NewTimer(30 * time.Minute)
+	defer far.Stop()
+	for _, by := range []time.Duration{time.Hour, -2 * time.Hour, time.Hour} {
+		before := time.Now()
+		kernel.ShiftWallClock(by)
+		after := time.Now()
+		passed := after.Sub(before) // of the time since boot
+		moved := after.Round(0).Sub(before.Round(0)) - passed
+		if off := (moved - by).Abs(); off > time.Second || passed < 0 || passed > time.Minute {
+			return "", fmt.Errorf("told to go by %v, it went by %v within %v", by, moved, passed)
+		}
+		select {
+		case <-time.After(time.Millisecond): // a timer that is due fires before later ones
+		case <-far.C:
+			return "", fmt.Errorf("a timer of half an hour fires once the clock went by %v", by)
+		}
+	}
+	return "an hour forward, two back", nil
+}

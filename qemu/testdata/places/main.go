@@ -5,6 +5,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"os/user"
@@ -25,6 +26,9 @@ func main() {
 		{"user", currentUser},
 		{"path", noProgram},
 		{"type", fileSystem},
+		{"start", noProcess},
+		{"random", random},
+		{"terminal", terminal},
 		{"set", func() (string, error) { return os.Getenv("HOME") + os.Getenv("PATH"), nil }},
 	} {
 		text, err := c.check()
@@ -88,4 +92,57 @@ func fileSystem() (string, error) {
 	var st syscall.Statfs_t
 	err := syscall.Statfs("/tmp", &st)
 	return fmt.Sprintf("%#x", st.Type), err
+}
+
+// noProcess says how another process is not started, though its program is there: as
+// something that the system does not have.
+func noProcess() (string, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return "", err
+	}
+	_, byFork := syscall.ForkExec(self, []string{self}, nil)
+	_, byOS := os.StartProcess(self, []string{self}, &os.ProcAttr{})
+	byExec := exec.Command(self).Run()
+	for _, err := range []error{byFork, byOS, byExec} {
+		if !errors.Is(err, syscall.ENOSYS) {
+			return "", fmt.Errorf("starting a process gives %v, %v and %v", byFork, byOS, byExec)
+		}
+	}
+	return syscall.ENOSYS.Error(), nil
+}
+
+// random reads from the devices that programs take keys from.
+func random() (string, error) {
+	seen := map[[32]byte]bool{{}: true} // nor zeros
+	for _, name := range []string{"/dev/urandom", "/dev/urandom", "/dev/random"} {
+		f, err := os.Open(name)
+		if err != nil {
+			return "", err
+		}
+		for range 2 {
+			var p [32]byte
+			if _, err := io.ReadFull(f, p[:]); err != nil {
+				return "", err
+			}
+			if seen[p] {
+				return "", fmt.Errorf("%s gives %x, not for the first time", name, p)
+			}
+			seen[p] = true
+		}
+		if err := f.Close(); err != nil {
+			return "", err
+		}
+	}
+	return "never the same", nil
+}
+
+// terminal speaks to who sits at the console, as programs do that ask for a password.
+func terminal() (string, error) {
+	f, err := os.OpenFile("/dev/tty", os.O_RDWR, 0)
+	if err != nil {
+		return "", err
+	}
+	_, err = fmt.Fprintln(f, "hello there")
+	return f.Name(), errors.Join(err, f.Close())
 }
