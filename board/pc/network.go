@@ -24,11 +24,12 @@ import (
 
 // network is the network service, and what waits for the files.
 type network struct {
-	service *net.Service
-	line    net.Config    // what the command line says
-	early   early         // what the volume knows
-	servers chan resolver // the latest name servers, until system takes them
-	names   chan string   // the latest name of the machine, the same
+	service  *net.Service
+	line     net.Config        // what the command line says
+	early    early             // what the volume knows
+	settings map[string]string // of those of the network, what the command line says
+	servers  chan resolver     // the latest name servers, until system takes them
+	names    chan string       // the latest name of the machine, the same
 }
 
 type resolver struct {
@@ -45,7 +46,8 @@ func startNetwork(devices *metal.Inventory, options *cmdline.Line, e early) (*ne
 	if err != nil {
 		return nil, err
 	}
-	if name, ok := config.Overrides(options, control.Hostname)[control.Hostname.Name()]; ok && line.Hostname == "" {
+	settings := config.Overrides(options, control.Settings()...)
+	if name, ok := settings[control.Hostname.Name()]; ok && line.Hostname == "" {
 		if err := net.CheckHostname(name); err != nil {
 			return nil, err
 		}
@@ -59,7 +61,7 @@ func startNetwork(devices *metal.Inventory, options *cmdline.Line, e early) (*ne
 			cards = append(cards, t)
 		}
 	}
-	n := &network{line: line, early: e, servers: make(chan resolver, 1), names: make(chan string, 1)}
+	n := &network{line: line, early: e, settings: settings, servers: make(chan resolver, 1), names: make(chan string, 1)}
 	n.service, err = net.New(net.Options{
 		Config:    e.modes().Config(line, names),
 		Memory:    kernel.ReadStats().MemoryTotal,
@@ -87,7 +89,7 @@ func startNetwork(devices *metal.Inventory, options *cmdline.Line, e early) (*ne
 func (n *network) follow(s *store.Store) {
 	n.service.SetStore(s)
 	tables, err := control.Open(context.Background(), s, control.Options{
-		Network: n.service, Line: n.line, Shift: kernel.ShiftWallClock, Early: n.early.keep, Log: say,
+		Network: n.service, Line: n.line, Override: n.settings, Shift: kernel.ShiftWallClock, Early: n.early.keep, Log: say,
 	})
 	if err != nil {
 		say("network: its tables: %v: nothing new is let in", err)

@@ -24,15 +24,16 @@ import (
 type Options struct {
 	// Network is what the tables are about, started already; nil: there is none in
 	// this process, and the tables are only kept.
-	Network *net.Service
-	Line    net.Config                       // what the boot's command line says
-	Shift   func(by time.Duration)           // moves the machine's clock; nil: it is not kept
-	Config  *config.Service                  // with the Settings of this package; nil: one is opened when it is needed
-	Early   func(Modes)                      // is told the modes whenever the tables were read, for the next boot to know early; nil: nobody
-	Log     func(format string, args ...any) // takes what goes wrong later; nil: nobody
-	Delay   time.Duration                    // between two batches of what is seen; 0: half a second
-	Count   time.Duration                    // between two looks at the counters of connections; 0: ten seconds
-	Quiet   time.Duration                    // before the first batch, for the program to start in; 0: five seconds
+	Network  *net.Service
+	Line     net.Config                       // what the boot's command line says
+	Shift    func(by time.Duration)           // moves the machine's clock; nil: it is not kept
+	Config   *config.Service                  // with the Settings of this package; nil: one is opened when it is needed
+	Override map[string]string                // of those settings by this boot's command line, where one is opened
+	Early    func(Modes)                      // is told the modes whenever the tables were read, for the next boot to know early; nil: nobody
+	Log      func(format string, args ...any) // takes what goes wrong later; nil: nobody
+	Delay    time.Duration                    // between two batches of what is seen; 0: half a second
+	Count    time.Duration                    // between two looks at the counters of connections; 0: ten seconds
+	Quiet    time.Duration                    // before the first batch, for the program to start in; 0: five seconds
 
 	query func(server string) (*ntp.Response, error) // a test's time servers
 }
@@ -164,7 +165,7 @@ func (s *Service) prepare(ctx context.Context) error {
 	if err := s.store.Create(ctx, op("net.Open"), config.Tables()...); err != nil {
 		return err
 	}
-	c, err := config.Open(ctx, s.store, config.Options{Log: s.o.Log}, Settings()...)
+	c, err := config.Open(ctx, s.store, config.Options{Override: s.o.Override, Log: s.o.Log}, Settings()...)
 	s.config, s.own = c, err == nil
 	return err
 }
