@@ -104,7 +104,7 @@ func TestCommandLine(t *testing.T) {
 	g.expect(t, "clock: stepped by (1h0m|59m5)")
 	g.say(t, "root\n"+password)
 	g.say(t, "date +now:%s; poweroff")
-	now := time.Unix(int64(atoi(g.expect(t, `^now:(\d+)\r?$`)[1])), 0)
+	now := time.Unix(int64(atoi(g.expect(t, `^now:(\d+)\s`)[1])), 0)
 	if off := now.Sub(time.Now().Add(ahead)).Abs(); off > patience {
 		t.Errorf("it is %v there, %v off", now, off)
 	}
