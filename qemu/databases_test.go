@@ -8,9 +8,9 @@ import (
 )
 
 // databaseNames are those of qemu/testdata/databases.
-var databaseNames = []string{"wal", "delete", "bbolt"}
+var databaseNames = []string{"wal", "delete", "bbolt", "pebble"}
 
-// TestDatabases pulls the plug while SQLite, in both of its ways, and bbolt write. Each
+// TestDatabases pulls the plug while SQLite, in both of its ways, bbolt and Pebble write. Each
 // time they find themselves whole, with all rows that they had reported.
 func TestDatabases(t *testing.T) {
 	config := Config{Disk: blankDisk(t, 64), CPUs: 2, Memory: 512}

@@ -1,9 +1,9 @@
-// Databases works with other people's databases, which map files and lock them: SQLite
-// with a log ahead of the file (WAL, whose index is a shared mapping), SQLite with a
-// rollback journal, and bbolt (which reads by a mapping and writes by pwrite). First it
-// checks what is there: "found NAME ROWS". Then it adds rows, each its own durable
-// transaction, reporting each ("ok NAME ROWS"), until it is killed or has added as many
-// as its argument says: "done".
+// Databases works with other people's databases: SQLite with a log ahead of the file (WAL,
+// whose index is a shared mapping), SQLite with a rollback journal, bbolt (which reads by a
+// mapping and writes by pwrite), all of which lock their files, and Pebble (which makes,
+// renames and removes many files, and syncs their directory). First it checks what is there:
+// "found NAME ROWS". Then it adds rows, each its own durable transaction, reporting each
+// ("ok NAME ROWS"), until it is killed or has added as many as its argument says: "done".
 package main
 
 import (
@@ -16,11 +16,12 @@ import (
 	"sync"
 	"time"
 
+	"github.com/cockroachdb/pebble/v2"
 	bolt "go.etcd.io/bbolt"
 	_ "modernc.org/sqlite"
 )
 
-// database is one of the three. Row n holds value(n).
+// database is one of the four. Row n holds value(n).
 type database interface {
 	// check returns how many rows there are, an error if anything is not as it should be.
 	check() (int, error)
@@ -58,17 +59,23 @@ func run() error {
 	if err := checkMappings(); err != nil {
 		return fmt.Errorf("mappings: %w", err)
 	}
-	errs := make(chan error, 3)
-	var begun sync.WaitGroup
-	begun.Add(3)
-	for name, open := range map[string]func() (database, error){
+	databases := map[string]func() (database, error){
 		"wal":    func() (database, error) { return openSQLite("/data/wal.db", "WAL") },
 		"delete": func() (database, error) { return openSQLite("/data/delete.db", "DELETE") },
 		"bbolt":  openBolt,
-	} {
+		"pebble": openPebble,
+	}
+	errs := make(chan error, len(databases))
+	var begun sync.WaitGroup
+	begun.Add(len(databases))
+	for name, open := range databases {
 		go func() { errs <- work(name, open, rows, &begun) }()
 	}
-	return errors.Join(<-errs, <-errs, <-errs)
+	var all error
+	for range databases {
+		all = errors.Join(all, <-errs)
+	}
+	return all
 }
 
 func work(name string, open func() (database, error), rows int, begun *sync.WaitGroup) error {
@@ -208,3 +215,36 @@ func (b boltDB) add(n int) error {
 }
 
 func (b boltDB) close() error { return b.Close() }
+
+type pebbleDB struct{ *pebble.DB }
+
+func openPebble() (database, error) {
+	db, err := pebble.Open("/data/pebble", &pebble.Options{
+		FormatMajorVersion: pebble.FormatNewest, MemTableSize: 256 << 10, // flushed and compacted now and then
+	})
+	return pebbleDB{db}, err
+}
+
+func (p pebbleDB) check() (n int, err error) {
+	if err := p.CheckLevels(nil); err != nil {
+		return 0, err
+	}
+	rows, err := p.NewIter(nil)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	for ok := rows.First(); ok; ok = rows.Next() {
+		if binary.BigEndian.Uint64(rows.Key()) != uint64(n) || string(rows.Value()) != string(value(n)) {
+			return n, fmt.Errorf("row %d is %x, of %d bytes", n, rows.Key(), len(rows.Value()))
+		}
+		n++
+	}
+	return n, rows.Error()
+}
+
+func (p pebbleDB) add(n int) error {
+	return p.Set(binary.BigEndian.AppendUint64(nil, uint64(n)), value(n), pebble.Sync)
+}
+
+func (p pebbleDB) close() error { return p.Close() }
