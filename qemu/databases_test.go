@@ -53,3 +53,15 @@ func bootDatabases(t *testing.T, config Config, acknowledged map[string]int) gue
 	}
 	return g
 }
+
+// TestGit has a program commit, pack and clone by go-git. It is of another module, as
+// the programs of others are.
+func TestGit(t *testing.T) {
+	config := Config{Disk: blankDisk(t, 64), Memory: 256}
+	config.Network.None = true
+	g := boot(t, "qemu/testdata/git", config)
+	g.expect(t, "^done")
+	if status := g.status(t); status != 0 {
+		t.Fatalf("exit status %d", status)
+	}
+}
