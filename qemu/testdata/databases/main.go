@@ -71,11 +71,12 @@ func run() error {
 	for name, open := range databases {
 		go func() { errs <- work(name, open, rows, &begun) }()
 	}
-	var all error
 	for range databases {
-		all = errors.Join(all, <-errs)
+		if err := <-errs; err != nil {
+			return err // the others would go on for long
+		}
 	}
-	return all
+	return nil
 }
 
 func work(name string, open func() (database, error), rows int, begun *sync.WaitGroup) error {
