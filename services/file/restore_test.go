@@ -573,10 +573,12 @@ func TestRestoreInSteps(t *testing.T) {
 // TestRestoreTooMuch: a restore for which there is not enough memory is refused, and one
 // of all files is not.
 func TestRestoreTooMuch(t *testing.T) {
-	fs := open(t, Options{Memory: MinMemory})
+	const memory = 16 << 10
+	fs := open(t, Options{})
+	fs.options.Memory = memory // of which findings have their share
 	dir := must[*Inode](t)(fs.Root().Create("a", New{Mode: syscall.S_IFDIR | 0o755}))
 	was := remember(t, fs)
-	for i := range findShare * MinMemory / sizeOfName {
+	for i := range findShare * memory / sizeOfName {
 		create(t, dir, fmt.Sprint(i))
 	}
 	is := remember(t, fs)
