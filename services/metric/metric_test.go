@@ -2,6 +2,7 @@ package metric_test
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"math"
 	"net/http/httptest"
@@ -22,25 +23,35 @@ import (
 
 type system struct {
 	*store.Store
+	config *config.Service
 	metric *metric.Service
 	close  func()
 }
 
+// open opens metrics of which no sample is taken by time.
 func open(t *testing.T, fs vfs.FS) *system {
+	t.Helper()
+	return openAt(t, fs, "1h")
+}
+
+func openAt(t *testing.T, fs vfs.FS, step string) *system {
 	t.Helper()
 	s, err := store.Open(t.Context(), fs, store.Options{}, append(append(config.Tables(), user.Tables()...), metric.Tables()...)...)
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := config.Open(t.Context(), s, config.Options{Override: map[string]string{"metric.step": "1h"}}, metric.Settings()...)
+	c, err := config.Open(t.Context(), s, config.Options{}, metric.Settings()...)
 	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Set(t.Context(), metric.Step.Name(), &step); err != nil {
 		t.Fatal(err)
 	}
 	m, err := metric.Open(t.Context(), s, c, metric.Options{Failed: func(err error) { t.Error(err) }})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &system{s, m, func() {
+	return &system{s, c, m, func() {
 		m.Close()
 		c.Close()
 		err := s.Check(t.Context(), func(p engine.Problem) { t.Error(p) })
@@ -77,6 +88,56 @@ func (s *system) samples(t *testing.T, name, labels string, step time.Duration) 
 		t.Fatal(err)
 	}
 	return out
+}
+
+// await waits until there is a sample of a later time.
+func (s *system) await(t *testing.T, begin time.Time) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	for {
+		var at engine.Version
+		var area engine.Range
+		found := false
+		err := s.View(ctx, func(tx *table.Tx) (err error) {
+			at, found = tx.Version(), false
+			for x, err := range metric.Samples.Scan(tx, table.Span{}) {
+				if err != nil {
+					return err
+				}
+				found = found || x.At.After(begin)
+			}
+			area, err = metric.Samples.Range(tx, table.Span{})
+			return err
+		})
+		if err == nil && found {
+			return
+		}
+		if err == nil {
+			_, err = s.Engine().Watch(ctx, at, area)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// Samples are taken by time, at the step that is set while the service runs, and at the
+// one that it finds.
+func TestSteps(t *testing.T) {
+	fs, step := vfs.NewMem(), "1s"
+	s := open(t, fs)
+	begin := time.Now()
+	if err := s.config.Set(t.Context(), metric.Step.Name(), &step); err != nil {
+		t.Fatal(err)
+	}
+	s.await(t, begin)
+	s.close()
+	begin = time.Now()
+	s = openAt(t, fs, step)
+	s.await(t, begin)
+	s.await(t, begin.Add(time.Second))
+	s.close()
 }
 
 // Samples become coarser and go, as the tiers say, also when the system is closed
