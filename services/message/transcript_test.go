@@ -143,6 +143,8 @@ func (s *script) command(ctx context.Context, word string, plain []string, args 
 		s.reopen()
 	case "create":
 		err = s.CreateMailbox(ctx, box)
+	case "create-in":
+		err = s.inTx(ctx, args["then"], func(t *message.Tx, _ *table.Tx) error { return t.CreateMailbox(box) })
 	case "alter":
 		err = s.AlterMailbox(ctx, box)
 	case "remove":
@@ -152,6 +154,14 @@ func (s *script) command(ctx context.Context, word string, plain []string, args 
 		if n, err = s.Send(ctx, arg(0), outgoing); err == nil {
 			fmt.Fprintln(&s.out, n)
 		}
+	case "send-in":
+		err = s.inTx(ctx, args["then"], func(t *message.Tx, _ *table.Tx) error {
+			n, err := t.Send(arg(0), outgoing)
+			if err == nil {
+				fmt.Fprintln(&s.out, n)
+			}
+			return err
+		})
 	case "send-wait":
 		var n uint64
 		if n, err = s.SendWait(ctx, arg(0), outgoing); err == nil {
@@ -165,6 +175,13 @@ func (s *script) command(ctx context.Context, word string, plain []string, args 
 	case "put":
 		err = s.inTx(ctx, args["then"], func(_ *message.Tx, tx *table.Tx) error {
 			return message.BoxOf[string](s.Service, arg(0)).SendIn(ctx, tx, arg(1))
+		})
+	case "put-now":
+		err = message.BoxOf[string](s.Service, arg(0)).Send(ctx, arg(1))
+	case "use":
+		err = message.BoxOf[string](s.Service, arg(0)).Process(ctx, func(_ *table.Tx, v string) error {
+			fmt.Fprintln(&s.out, v)
+			return told(args["then"])
 		})
 	case "get":
 		var v string
@@ -193,6 +210,8 @@ func (s *script) command(ctx context.Context, word string, plain []string, args 
 		})
 	case "ack":
 		err = s.got[arg(0)].Ack(ctx)
+	case "ack-in":
+		err = s.inTx(ctx, args["then"], func(t *message.Tx, _ *table.Tx) error { return t.Ack(s.got[arg(0)]) })
 	case "nack":
 		err = s.got[arg(0)].Nack(ctx, span(args["delay"]))
 	case "extend":
@@ -208,6 +227,18 @@ func (s *script) command(ctx context.Context, word string, plain []string, args 
 		if n, err = s.Publish(ctx, arg(0), outgoing); err == nil {
 			fmt.Fprintln(&s.out, n)
 		}
+	case "forward": // from a mailbox to a topic
+		err = s.inTx(ctx, args["then"], func(t *message.Tx, _ *table.Tx) error {
+			x, err := t.Take(arg(0))
+			if err != nil {
+				return err
+			}
+			n, err := t.Publish(arg(1), message.Outgoing{Body: x.Body})
+			if err == nil {
+				fmt.Fprintf(&s.out, "%d %s\n", n, x.Body)
+			}
+			return err
+		})
 	case "subscribe":
 		from := message.Newest
 		if args["from"] == "oldest" {
