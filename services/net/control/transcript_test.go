@@ -12,9 +12,11 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
+	"github.com/tuplix/tuplix/dbms/table"
 	"github.com/tuplix/tuplix/services/internal/transcript"
 	"github.com/tuplix/tuplix/services/net/control"
 	"github.com/tuplix/tuplix/services/net/flow"
+	"github.com/tuplix/tuplix/services/user"
 )
 
 // TestTranscripts runs the procedures on a machine with one card, and shows what is
@@ -68,6 +70,7 @@ func (x *script) verbs() transcript.Verbs {
 		"hostname": func(ctx context.Context, l line) (string, error) { return "", x.SetHostname(ctx, l.Arg(0)) },
 		"times":    func(ctx context.Context, l line) (string, error) { return "", x.SetTimeServers(ctx, l.Args...) },
 		"together": x.together,
+		"instead":  x.instead,
 		"listen": func(_ context.Context, l line) (string, error) {
 			at, err := netip.ParseAddrPort(l.Arg(1))
 			x.open[l.Arg(0)] = x.net.Flows().Listen(flow.TCP, at, flow.Owner{Program: "web"})
@@ -103,6 +106,28 @@ func (x *script) together(ctx context.Context, l transcript.Line) (string, error
 		}
 		return err
 	})
+}
+
+// instead removes an interface, its address, its route and a rule, and names a resolver
+// and another rule, in a transaction of the caller's own; "fail" has it fail in the end.
+func (x *script) instead(ctx context.Context, l transcript.Line) (string, error) {
+	_, err := x.store.Update(ctx, nil, func(tx *table.Tx) error {
+		in := control.InTx(tx, user.From(ctx))
+		_, err := in.SetRule(0, "allow in tcp port 80", "")
+		err = errors.Join(
+			err,
+			in.RemoveRule(10),
+			in.RemoveRoute(control.Route{Destination: "default", Interface: "eth0", Gateway: l.Arg(1)}),
+			in.RemoveAddress("eth0", l.Arg(0)),
+			in.RemoveInterface("eth0"),
+			in.SetResolvers("10.0.0.55"),
+		)
+		if l.Arg(2) == "fail" {
+			err = errors.Join(err, errors.New("the transaction was told to fail"))
+		}
+		return err
+	})
+	return "", err
 }
 
 // wanted shows the tables that people write.
