@@ -1,9 +1,11 @@
 package transcript_test
 
 import (
+	"cmp"
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"go/types"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -11,6 +13,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"golang.org/x/tools/go/packages"
 )
 
 // services are the packages with procedures, relative to services/.
@@ -31,18 +35,21 @@ var none = map[string][]string{
 		"Inode.Number", "Inode.Mode", "Inode.Place", "Inode.Open", "Inode.Close", "Inode.Parent",
 		"Inode.ReadAt", "Inode.Readlink", "Inode.Xattr", "FS.Figures", "Inode.SeekData", "Inode.SeekHole",
 		"FS.At", "Past.Version", "Past.Inode", "PastInode.Readlink", "PastInode.Parent", "PastInode.ReadAt", "PastInode.Mode",
-		"PastInode.Xattr",
+		"PastInode.Xattr", "Past.Root", "PastInode.Attr", "PastInode.Lookup", "PastInode.ReadDir", "PastInode.Xattrs",
 	},
 	"log":         {"WithSpan", "SpanFrom", "Open", "Service.Close", "Tables", "Settings"},
 	"message":     {"Service.Waiting", "Service.Figures"},
 	"metric":      {"Service.Addr", "Service.Add", "Open", "Service.Close", "Service.Handler", "Tables", "Settings"},
-	"net/control": {"Service.Flush", "Provide", "Here", "Open", "Service.Close", "Tables", "Wanted", "Settings", "InTx", "ParseModes", "Modes.Config"},
+	"net/control": {"Service.Flush", "Provide", "Here", "Open", "Service.Close", "Tables", "Wanted", "Settings", "ParseModes", "Modes.Config", "Modes.String"},
 	"ssh":         {"Tables", "Settings", "Open", "Server.Close", "Server.Addr", "Session.Size", "Session.Notify"},
 	"system": {
 		"BootOptions", "OpenHere", "System.Say", "Tables", "Settings", "Open", "OpenFiles", "System.Start", "System.LetIn",
 		"System.Sync", "System.Close",
 	},
-	"task":  {"Check", "Token.Verify", "ParsePolicy", "State.Ended", "State.Taken", "Settings", "Tables", "Service.Waiting", "Service.Figures"},
+	"task": {
+		"Check", "Token.Verify", "Token.String", "Claimed.Token", "Context.Token", "ParsePolicy", "State.Ended", "State.Taken",
+		"Settings", "Tables", "Service.Waiting", "Service.Figures",
+	},
 	"trace": {"Open", "Service.Close", "Remote", "Header", "Tables", "Settings"},
 	"user": {
 		"With", "From", "Caller.Op", "Object.String", "DeniedError.Error", "DeniedError.Unwrap", "Do", "OfGoroutine", "Open", "Tables",
@@ -56,24 +63,22 @@ var elsewhere = map[string]string{"config": "system", "log": "system", "metric":
 // Each procedure of each service is called by the transcripts of its package, and each
 // command that these know is said in one.
 func TestProcedures(t *testing.T) {
+	called := calls(t)
 	for _, service := range services {
 		t.Run(strings.ReplaceAll(service, "/", "-"), func(t *testing.T) {
+			at := cmp.Or(elsewhere[service], service)
 			dir := filepath.Join("../..", filepath.FromSlash(service))
-			home := dir
-			if other, ok := elsewhere[service]; ok {
-				home = filepath.Join("../..", other)
-			}
+			home := filepath.Join("../..", filepath.FromSlash(at))
 			name := filepath.Join(home, "transcript_test.go")
 			script, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.SkipObjectResolution)
 			if err != nil {
 				t.Fatal(err)
 			}
-			called := calls(script)
 			left := slices.Clone(none[service])
 			for _, p := range procedures(t, dir) {
 				if i := slices.Index(left, p); i >= 0 {
 					left = slices.Delete(left, i, i+1)
-				} else if !called[p[strings.LastIndexByte(p, '.')+1:]] {
+				} else if !called[at][service+"."+p] {
 					t.Errorf("%s: no transcript calls %s", name, p)
 				}
 			}
@@ -134,16 +139,69 @@ func receiver(x ast.Expr) string {
 	return ""
 }
 
-// calls are the names of the functions and methods that a file mentions.
-func calls(f *ast.File) map[string]bool {
+// tree is what the paths of the services' packages begin with.
+const tree = "github.com/tuplix/tuplix/services/"
+
+// calls are the functions and methods that the transcripts' tests of services mention, as
+// service.Function and service.Type.Method.
+func calls(t *testing.T) map[string]map[string]bool {
+	t.Helper()
+	const mode = packages.NeedName | packages.NeedCompiledGoFiles | packages.NeedImports | packages.NeedExportFile |
+		packages.NeedSyntax | packages.NeedTypes | packages.NeedTypesInfo
+	var paths []string
+	for _, service := range services {
+		if elsewhere[service] == "" {
+			paths = append(paths, tree+service)
+		}
+	}
+	all, err := packages.Load(&packages.Config{Mode: mode, Tests: true}, paths...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	called := map[string]map[string]bool{}
+	for _, p := range all {
+		for _, err := range p.Errors {
+			t.Fatal(err)
+		}
+		for _, f := range p.Syntax {
+			if filepath.Base(p.Fset.File(f.Pos()).Name()) == "transcript_test.go" {
+				called[strings.TrimPrefix(strings.TrimSuffix(p.PkgPath, "_test"), tree)] = mentioned(p, f)
+			}
+		}
+	}
+	return called
+}
+
+// mentioned are those of one file.
+func mentioned(p *packages.Package, f *ast.File) map[string]bool {
 	names := map[string]bool{}
 	ast.Inspect(f, func(n ast.Node) bool {
-		if s, ok := n.(*ast.SelectorExpr); ok {
-			names[s.Sel.Name] = true
+		name, ok := n.(*ast.Ident)
+		if !ok {
+			return true
+		}
+		if fn, ok := p.TypesInfo.Uses[name].(*types.Func); ok && fn.Pkg() != nil {
+			names[strings.TrimPrefix(fn.Pkg().Path(), tree)+"."+of(fn)+fn.Name()] = true
 		}
 		return true
 	})
 	return names
+}
+
+// of is "Type." for a method of that type.
+func of(fn *types.Func) string {
+	r := fn.Signature().Recv()
+	if r == nil {
+		return ""
+	}
+	x := r.Type()
+	if p, ok := x.(*types.Pointer); ok {
+		x = p.Elem()
+	}
+	if named, ok := x.(*types.Named); ok {
+		return named.Obj().Name() + "."
+	}
+	return ""
 }
 
 // commands are the words that a transcript's test knows: the cases of its switches, and
