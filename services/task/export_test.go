@@ -2,6 +2,7 @@ package task
 
 import (
 	"context"
+	"time"
 
 	"github.com/tuplix/tuplix/dbms/engine"
 )
@@ -37,3 +38,10 @@ func (s *Service) Order() string {
 
 // Idle is how many workers would take a task.
 func (s *Service) Idle() int { return s.group.idlers() }
+
+// Wakes is when the timers wake up, the zero time while they are awake.
+func (s *Service) Wakes() time.Time {
+	s.timer.mu.Lock()
+	defer s.timer.mu.Unlock()
+	return s.timer.next
+}
