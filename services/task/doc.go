@@ -12,27 +12,24 @@
 //
 // # The life of a task
 //
-//	           submit
-//	     +-------+--------+
-//	at a |                | now
-//	time v       fire     v
-//	  delayed --------> ready <-----------------------+
-//	   ^  |               | |                         |
-//	   |  | halt     take | | halt                    | Retry
-//	   |  +---> canceled  | +---> canceled, failed    | (from each end)
-//	   |        or failed v                           |
-//	   +--------------- running ---- end -----> done, failed
-//	     end, with        | | | |
-//	     attempts left    | | | +--- recover -> ready, or lost
-//	     (or at once:     | | |
-//	     ready)           | | +----- halt ----> stopping --- end, abandon, recover --> canceled, failed, done
+//	nothing ---------------------- submit --------------> delayed, ready
+//	delayed ---------------------- fire ----------------> ready
+//	ready ------------------------ take ----------------> running
+//	running ---------------------- end -----------------> done, failed
+//	running ---------------------- end, attempts left --> delayed, ready
+//	running ---------------------- recover -------------> ready, lost
+//	running ---------------------- halt ----------------> stopping
+//	stopping --------------------- end -----------------> done, canceled, failed
+//	stopping --------------------- abandon, recover ----> canceled, failed
+//	delayed, ready --------------- halt ----------------> canceled, failed
+//	done, failed, canceled, lost - Retry ---------------> ready
 //
-// Each arrow is a function, part of a procedure: proc.submit; proc.fire, by a row
-// of os.timers; proc.take, for a worker that has room; proc.end, when a worker
-// says how an attempt ended; proc.halt, by Cancel or a deadline; proc.abandon,
-// when a task did not stop within the grace time; proc.recover, when its worker is
-// gone: the machine went down, or it was not heard of for the time of a lease.
-// Failed it is by an error without attempts left or by its deadline, canceled by
+// Each arrow is a function, part of a procedure: proc.submit, now or for a time;
+// proc.fire, by a row of os.timers; proc.take, for a worker that has room; proc.end,
+// when a worker says how an attempt ended, with attempts left for the next one, at once
+// or after a while; proc.halt, by Cancel or a deadline; proc.abandon, when a task did
+// not stop within the grace time; proc.recover, when its worker is gone: the machine
+// went down, or it was not heard of for the time of a lease. Failed it is by an error without attempts left or by its deadline, canceled by
 // Cancel. A task that ends well while it is stopping is done.
 //
 // # Never twice at once

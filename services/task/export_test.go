@@ -2,18 +2,21 @@ package task
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/tuplix/tuplix/dbms/engine"
 )
 
-// Moves are the arrows of the drawing, as "from -> to".
-func Moves() (list []string) {
+// Moves are the ways that tasks may go, as "from -> to", in order.
+func Moves() []string {
+	list := []string{"nothing -> delayed", "nothing -> ready"} // which submit does without become
 	for from, all := range moves {
 		for _, to := range all {
 			list = append(list, string(from)+" -> "+string(to))
 		}
 	}
+	slices.Sort(list)
 	return list
 }
 
