@@ -3,6 +3,7 @@ package task
 import (
 	"context"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/tuplix/tuplix/dbms/engine"
@@ -47,4 +48,26 @@ func (s *Service) Wakes() time.Time {
 	s.timer.mu.Lock()
 	defer s.timer.mu.Unlock()
 	return s.timer.next
+}
+
+// Parsed is what a policy says, without its text, and another text that says it.
+func Parsed(text string) (parsed any, words string, err error) {
+	p, err := parsePolicy(text)
+	if err != nil {
+		return nil, "", err
+	}
+	names := map[column]string{
+		byPriority: "PRIORITY", byDue: "due", byDeadline: "deadline", byAttempt: "attempt", byShare: "share", byPlace: "Place", byLoad: "load",
+	}
+	var terms []string
+	for _, t := range p.terms {
+		if t.desc {
+			terms = append(terms, names[t.column]+"  desc")
+		} else {
+			terms = append(terms, names[t.column]+" asc ")
+		}
+	}
+	without := *p
+	without.text = ""
+	return without, strings.Join(terms, ","), nil
 }

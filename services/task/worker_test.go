@@ -3,7 +3,9 @@ package task_test
 import (
 	"context"
 	"errors"
+	"reflect"
 	"runtime"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -194,13 +196,26 @@ func TestMany(t *testing.T) {
 	}
 }
 
+// A policy that is taken, written in other words, is the same policy, with one term for
+// each part of the text.
 func FuzzPolicy(f *testing.F) {
-	for _, seed := range []string{"priority desc, due", "share", "load, place desc", "", ",", "due due due"} {
+	for _, seed := range []string{
+		"priority desc, due", "share", "load, place desc", "Deadline ASC,attempt", "submitted desc", "due, submitted",
+		"", ",", "due,", "due due due",
+	} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		if err := task.ParsePolicy(text); err == nil && len(text) == 0 {
-			t.Error("an empty policy was taken")
+		want, words, err := task.Parsed(text)
+		if err != nil {
+			return
+		}
+		got, again, err := task.Parsed(words)
+		if err != nil || !reflect.DeepEqual(got, want) || again != words {
+			t.Errorf("%q is %+v, written as %q, which is %+v, %v", text, want, words, got, err)
+		}
+		if n := strings.Count(words, ","); words == "" || n != strings.Count(text, ",") {
+			t.Errorf("%q is written as %q", text, words)
 		}
 	})
 }

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -38,12 +39,18 @@ func TestMode(t *testing.T) {
 	}
 }
 
+// A size that is taken is not negative, and taken as a plain number, too.
 func FuzzSize(f *testing.F) {
 	f.Add("64K")
+	f.Add("4194304t")
 	f.Add("9223372036854775807T")
 	f.Fuzz(func(t *testing.T, text string) {
-		if n, err := ParseSize(text); err == nil && n < 0 {
-			t.Errorf("%q is %d", text, n)
+		n, err := ParseSize(text)
+		if err != nil {
+			return
+		}
+		if again, err := ParseSize(strconv.FormatInt(n, 10)); n < 0 || err != nil || again != n {
+			t.Errorf("%q is %d, and that is %d, %v", text, n, again, err)
 		}
 	})
 }
