@@ -12,6 +12,23 @@
 //
 // # The life of a task
 //
+//	           submit
+//	     +-------+--------+
+//	at a |                | now
+//	time v       fire     v
+//	  delayed --------> ready <-----------------------+
+//	   ^  |               | |                         |
+//	   |  | halt     take | | halt                    | Retry
+//	   |  +---> canceled  | +---> canceled, failed    | (from each end)
+//	   |        or failed v                           |
+//	   +--------------- running ---- end -----> done, failed
+//	     end, with        | | | |
+//	     attempts left    | | | +--- recover -> ready, or lost
+//	     (or at once:     | | |
+//	     ready)           | | +----- halt ----> stopping --- end, abandon, recover --> canceled, failed, done
+//
+// Arrow by arrow, as a test reads it:
+//
 //	nothing ---------------------- submit --------------> delayed, ready
 //	delayed ---------------------- fire ----------------> ready
 //	ready ------------------------ take ----------------> running
@@ -29,8 +46,9 @@
 // when a worker says how an attempt ended, with attempts left for the next one, at once
 // or after a while; proc.halt, by Cancel or a deadline; proc.abandon, when a task did
 // not stop within the grace time; proc.recover, when its worker is gone: the machine
-// went down, or it was not heard of for the time of a lease. Failed it is by an error without attempts left or by its deadline, canceled by
-// Cancel. A task that ends well while it is stopping is done.
+// went down, or it was not heard of for the time of a lease. Failed it is by an error
+// without attempts left or by its deadline, canceled by Cancel. A task that ends well while
+// it is stopping is done.
 //
 // # Never twice at once
 //
