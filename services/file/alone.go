@@ -121,7 +121,7 @@ func (fs *FS) restored(ranges []engine.Range) {
 	defer fs.journal.commit.Unlock()
 	fs.journal.gate.Lock()
 	defer fs.journal.gate.Unlock()
-	if err := fs.discard(); err != nil {
+	if err := firstError(fs.discard(), fs.settleSteps()); err != nil {
 		_ = fs.broken(err)
 	}
 }

@@ -31,7 +31,17 @@ func (fs *FS) At(t time.Time) (*Past, error) {
 	v, err := fs.db.Engine().At(context.Background(), t)
 	if err == nil {
 		p := &Past{fs, v}
-		if _, err = p.Inode(rootNumber); err == nil {
+		err = p.view(func(tx *table.Tx) error {
+			row, err := counters.Get(tx, uint64(1))
+			if len(row.Undo) > 0 {
+				p.at = engine.Version(row.Undo)
+			}
+			return err
+		})
+		if err == nil {
+			_, err = p.Inode(rootNumber)
+		}
+		if err == nil {
 			return p, nil
 		}
 	}

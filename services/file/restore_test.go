@@ -516,6 +516,7 @@ func TestRestoreInSteps(t *testing.T) {
 
 		n := 0
 		var pulled vfs.FS
+		var within time.Time
 		fs.nextData = fs.reserved.NextData // more are to be set aside on the way
 		fs.names.clear()
 		fs.extents.clear()
@@ -530,7 +531,12 @@ func TestRestoreInSteps(t *testing.T) {
 				t.Error("the past may end under way")
 				fs.collecting.Unlock()
 			}
-			if n++; n <= steps {
+			if n++; n == 3 {
+				time.Sleep(time.Millisecond)
+				within = time.Now()
+				time.Sleep(time.Millisecond)
+			}
+			if n <= steps {
 				return nil
 			}
 			if err := fs.db.Engine().Sync(ctx, ""); err != nil {
@@ -546,6 +552,15 @@ func TestRestoreInSteps(t *testing.T) {
 			}
 			if fs.reserved.NextData < fs.nextData {
 				t.Errorf("data %d may be used twice: %+v", fs.nextData, fs.reserved)
+			}
+			must[Restored](t)(fs.Restore(ctx, nil, "/", within)) // nobody has seen a part of it
+			if got := describe(t, fs); got != is.tree {
+				t.Errorf("restored to a moment within:\n%s\nwas:\n%s", got, is.tree)
+			}
+			v := must[engine.Version](t)(fs.db.Engine().At(ctx, within))
+			must[engine.Version](t)(fs.db.Update(ctx, nil, func(tx *table.Tx) error { return tx.RestoreAll(v) }))
+			if got := describe(t, fs); got != is.tree {
+				t.Errorf("restored by others to a moment within:\n%s\nwas:\n%s", got, is.tree)
 			}
 			closeChecked(t, fs)
 			break

@@ -16,8 +16,9 @@ import (
 //	note ──► step ──► step ──► … ──► note removed
 //	  └─────────┴────────┴── an error, or the next Open: back to before the note
 //
-// and going back takes no time. No call changes files meanwhile. Who reads the tables, or
-// looks at these moments later, sees files that are restored beside others that are not.
+// and going back takes no time. No call changes files meanwhile, and At takes these moments
+// for the one before the note. Who reads the tables sees files that are restored beside others
+// that are not.
 const stepBytes = 4 << 20
 
 // restoreInSteps restores what differs in several transactions. No call is under way.
@@ -66,6 +67,17 @@ func (fs *FS) note(ctx context.Context, op *engine.Op, begins bool) error {
 		fs.reserved = row
 	}
 	return err
+}
+
+// settleSteps goes back where somebody else has restored the store to a moment at which a
+// restore was under way. No call is.
+func (fs *FS) settleSteps() error {
+	if len(fs.reserved.Undo) == 0 {
+		return nil
+	}
+	fs.restoring.Store(true)
+	defer fs.restoring.Store(false)
+	return firstError(fs.goBack(), fs.reload())
 }
 
 // goBack makes files what they were before a restore that has not come to its end, if
