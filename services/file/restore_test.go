@@ -514,7 +514,7 @@ func TestRestoreInSteps(t *testing.T) {
 		create(t, dir, "f")
 		is := remember(t, fs)
 
-		n := 0
+		n, last, of := 0, 0, 0
 		var pulled vfs.FS
 		var within time.Time
 		fs.nextData = fs.reserved.NextData // more are to be set aside on the way
@@ -530,6 +530,10 @@ func TestRestoreInSteps(t *testing.T) {
 			if fs.collecting.TryLock() {
 				t.Error("the past may end under way")
 				fs.collecting.Unlock()
+			}
+			before := last
+			if last, of = fs.Progress(); last <= before || last > of {
+				t.Errorf("%d of %d are done, %d before", last, of, before)
 			}
 			if n++; n == 3 {
 				time.Sleep(time.Millisecond)
@@ -550,6 +554,9 @@ func TestRestoreInSteps(t *testing.T) {
 			if got := describeName(t, fs, "a"); got != was.top["a"] || n < 8 {
 				t.Errorf("restored in %d steps:\n%s\nwas:\n%s", n, got, was.top["a"])
 			}
+			if now, _ := fs.Progress(); now != 0 || last != of {
+				t.Errorf("at its end, %d of %d are done, and then %d", last, of, now)
+			}
 			if fs.reserved.NextData < fs.nextData {
 				t.Errorf("data %d may be used twice: %+v", fs.nextData, fs.reserved)
 			}
@@ -566,7 +573,7 @@ func TestRestoreInSteps(t *testing.T) {
 			break
 		}
 		wantErr(t, "the restore", err, broken)
-		n = math.MinInt // on it goes
+		n, last = math.MinInt, 0 // on it goes
 		for _, fs := range []*FS{fs, must[*FS](t)(mount(pulled, Options{Log: t.Logf}))} {
 			if got := describe(t, fs); got != is.tree {
 				t.Errorf("after %d steps:\n%s\nwas:\n%s", steps, got, is.tree)

@@ -3,6 +3,7 @@ package file
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 
 	"github.com/tuplix/tuplix/dbms/engine"
 	"github.com/tuplix/tuplix/dbms/table"
@@ -21,6 +22,20 @@ import (
 // that are not.
 const stepBytes = 4 << 20
 
+// steps is how far a restore is.
+type steps struct{ done, of atomic.Int64 }
+
+// Progress tells how far a restore is that takes several transactions: how many names and
+// files are done, of how many that differ. Both are 0 where there is none. It takes no locks.
+func (fs *FS) Progress() (done, of int) {
+	return int(fs.steps.done.Load()), int(fs.steps.of.Load())
+}
+
+func (s *steps) set(done, of int) {
+	s.done.Store(int64(done))
+	s.of.Store(int64(of))
+}
+
 // restoreInSteps restores what differs in several transactions. No call is under way.
 func (fs *FS) restoreInSteps(ctx context.Context, op *engine.Op, d *difference) (Restored, error) {
 	own := fs.op("restore files")
@@ -28,6 +43,8 @@ func (fs *FS) restoreInSteps(ctx context.Context, op *engine.Op, d *difference) 
 		own = *op
 	}
 	own.ID, own.NoWait = "", true
+	fs.steps.set(0, d.steps())
+	defer fs.steps.set(0, 0)
 	var r *restorer
 	err := fs.note(ctx, &own, true)
 	for err == nil && (r == nil || r.next < r.steps()) {
@@ -40,6 +57,7 @@ func (fs *FS) restoreInSteps(ctx context.Context, op *engine.Op, d *difference) 
 		})
 		if err == nil {
 			fs.reserved = r.reserved
+			fs.steps.set(r.next, d.steps())
 			err = fs.stepped()
 		}
 	}

@@ -29,7 +29,7 @@ var none = map[string][]string{
 		"Between", "OneOf", "Setting.Name", "Setting.In", "Overrides",
 	},
 	"file": {
-		"Tables", "Open", "OpenVolume", "FS.Close", "Provide", "Here", "ParseTime", "FS.Listen", "FS.Space", "FS.In",
+		"Tables", "Open", "OpenVolume", "FS.Close", "Provide", "Here", "ParseTime", "FS.Listen", "FS.Space", "FS.In", "FS.Progress",
 		"FS.FollowLocks", "FS.LocksChanged", // of locks, which package linux tests
 		"Inode.Share", "Inode.Mapped", "Inode.Refresh", "Inode.CollectChanges", "Inode.Unshare", // of mappings, which package linux tests
 		"Inode.Number", "Inode.Mode", "Inode.Place", "Inode.Open", "Inode.Close", "Inode.Parent",

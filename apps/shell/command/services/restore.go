@@ -68,7 +68,9 @@ func restorePath(ctx context.Context, c *command.Call, name string, to time.Time
 	if dry {
 		plan, err = files.Plan(ctx, path, to)
 	} else {
+		end := showProgress(c, name, files.Progress)
 		done, err = files.Restore(ctx, user.From(ctx).Op("restore "+name), path, to)
+		end()
 	}
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -86,6 +88,36 @@ func restorePath(ctx context.Context, c *command.Call, name string, to time.Time
 	}
 	return err
 }
+
+// showProgress shows on a terminal how far something is, until end is called.
+func showProgress(c *command.Call, name string, progress func() (done, of int)) (end func()) {
+	if _, ok := c.Terminal(); !ok {
+		return func() {}
+	}
+	stop, stopped := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(stopped)
+		ticker := time.NewTicker(progressInterval)
+		defer ticker.Stop()
+		for shown := false; ; {
+			select {
+			case <-ticker.C:
+				if done, of := progress(); of > 0 {
+					shown = true
+					fmt.Fprintf(c.Out, "\r%s: %d%% of %d files and names\x1b[K", name, done*100/of, of)
+				}
+			case <-stop:
+				if shown {
+					fmt.Fprint(c.Out, "\r\x1b[K")
+				}
+				return
+			}
+		}
+	}()
+	return func() { close(stop); <-stopped }
+}
+
+const progressInterval = 100 * time.Millisecond
 
 // restoreTables restores a table, or with no name everything.
 func restoreTables(ctx context.Context, c *command.Call, open Open, name string, to time.Time, dry bool) error {
