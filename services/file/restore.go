@@ -5,6 +5,7 @@ import (
 	"errors"
 	"path"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/tuplix/tuplix/dbms/engine"
@@ -76,23 +77,31 @@ func (fs *FS) RestoreWith(ctx context.Context, op *engine.Op, to time.Time, othe
 // restore runs do, which makes rows of files what they were.
 func (fs *FS) restore(to time.Time, do func(to engine.Version) error) error {
 	past, err := fs.At(to)
-	if err != nil {
-		return err
+	if err == nil {
+		err = fs.overturn(func() error { return do(past.at) })
 	}
-	fs.collecting.Lock() // what the restore reads of the past stays
-	err = fs.alone(func() error {
+	if err == nil {
+		err = fs.collectOrphans()
+	}
+	if errors.Is(err, engine.ErrTooOld) {
+		err = syscall.ESTALE
+	}
+	return err
+}
+
+// overturn runs do, after which what is stored is otherwise, while nobody changes anything
+// nor ends the past.
+func (fs *FS) overturn(do func() error) error {
+	fs.collecting.Lock()
+	defer fs.collecting.Unlock()
+	return fs.alone(func() error {
 		fs.restoring.Store(true)
 		defer fs.restoring.Store(false)
-		if err := do(past.at); err != nil {
+		if err := do(); err != nil {
 			return err
 		}
 		return fs.reload()
 	})
-	fs.collecting.Unlock()
-	if err == nil {
-		err = fs.collectOrphans()
-	}
-	return err
 }
 
 // restorePath restores a path, in one transaction if that can be.
@@ -114,7 +123,7 @@ func (fs *FS) restorePath(ctx context.Context, op *engine.Op, parts []string, to
 	switch {
 	case errors.Is(err, errSteps):
 		return fs.restoreInSteps(ctx, op, r.difference)
-	case err != nil:
+	case err != nil, r == nil: // the operation was done before
 		return Restored{}, err
 	}
 	return r.done, nil

@@ -19,11 +19,15 @@ type restorer struct {
 	next     int      // what is to be done next: of the directory, the names and the inodes
 	done     Restored // since the beginning
 	written  int      // bytes, about, in this transaction
+	most     int      // that it may have
 	freed    freedList
 	taken    []ExtentRow         // to be written, once it is known what they share
 	uses     map[uint64]*dataUse // of data that chunks come to refer to, or cease to
 	reserved CounterRow          // numbers that are set aside, when it is committed
 }
+
+// errUnfinished says that a part of a file is left for the next transaction.
+var errUnfinished = errors.New("there is more of it")
 
 // errSteps says that a restore is too much for one transaction.
 var errSteps = errors.New("it takes several transactions")
@@ -41,9 +45,11 @@ func (d *difference) restorer(fs *FS, tx *table.Tx, after *restorer) (*restorer,
 	return r, err
 }
 
-// run does what is left, or as much as a transaction had better write.
+// run does what is left, or as much as a transaction had better write. A large file may take
+// several: what is done of it is the same then and now when it is looked at again.
 func (r *restorer) run(most int) error {
-	for ; r.next < r.steps() && r.written < most; r.next++ {
+	r.most = most
+	for r.next < r.steps() && r.written < most {
 		var err error
 		switch i := r.next - 1; {
 		case i < 0:
@@ -53,9 +59,13 @@ func (r *restorer) run(most int) error {
 		default:
 			err = r.number(r.inodes[i-len(r.entries)])
 		}
+		if errors.Is(err, errUnfinished) {
+			break
+		}
 		if err != nil {
 			return err
 		}
+		r.next++
 	}
 	if r.dry {
 		return nil
@@ -123,15 +133,10 @@ func rowOf(tx *table.Tx, number uint64) (*InodeRow, error) {
 // inode makes one inode as it was; now is nil if it is gone.
 func (r *restorer) inode(then, now *InodeRow) error {
 	row := *then
-	names := r.is[row.Number]
-	if row.Mode&syscall.S_IFMT == syscall.S_IFDIR {
-		if now != nil && now.Links > 0 && names == 0 {
-			return ErrMoved
-		}
-	} else {
+	if row.Mode&syscall.S_IFMT != syscall.S_IFDIR {
 		row.Links = r.was[row.Number]
 		if now != nil {
-			row.Links += now.Links - names
+			row.Links += now.Links - r.is[row.Number]
 		}
 		if row.Links != 1 || then.Links != 1 {
 			row.Parent = 0
@@ -142,20 +147,23 @@ func (r *restorer) inode(then, now *InodeRow) error {
 	} else if *now == row {
 		return nil
 	}
+	var err error
+	if !r.dry {
+		err = r.contents(row.Number, now.Size, row.Size)
+	}
+	if err != nil {
+		return err
+	}
 	r.done.Inodes++
 	r.written += sizeOfInode
 	if r.dry {
 		return nil
 	}
-	var err error
 	if now.Links == 0 {
 		err = deleteRow(orphans.Delete(r.tx, row.Number))
 	}
 	if err == nil {
 		err = inodes.Put(r.tx, &row)
-	}
-	if err == nil {
-		err = r.contents(row.Number, now.Size, row.Size)
 	}
 	if err == nil && now.Attributes+row.Attributes > 0 {
 		err = r.attributes(row.Number)
@@ -163,7 +171,8 @@ func (r *restorer) inode(then, now *InodeRow) error {
 	return err
 }
 
-// contents makes the extents of a file, of such sizes now and then, as they were.
+// contents makes the extents of a file, of such sizes now and then, as they were:
+// errUnfinished if not all of them.
 func (r *restorer) contents(number uint64, size, thenSize int64) error {
 	then := map[uint64]ExtentRow{}
 	for row, err := range extentsOf(r.past, number, thenSize) {
@@ -246,13 +255,17 @@ func (r *restorer) attributes(number uint64) error {
 
 // remove takes an inode away that has come since, unless it has names elsewhere.
 func (r *restorer) remove(row *InodeRow) error {
-	number := row.Number
-	r.done.Inodes++
-	r.written += sizeOfInode
-	left := row.Links - r.is[number]
+	left := row.Links - r.is[row.Number]
 	if row.Mode&syscall.S_IFMT == syscall.S_IFDIR {
 		left = 0
 	}
+	if left == 0 && !r.dry {
+		if err := r.empty(row); err != nil {
+			return err
+		}
+	}
+	r.done.Inodes++
+	r.written += sizeOfInode
 	if left == 0 {
 		r.done.Removed++
 	}
@@ -263,8 +276,14 @@ func (r *restorer) remove(row *InodeRow) error {
 		row.Links = left
 		return inodes.Put(r.tx, row)
 	}
+	return inodes.Delete(r.tx, row.Number)
+}
+
+// empty removes the contents and the extended attributes of an inode: errUnfinished if not
+// all of them.
+func (r *restorer) empty(row *InodeRow) error {
 	var gone []ExtentRow
-	for x, err := range extentsOf(r.tx, number, row.Size) {
+	for x, err := range extentsOf(r.tx, row.Number, row.Size) {
 		if err != nil {
 			return err
 		}
@@ -275,9 +294,9 @@ func (r *restorer) remove(row *InodeRow) error {
 			return err
 		}
 	}
-	var err error
-	if row.Attributes > 0 {
-		_, err = attributes.DeleteRange(r.tx, table.Prefix(number))
+	if row.Attributes == 0 {
+		return nil
 	}
-	return firstError(err, deleteRow(inodes.Delete(r.tx, number)))
+	_, err := attributes.DeleteRange(r.tx, table.Prefix(row.Number))
+	return err
 }

@@ -1,6 +1,7 @@
 package file
 
 import (
+	"fmt"
 	"math"
 	"syscall"
 
@@ -37,7 +38,7 @@ func (l *walk) read(names int) error {
 		dir := l.todo[len(l.todo)-1]
 		l.todo = l.todo[:len(l.todo)-1]
 		if _, ok := l.found[dir]; ok {
-			return table.ErrNotFound // two names of one directory: the store is damaged
+			return fmt.Errorf("%w: directory %d has two names", ErrDamaged, dir)
 		}
 		below, ok := l.same[dir]
 		if !ok || l.but[dir] {

@@ -2,6 +2,7 @@ package file
 
 import (
 	"errors"
+	"fmt"
 	"iter"
 	"maps"
 	"math"
@@ -123,7 +124,24 @@ func (fs *FS) find(tx *table.Tx, to engine.Version, parts []string) (*difference
 	d.inodes = slices.AppendSeq(slices.Collect(maps.Keys(d.was)), maps.Keys(d.is))
 	slices.Sort(d.inodes)
 	d.inodes = slices.Compact(d.inodes)
-	return d, nil
+	return d, d.moved(tx)
+}
+
+// moved refuses directories that were below and are elsewhere now.
+func (d *difference) moved(tx *table.Tx) error {
+	for _, number := range d.inodes {
+		if d.was[number] == 0 || d.is[number] > 0 {
+			continue
+		}
+		row, err := rowOf(tx, number)
+		if err != nil {
+			return err
+		}
+		if row != nil && row.Links > 0 && row.Mode&syscall.S_IFMT == syscall.S_IFDIR {
+			return fmt.Errorf("inode %d: %w", number, ErrMoved)
+		}
+	}
+	return nil
 }
 
 // count counts an entry of the directory in or out.
@@ -222,12 +240,14 @@ func (f *finder) gather(then, now *EntryRow) error {
 			return err
 		}
 	}
+	room := f.room
 	if c != nil && f.how != howNames {
 		known, err := f.follow(c, then, now)
 		if known || err != nil {
 			return err
 		}
 	}
+	f.room = room
 	if err := l.read(math.MaxInt); err != nil {
 		return err
 	}

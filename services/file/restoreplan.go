@@ -2,7 +2,9 @@ package file
 
 import (
 	"context"
+	"errors"
 	"math"
+	"syscall"
 	"time"
 
 	"github.com/tuplix/tuplix/dbms/engine"
@@ -47,6 +49,9 @@ func (fs *FS) Plan(ctx context.Context, name string, to time.Time) (p Plan, err 
 		}
 		return err
 	})
+	if errors.Is(err, engine.ErrTooOld) {
+		err = syscall.ESTALE
+	}
 	return p, err
 }
 

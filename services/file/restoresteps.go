@@ -1,8 +1,10 @@
 package file
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"sync/atomic"
 
 	"github.com/tuplix/tuplix/dbms/engine"
@@ -50,7 +52,10 @@ func (fs *FS) restoreInSteps(ctx context.Context, op *engine.Op, d *difference) 
 	for err == nil && (r == nil || r.next < r.steps()) {
 		after := r
 		_, err = fs.db.Update(ctx, &own, func(tx *table.Tx) (err error) {
-			if r, err = d.restorer(fs, tx, after); err == nil {
+			if err = fs.noted(tx); err == nil {
+				r, err = d.restorer(fs, tx, after)
+			}
+			if err == nil {
 				err = r.run(fs.stepBytes)
 			}
 			return err
@@ -65,17 +70,28 @@ func (fs *FS) restoreInSteps(ctx context.Context, op *engine.Op, d *difference) 
 		err = fs.note(ctx, op, false)
 	}
 	if err != nil {
-		return Restored{}, errors.Join(err, fs.goBack(), fs.reload())
+		// What is noted is what the store says: of an Update that fails nobody may know
+		// whether it took effect.
+		return Restored{}, errors.Join(err, fs.view(fs.loadCounters), fs.goBack(), fs.reload())
 	}
 	return r.done, nil
+}
+
+// noted is an error if the note is not there any more: somebody else has restored the store
+// meanwhile.
+func (fs *FS) noted(tx *table.Tx) error {
+	row, err := counters.Get(tx, uint64(1))
+	if err == nil && !bytes.Equal(row.Undo, fs.reserved.Undo) {
+		err = errors.New("the store was restored meanwhile")
+	}
+	return err
 }
 
 // note writes into the counters that the files are to go back to what they are now, or
 // need not any more.
 func (fs *FS) note(ctx context.Context, op *engine.Op, begins bool) error {
-	row := fs.reserved
+	row := fs.unnoted()
 	_, err := fs.db.Update(ctx, op, func(tx *table.Tx) error {
-		row.Format, row.Undo = format, nil
 		if begins {
 			row.Format, row.Undo = formatInSteps, []byte(tx.Version())
 		}
@@ -98,25 +114,45 @@ func (fs *FS) settleSteps() error {
 	return firstError(fs.goBack(), fs.reload())
 }
 
-// goBack makes files what they were before a restore that has not come to its end, if
-// there is one.
-func (fs *FS) goBack() error {
+// unnoted is the row of the counters without a note.
+func (fs *FS) unnoted() CounterRow {
 	row := fs.reserved
-	if len(row.Undo) == 0 {
+	row.Format, row.Undo = format, nil
+	row.NextInode, row.NextData = max(row.NextInode, fs.nextNumber), max(row.NextData, fs.nextData)
+	return row
+}
+
+// goBack makes files what they were before a restore that has not come to its end, if
+// there is one. Until it has, nothing can be changed. Where that moment is not kept any more,
+// as on a backup that was made meanwhile, files stay as they are.
+func (fs *FS) goBack() error {
+	undo := engine.Version(fs.reserved.Undo)
+	if undo == "" {
 		return nil
 	}
+	row := fs.unnoted()
 	op := fs.op("take back part of a restore")
-	_, err := fs.db.Update(context.Background(), &op, func(tx *table.Tx) error {
-		if err := fs.restoreAll(tx, engine.Version(row.Undo)); err != nil {
-			return err
-		}
-		row.Format, row.Undo = format, nil
-		return counters.Put(tx, &row)
-	})
+	op.Claimed = true
+	back := func(restore bool) error {
+		_, err := fs.db.Update(context.Background(), &op, func(tx *table.Tx) error {
+			if restore {
+				if err := fs.restoreAll(tx, undo); err != nil {
+					return err
+				}
+			}
+			return counters.Put(tx, &row)
+		})
+		return err
+	}
+	err, told := back(true), "was taken back"
+	if errors.Is(err, engine.ErrTooOld) || errors.Is(err, engine.ErrVersion) {
+		err, told = back(false), "cannot be taken back: some files are restored, and others are not; restore them again"
+	}
 	if err != nil {
-		return fs.broken(err)
+		fs.journal.failed.Store(true)
+		return fmt.Errorf("a restore that did not come to its end is not taken back: %w", err)
 	}
 	fs.reserved = row
-	fs.options.Log("file: a restore did not come to its end, and was taken back")
+	fs.options.Log("file: a restore did not come to its end, and %s", told)
 	return nil
 }
