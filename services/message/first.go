@@ -15,7 +15,7 @@ const expireAtOnce = 100
 func (t *Tx) next(m *Mailbox, x *Message) (found bool, err error) {
 	for {
 		found, err = t.first(m, x)
-		if err != nil || !found || m.Keep == 0 || t.now.Sub(x.Sent) < m.Keep {
+		if err != nil || !found || m.Keep == 0 || t.now.Sub(x.keptFrom()) < m.Keep {
 			return found, err
 		}
 		if err := t.bury(m, x); err != nil {

@@ -34,7 +34,7 @@ func (s *Service) kept(m *Mailbox, x *Message) {
 	if m.Keep == 0 {
 		return
 	}
-	at := x.Sent.Add(m.Keep)
+	at := x.keptFrom().Add(m.Keep)
 	if x.Due.After(at) {
 		at = x.Due
 	}
@@ -142,13 +142,13 @@ func (s *Service) expireSome(ctx context.Context, some func(t *Tx) (time.Time, e
 
 func (t *Tx) expireTopic(name string) (next time.Time, err error) {
 	x, err := Topics.Get(t.tx, name)
-	if err == nil {
-		err = t.forget(&x, keepAtOnce)
+	if err != nil || x.Keep == 0 {
+		return next, ignore(err, table.ErrNotFound)
 	}
-	var p Publication
-	if err == nil {
-		p, err = Publications.First(t.tx, table.Prefix(name))
+	if err := t.forget(&x, keepAtOnce); err != nil {
+		return next, err
 	}
+	p, err := Publications.First(t.tx, table.Prefix(name))
 	if err != nil {
 		return next, ignore(err, table.ErrNotFound)
 	}
@@ -157,15 +157,18 @@ func (t *Tx) expireTopic(name string) (next time.Time, err error) {
 
 func (t *Tx) expireMailbox(name string) (next time.Time, err error) {
 	m, err := Mailboxes.Get(t.tx, name)
-	if err != nil {
+	if err != nil || m.Keep == 0 {
 		return next, ignore(err, table.ErrNotFound)
 	}
 	for range keepAtOnce {
 		found, err := t.first(&m, &t.in)
-		if err != nil || !found {
-			return time.Time{}, err
+		if err != nil {
+			return next, err
 		}
-		if next = t.in.Sent.Add(m.Keep); next.After(t.now) {
+		if !found {
+			return t.nextReady(name)
+		}
+		if next = t.in.keptFrom().Add(m.Keep); next.After(t.now) {
 			break
 		}
 		if err := t.bury(&m, &t.in); err != nil {
@@ -173,6 +176,28 @@ func (t *Tx) expireMailbox(name string) (next time.Time, err error) {
 		}
 	}
 	return next, nil
+}
+
+// nextReady is when a message that is leased or delayed is ready, if nothing happens to it
+// before; zero: there is none.
+func (t *Tx) nextReady(mailbox string) (time.Time, error) {
+	x, err := due.First(t.tx, table.Prefix(mailbox))
+	if err != nil {
+		return time.Time{}, ignore(err, table.ErrNotFound)
+	}
+	if least := t.now.Add(keepLeast); x.Due.Before(least) {
+		return least, nil
+	}
+	return x.Due, nil
+}
+
+// keptFrom is since when nobody has received the message: a dead letter, since it came to
+// the mailbox where it is.
+func (x *Message) keptFrom() time.Time {
+	if _, dead := x.Headers[HeaderMailbox]; dead {
+		return x.Due
+	}
+	return x.Sent
 }
 
 func ignore(err, reason error) error {

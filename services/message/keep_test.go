@@ -86,6 +86,42 @@ func TestKeep(t *testing.T) {
 	}
 }
 
+// TestKeepHeld: messages that are delayed or leased when their time is over go when they
+// are ready again, and dead letters have the time of the mailbox that they came to, in
+// which they do not go in circles.
+func TestKeepHeld(t *testing.T) {
+	const keep = 200 * time.Millisecond
+	s, m := openMessages(t, vfs.NewMem())
+	must(t, m.CreateMailbox(t.Context(), message.Mailbox{Name: "dead", Keep: time.Hour}))
+	must(t, m.CreateMailbox(t.Context(), message.Mailbox{Name: "short", Keep: keep, Lease: 3 * keep, Dead: "dead"}))
+	must(t, m.AlterMailbox(t.Context(), message.Mailbox{Name: "dead", Lease: time.Minute, Keep: time.Hour, Dead: "short"}))
+	send := func(o message.Outgoing) {
+		_, err := m.Send(t.Context(), "short", o)
+		must(t, err)
+	}
+	send(message.Outgoing{Body: []byte("leased")})
+	_, err := m.Receive(t.Context(), "short")
+	must(t, err)
+	send(message.Outgoing{Body: []byte("ready")})
+	send(message.Outgoing{Body: []byte("delayed"), Delay: 2 * keep})
+	left(t, s, 0)
+	dead := 0
+	must(t, s.View(t.Context(), func(tx *table.Tx) error {
+		for _, err := range message.Messages.Scan(tx, table.Prefix("dead")) {
+			if err != nil {
+				return err
+			}
+			dead++
+		}
+		return nil
+	}))
+	if dead != 3 {
+		t.Errorf("%d dead letters", dead)
+	}
+	m.Close()
+	must(t, s.Close())
+}
+
 // left waits until there are n messages in what is called short.
 func left(t *testing.T, s *store.Store, n int) {
 	t.Helper()
