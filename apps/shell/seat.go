@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/tuplix/tuplix/apps/shell/command"
 	"github.com/tuplix/tuplix/apps/shell/console"
@@ -84,6 +85,9 @@ func (x *seat) work(s *session.Session) (int, error) {
 	return converse(s, editor, x.interrupts.Foreground, x.f.first && !x.guest), nil
 }
 
+// firstBootRetry is how long after an error who knows keys is asked again.
+const firstBootRetry = 10 * time.Second
+
 // logins lets one user after another work at the console. It returns when its input
 // ends, or nobody could log in.
 func (x *seat) logins() (int, error) {
@@ -97,6 +101,11 @@ func (x *seat) logins() (int, error) {
 		boot.Root = user.Bootstrap{} // start has said why
 	}
 	once, err := s.User.FirstBoot(ctx, boot.Root)
+	for err != nil && boot.Root.Source != nil { // which may answer yet
+		fmt.Fprintf(x.out, "The first boot lets nobody in yet: %v\n", err)
+		time.Sleep(firstBootRetry)
+		once, err = s.User.FirstBoot(ctx, boot.Root)
+	}
 	if err != nil {
 		return command.StatusFailed, fmt.Errorf("the first boot lets nobody in: %w", err)
 	}

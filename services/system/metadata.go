@@ -16,11 +16,10 @@ import (
 // that only the machine reaches:
 //
 //	EC2, OpenStack   http://169.254.169.254/latest/meta-data/public-keys/0/openssh-key
-//	Google           http://169.254.169.254/computeMetadata/v1/instance/attributes/ssh-keys
 //	DigitalOcean     http://169.254.169.254/metadata/v1/public-keys
 //
-// EC2 wants a token to be fetched first (version 2 of its service), Google a header. A line
-// of Google's begins with the name of a user and a colon.
+// EC2 wants a token to be fetched first (version 2 of its service). Google's is not for this:
+// it has keys of many users, some of which expire.
 type metadata string
 
 const (
@@ -67,7 +66,7 @@ var metadataClient = &http.Client{
 }
 
 func askKeys(ctx context.Context, u *url.URL) ([]string, error) {
-	header := http.Header{"Metadata-Flavor": {"Google"}}
+	header := http.Header{}
 	if strings.HasPrefix(u.Path, "/latest/") {
 		token, err := askMetadata(ctx, http.MethodPut, u.ResolveReference(&url.URL{Path: "/latest/api/token"}),
 			http.Header{"X-Aws-Ec2-Metadata-Token-Ttl-Seconds": {"60"}})
@@ -106,15 +105,9 @@ func askMetadata(ctx context.Context, method string, u *url.URL, header http.Hea
 // keysOf returns the keys of a text, at least one.
 func keysOf(text string) (keys []string, err error) {
 	for line := range strings.Lines(text) {
-		line = strings.TrimSpace(line)
-		if line == "" || line[0] == '#' {
-			continue
+		if line = strings.TrimSpace(line); line != "" && line[0] != '#' {
+			keys = append(keys, line)
 		}
-		name, rest, found := strings.Cut(line, ":")
-		if found && !strings.ContainsAny(name, " \t") {
-			line = rest
-		}
-		keys = append(keys, line)
 	}
 	if len(keys) == 0 {
 		return nil, errors.New("there is none in its answer")

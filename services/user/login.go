@@ -184,11 +184,14 @@ type Source interface {
 	Keys(ctx context.Context) ([]string, error)
 }
 
-// FirstBoot sees that somebody can log in. Where nobody can, root gets the keys and
-// the password that it is given; if there is neither, a password for one use, which
-// it returns to be shown on the console and nowhere else. If a Source fails, nothing has
-// happened, and the next boot is the first one again.
+// FirstBoot sees that somebody can log in. Where nobody can, root gets the password and the
+// keys that it is given; if there is neither, a password for one use, which it returns to
+// be shown on the console and nowhere else. Lines of a Source that are no keys are left out,
+// if there is one that is. After an error the next call, or the next boot, is the first one
+// again. Calls wait for each other.
 func (s *Service) FirstBoot(ctx context.Context, b Bootstrap) (once string, err error) {
+	s.firstBoot.Lock()
+	defer s.firstBoot.Unlock()
 	first := false
 	err = s.store.View(ctx, func(tx *table.Tx) error {
 		_, err1 := Secrets.First(tx, table.Span{})
@@ -202,30 +205,65 @@ func (s *Service) FirstBoot(ctx context.Context, b Bootstrap) (once string, err 
 	if err != nil || !first {
 		return "", err
 	}
-	var keys []string
-	if b.Key != "" {
-		keys = []string{b.Key}
+	keys, err := s.firstKeys(ctx, &b)
+	if err != nil {
+		return "", err
 	}
-	if b.Source != nil {
-		more, err := b.Source.Keys(ctx)
-		if err != nil {
-			return "", err
-		}
-		keys = append(keys, more...)
-	}
-	for _, key := range keys {
-		if err == nil {
-			_, err = s.AddKey(ctx, Root, key)
-		}
-	}
-	if err == nil && b.Password != "" {
+	if b.Password != "" {
 		err = s.SetPassword(ctx, Root, b.Password)
+	}
+	if err == nil && len(keys) > 0 {
+		err = s.forOneself(ctx, "user.FirstBoot", Root, func(tx *table.Tx) error {
+			for i := range keys {
+				if err := Keys.Put(tx, &keys[i]); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
 	}
 	if b != (Bootstrap{}) || err != nil {
 		return "", err
 	}
 	once = oncePassword()
 	return once, s.setPassword(ctx, Root, once, true)
+}
+
+// firstKeys are the keys that the first boot is told of.
+func (s *Service) firstKeys(ctx context.Context, b *Bootstrap) (keys []PublicKey, err error) {
+	if b.Key != "" {
+		k, err := s.rootKey(b.Key)
+		if err != nil {
+			return nil, err
+		}
+		keys = append(keys, k)
+	}
+	if b.Source == nil {
+		return keys, nil
+	}
+	lines, err := b.Source.Keys(ctx)
+	if err != nil {
+		return nil, err
+	}
+	found := false
+	for _, line := range lines {
+		k, bad := s.rootKey(line)
+		if bad != nil {
+			err = bad
+			continue
+		}
+		found = true
+		keys = append(keys, k)
+	}
+	if !found {
+		return nil, errors.Join(errors.New("there is no key of SSH's in what was told"), err)
+	}
+	return keys, nil
+}
+
+func (s *Service) rootKey(line string) (PublicKey, error) {
+	kind, wire, comment, err := parseKey(line)
+	return PublicKey{Root, fingerprintOf(wire), kind, wire, comment, s.now()}, err
 }
 
 func ignore(err, reason error) error {

@@ -131,14 +131,19 @@ func TestFirstBootSource(t *testing.T) {
 		wants(t, u.CheckPassword(t.Context(), user.Root, "long enough"), user.ErrLogin)
 		u.now = u.now.Add(time.Minute)
 	}
-	s.keys, s.err = []string{annKey}, nil
+	s.keys, s.err = []string{"no key"}, nil
+	if once, err := u.FirstBoot(t.Context(), user.Bootstrap{Password: "long enough", Source: s}); err == nil || once != "" {
+		t.Errorf("told no key, it gave %q, %v", once, err)
+	}
+	wants(t, u.CheckPassword(t.Context(), user.Root, "long enough"), user.ErrLogin)
+	s.keys = []string{"no key", annKey}
 	for range 2 {
 		if once, err := u.FirstBoot(t.Context(), user.Bootstrap{Source: s}); err != nil || once != "" {
 			t.Errorf("told a key, it gave %q, %v", once, err)
 		}
 	}
 	wants(t, u.CheckKey(t.Context(), user.Root, storedKey(t, u, user.Root)), nil)
-	if s.asked != 3 {
+	if s.asked != 4 {
 		t.Errorf("asked %d times", s.asked)
 	}
 }

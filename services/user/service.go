@@ -36,7 +36,8 @@ type Service struct {
 	store *store.Store
 	now   func() time.Time
 
-	hashing sync.Mutex // one at a time, for the memory that each takes
+	hashing   sync.Mutex // one at a time, for the memory that each takes
+	firstBoot sync.Mutex // likewise, or two would both be the first
 }
 
 // Open sees that root is there.
