@@ -43,6 +43,12 @@
 // of the store that are made beside its log (longwrite.go); to read them before their group
 // is stored may have to wait for the device.
 //
+// # Restores
+//
+// What differs below a path is found first (restorefind.go, by what has changed or by comparing
+// all there is), and then made what it was (restoreapply.go), in one transaction or in several
+// of which all take effect or none (restoresteps.go). Of all files it is one record.
+//
 // # Locks
 //
 // Inode.writing is held by calls that write or cut a file, which may be several

@@ -98,7 +98,7 @@ type FS struct {
 	restoreHow restoreHow   // tests set it
 	stepBytes  int          // stepBytes; tests have other steps
 	stepped    func() error // after each step of a restore; for tests
-	steps      steps
+	progress   progress
 
 	listener  atomic.Pointer[func(*Notice)]
 	running   atomic.Pointer[Tx] // a transaction of Update

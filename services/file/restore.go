@@ -3,6 +3,7 @@ package file
 import (
 	"context"
 	"errors"
+	"fmt"
 	"path"
 	"strings"
 	"syscall"
@@ -83,8 +84,14 @@ func (fs *FS) restore(to time.Time, do func(to engine.Version) error) error {
 	if err == nil {
 		err = fs.collectOrphans()
 	}
+	return stale(err)
+}
+
+// stale makes ESTALE of an error that says that a moment is no longer kept, whatever else
+// it says.
+func stale(err error) error {
 	if errors.Is(err, engine.ErrTooOld) {
-		err = syscall.ESTALE
+		return fmt.Errorf("%w: %w", syscall.ESTALE, err)
 	}
 	return err
 }
@@ -115,7 +122,7 @@ func (fs *FS) restorePath(ctx context.Context, op *engine.Op, parts []string, to
 		if err == nil {
 			err = r.run(fs.stepBytes)
 		}
-		if err == nil && r.next < r.steps() {
+		if err == nil && r.next < r.size() {
 			err = errSteps
 		}
 		return err

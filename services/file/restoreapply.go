@@ -16,7 +16,7 @@ type restorer struct {
 	tx, past *table.Tx
 	dry      bool // changes nothing, but counts
 
-	next     int      // what is to be done next: of the directory, the names and the inodes
+	next     int      // what is to be done next, below size
 	done     Restored // since the beginning
 	written  int      // bytes, about, in this transaction
 	most     int      // that it may have
@@ -32,8 +32,8 @@ var errUnfinished = errors.New("there is more of it")
 // errSteps says that a restore is too much for one transaction.
 var errSteps = errors.New("it takes several transactions")
 
-// steps is how many there are for a restorer to do.
-func (d *difference) steps() int { return 1 + len(d.entries) + len(d.inodes) }
+// size is how much there is for a restorer to do: the directory, the names and the inodes.
+func (d *difference) size() int { return 1 + len(d.entries) + len(d.inodes) }
 
 // restorer goes on where another one has ended, nil: none has begun.
 func (d *difference) restorer(fs *FS, tx *table.Tx, after *restorer) (*restorer, error) {
@@ -49,7 +49,7 @@ func (d *difference) restorer(fs *FS, tx *table.Tx, after *restorer) (*restorer,
 // several: what is done of it is the same then and now when it is looked at again.
 func (r *restorer) run(most int) error {
 	r.most = most
-	for r.next < r.steps() && r.written < most {
+	for r.next < r.size() && r.written < most {
 		var err error
 		switch i := r.next - 1; {
 		case i < 0:

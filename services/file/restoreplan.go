@@ -2,9 +2,7 @@ package file
 
 import (
 	"context"
-	"errors"
 	"math"
-	"syscall"
 	"time"
 
 	"github.com/tuplix/tuplix/dbms/engine"
@@ -49,10 +47,7 @@ func (fs *FS) Plan(ctx context.Context, name string, to time.Time) (p Plan, err 
 		}
 		return err
 	})
-	if errors.Is(err, engine.ErrTooOld) {
-		err = syscall.ESTALE
-	}
-	return p, err
+	return p, stale(err)
 }
 
 // changesOf counts the rows of inodes that matter, and of names in them or for them, which

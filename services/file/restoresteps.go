@@ -24,18 +24,18 @@ import (
 // that are not.
 const stepBytes = 4 << 20
 
-// steps is how far a restore is.
-type steps struct{ done, of atomic.Int64 }
+// progress is how far a restore is.
+type progress struct{ done, of atomic.Int64 }
 
 // Progress tells how far a restore is that takes several transactions: how many names and
 // files are done, of how many that differ. Both are 0 where there is none. It takes no locks.
 func (fs *FS) Progress() (done, of int) {
-	return int(fs.steps.done.Load()), int(fs.steps.of.Load())
+	return int(fs.progress.done.Load()), int(fs.progress.of.Load())
 }
 
-func (s *steps) set(done, of int) {
-	s.done.Store(int64(done))
-	s.of.Store(int64(of))
+func (p *progress) set(done, of int) {
+	p.done.Store(int64(done))
+	p.of.Store(int64(of))
 }
 
 // restoreInSteps restores what differs in several transactions. No call is under way.
@@ -45,11 +45,11 @@ func (fs *FS) restoreInSteps(ctx context.Context, op *engine.Op, d *difference) 
 		own = *op
 	}
 	own.ID, own.NoWait = "", true
-	fs.steps.set(0, d.steps())
-	defer fs.steps.set(0, 0)
+	fs.progress.set(0, d.size())
+	defer fs.progress.set(0, 0)
 	var r *restorer
 	err := fs.note(ctx, &own, true)
-	for err == nil && (r == nil || r.next < r.steps()) {
+	for err == nil && (r == nil || r.next < r.size()) {
 		after := r
 		_, err = fs.db.Update(ctx, &own, func(tx *table.Tx) (err error) {
 			if err = fs.noted(tx); err == nil {
@@ -62,7 +62,7 @@ func (fs *FS) restoreInSteps(ctx context.Context, op *engine.Op, d *difference) 
 		})
 		if err == nil {
 			fs.reserved = r.reserved
-			fs.steps.set(r.next, d.steps())
+			fs.progress.set(r.next, d.size())
 			err = fs.stepped()
 		}
 	}
@@ -150,7 +150,9 @@ func (fs *FS) goBack() error {
 	}
 	if err != nil {
 		fs.journal.failed.Store(true)
-		return fmt.Errorf("a restore that did not come to its end is not taken back: %w", err)
+		err = fmt.Errorf("a restore that did not come to its end is not taken back: %w", err)
+		fs.options.Log("file: no change can be stored any more: %v", err)
+		return err
 	}
 	fs.reserved = row
 	fs.options.Log("file: a restore did not come to its end, and %s", told)
